@@ -1,0 +1,1 @@
+"""The composition root: builds every adapter and hands the pipeline its house."""

@@ -1,0 +1,1 @@
+"""What exists: frozen values and their legal transitions."""

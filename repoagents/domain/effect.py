@@ -1,0 +1,83 @@
+"""What the bot wants to change in the world: values, each with an idempotency key."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True)
+class PostComment:
+    """The one status comment below an issue; `marker` finds it again."""
+
+    run_id: str
+    issue_number: int
+    marker: str
+    body: str
+
+    @property
+    def key(self) -> str:
+        """Idempotency key: one such comment per run and content."""
+        return f"comment:{self.run_id}:{self.marker}"
+
+
+@dataclass(frozen=True)
+class PushBranch:
+    """A commit that arrives as a branch; only where the branch is absent or ours."""
+
+    run_id: str
+    issue_number: int
+    branch: str
+    commit: str
+
+    @property
+    def key(self) -> str:
+        """Idempotency key: this commit on this branch."""
+        return f"branch:{self.branch}:{self.commit}"
+
+
+@dataclass(frozen=True)
+class OpenDraftPullRequest:
+    """A draft pull request from `head` into `base`."""
+
+    run_id: str
+    issue_number: int
+    title: str
+    body: str
+    head: str
+    base: str
+
+    @property
+    def key(self) -> str:
+        """Idempotency key: one pull request per head branch."""
+        return f"pull-request:{self.head}"
+
+
+Effect = PostComment | PushBranch | OpenDraftPullRequest
+
+
+@dataclass(frozen=True)
+class Withheld:
+    """An effect that did not happen: the flag that withheld it, and the reason in words."""
+
+    effect: Effect
+    flag: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """Proof that an effect took place: where it can be seen."""
+
+    key: str
+    location: str
+    at: datetime
+
+
+def effect_name(effect: Effect) -> str:
+    """The effect's stable name in status, handoff and logs."""
+    match effect:
+        case PostComment():
+            return "comment"
+        case PushBranch():
+            return "branch"
+        case OpenDraftPullRequest():
+            return "draft_pull_request"

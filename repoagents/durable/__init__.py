@@ -1,0 +1,1 @@
+"""The only room that knows the durable engine: the pipeline's functions as workflows and steps."""

@@ -1,0 +1,82 @@
+"""The exceptions of the house, one root.
+
+    RepoAgentsError
+    ├── ConfigError            the configuration or the control plane cannot be used
+    ├── GitError               git refused, or the repository is not what it should be
+    ├── AgentError             the agent's process did not give a usable answer
+    │   ├── TimedOut           no event for too long, or too long in all
+    │   ├── Exited             ended without an answer
+    │   ├── Stopped            ended by us: cancelled or interrupted
+    │   └── OutputInvalid      answered, but not in the agreed shape
+    ├── TrackerError           the tracker's file or folder cannot be read or written
+    └── StoreError             the state cannot be read or written
+        └── StateUnreadable    corrupt or newer than this program: read-only mode
+
+A message says what was tried, on what, and what the operator can do.
+An expected refusal is a value (`Withheld`, a reason string), never an exception.
+"""
+
+
+class RepoAgentsError(Exception):
+    """The root: everything this program raises on purpose.
+
+    `next_step` is one line that the operator can act on; empty when the message says it all.
+    """
+
+    def __init__(self, message: str, *, next_step: str = "") -> None:
+        super().__init__(message)
+        self.next_step = next_step
+
+
+class ConfigError(RepoAgentsError):
+    """The configuration, a template or the control plane cannot be used as it is."""
+
+
+class GitError(RepoAgentsError):
+    """Git refused, or the repository is not what the work needs.
+
+    `kind` tells the attempt boundary how to class it: `unreachable` (host), `auth`, or `failed`.
+    """
+
+    def __init__(self, message: str, *, next_step: str = "", kind: str = "failed") -> None:
+        super().__init__(message, next_step=next_step)
+        self.kind = kind
+
+
+class AgentError(RepoAgentsError):
+    """The agent's process did not give a usable answer; `kind` is a `FailureClass` value."""
+
+    def __init__(self, message: str, *, kind: str = "engine_crash", next_step: str = "") -> None:
+        super().__init__(message, next_step=next_step)
+        self.kind = kind
+
+
+class TimedOut(AgentError):
+    """The agent was silent for too long (`timeout_idle`) or ran for too long (`timeout_hard`)."""
+
+
+class Exited(AgentError):
+    """The agent ended without an answer; `kind` says why as far as it can be known."""
+
+
+class Stopped(AgentError):
+    """We ended the agent: `cancelled` by a person or `interrupted` with the worker."""
+
+
+class OutputInvalid(AgentError):
+    """The agent's answer does not fit the agreed schema."""
+
+    def __init__(self, message: str, *, next_step: str = "") -> None:
+        super().__init__(message, kind="contract_invalid", next_step=next_step)
+
+
+class TrackerError(RepoAgentsError):
+    """The tracker's file or folder cannot be read or written."""
+
+
+class StoreError(RepoAgentsError):
+    """The state cannot be read or written."""
+
+
+class StateUnreadable(StoreError):
+    """The state is corrupt, or was written by a newer version: nothing may be dispatched."""

@@ -1,0 +1,1 @@
+"""The door to git: the bot's own clone, worktrees, changes and commits."""

@@ -1,0 +1,1 @@
+"""The log door: JSON lines with stable event codes, redacted and rotated."""

@@ -1,0 +1,1 @@
+"""The shell: asks ports, consults policy, records, acts."""

@@ -1,0 +1,1 @@
+"""What the demo, fixtures and tests stand on: an agent that calls no model."""

@@ -1,0 +1,1 @@
+"""The door to the database and to the files of record."""

@@ -1,0 +1,1 @@
+"""Where issues come from and comments go back to, without a network."""
