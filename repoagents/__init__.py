@@ -1,3 +1,3 @@
-"""RepoAgents: an AI maintainer team for a repository, run by its maintainers on their own machine."""
+"""RepoAgents: an AI maintainer team for a repository, run on its maintainers' own machine."""
 
 __version__ = "0.1.0"

@@ -1,1 +1,1 @@
-"""The door to coding agents and to the project's own checks: processes, engines, prompts, answers."""
+"""The door to coding agents and the project's own checks: processes, engines, answers."""
