@@ -188,6 +188,10 @@ class Run:
         begun = self._move(RunStatus.IN_PROGRESS, now)
         return replace(begun, attempt=self.attempt + 1, started_at=self.started_at or now)
 
+    def resume(self, now: datetime) -> "Run":
+        """The interrupted attempt goes on."""
+        return self._move(RunStatus.IN_PROGRESS, now)
+
     def park(self, failure: Failure, now: datetime) -> "Run":
         """The worker stops in mid-attempt; the next worker resumes at the interrupted stage."""
         return self._move(RunStatus.QUEUED, now, failure)

@@ -1,0 +1,131 @@
+"""What the pipeline asks of the world: one Protocol per door, and the values that pass through.
+
+Synchronous ports are called in a worker thread; only `Agents.ask`, `Checks` and `Steps` are async.
+An adapter translates: it neither decides nor retries, and raises a `RepoAgentsError`.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ParamSpec, Protocol
+
+from repoagents.domain.run import Run
+from repoagents.domain.settings import Settings
+from repoagents.ports.records import (
+    Approval,
+    Approvals,
+    Artifacts,
+    Inbox,
+    Journal,
+    Ledger,
+    LedgerRow,
+    Request,
+    Runs,
+    Spend,
+    Spent,
+    StageKey,
+    Stages,
+)
+from repoagents.ports.world import (
+    AgentReply,
+    Agents,
+    Brief,
+    Checks,
+    Clock,
+    CommitRequest,
+    EngineHealth,
+    Processes,
+    RoleReport,
+    RoleTask,
+    Tracker,
+    Workspaces,
+    Worktree,
+)
+
+P = ParamSpec("P")
+
+__all__ = [
+    "AgentReply",
+    "Agents",
+    "Approval",
+    "Approvals",
+    "Artifacts",
+    "Bench",
+    "Brief",
+    "Checks",
+    "Clock",
+    "CommitRequest",
+    "EngineHealth",
+    "Flows",
+    "House",
+    "Inbox",
+    "Journal",
+    "Ledger",
+    "LedgerRow",
+    "Processes",
+    "Request",
+    "RoleReport",
+    "RoleTask",
+    "Runs",
+    "Spend",
+    "Spent",
+    "StageKey",
+    "Stages",
+    "Steps",
+    "Tracker",
+    "Workspaces",
+    "Worktree",
+]
+
+
+class Steps(Protocol):
+    """Durability: a named step is run once, however often the process dies."""
+
+    async def run(
+        self, name: str, step: Callable[P, Awaitable[str]], *args: P.args, **kwargs: P.kwargs
+    ) -> str:
+        """The step's short JSON result, from the record when it has run before."""
+
+
+class Flows(Protocol):
+    """The durable engine, as the tick and the commands see it."""
+
+    def start(self, run: Run) -> None:
+        """Start or continue the flow of a run; the same generation only once."""
+
+    def wake(self, run: Run) -> None:
+        """End the wait of a run that waits for a retry or a person."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What one look at an issue needs, without a word of it being recorded: a dry run's world."""
+
+    settings: Settings
+    root: Path
+    clock: Clock
+    tracker: Tracker
+    workspaces: Workspaces
+    agents: Agents
+    checks: Checks
+    processes: Processes
+    artifacts: Artifacts
+    journal: Journal
+
+
+@dataclass(frozen=True)
+class House(Bench):
+    """Everything the pipeline stands on: the bench and the books.
+
+    `owner` names this process for locks and logs; `installation` is this installation's id, part
+    of every marker that the bot writes.
+    """
+
+    owner: str
+    installation: str
+    runs: Runs
+    stages: Stages
+    spend: Spend
+    ledger: Ledger
+    inbox: Inbox
+    approvals: Approvals

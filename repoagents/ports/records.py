@@ -1,0 +1,227 @@
+"""The doors to what is remembered: runs, stages, spending, effects, requests, artifacts, log."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from repoagents.domain.effect import Effect, Receipt
+from repoagents.domain.issue import Issue
+from repoagents.domain.reports import Plan, Usage
+from repoagents.domain.run import Run, RunStatus, Stage
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class StageKey:
+    """Where a stage's value is kept; `input_hash` says for which input it holds."""
+
+    run_id: str
+    attempt: int
+    stage: Stage
+    round: int
+    input_hash: str
+
+
+class Runs(Protocol):
+    """The runs. `replace` is a compare-and-set on status and `updated_at`."""
+
+    def add(self, run: Run) -> bool:
+        """Insert; False when the issue already has an active run."""
+
+    def replace(self, before: Run, after: Run) -> bool:
+        """Store `after` where `before` still stands; False when somebody was faster."""
+
+    def progress(self, run_id: str, stage: Stage, event: str, at: datetime) -> None:
+        """Note what the run is doing, without touching its status."""
+
+    def find(self, run_id: str) -> Run | None:
+        """One run."""
+
+    def latest(self, issue_number: int) -> Run | None:
+        """The newest run of an issue."""
+
+    def select(self, statuses: Sequence[RunStatus] = (), limit: int = 500) -> tuple[Run, ...]:
+        """Runs, newest first; of these statuses when any is named."""
+
+    def issue(self, run_id: str) -> Issue:
+        """The issue's text as it was frozen when the run was made."""
+
+    def freeze_issue(self, run_id: str, issue: Issue) -> None:
+        """Keep the issue's text for the run."""
+
+    def delete(self, run_id: str) -> None:
+        """Forget a run and all that was kept for it."""
+
+
+class Stages(Protocol):
+    """Finished stages' values, kept so that none is run again for the same input."""
+
+    def record(self, key: StageKey, value: object, at: datetime, seconds: float) -> None:
+        """Keep a value (a frozen domain value)."""
+
+    def find(self, key: StageKey, kind: type[T]) -> T | None:
+        """The value for the same run, stage, round and input hash, of any attempt."""
+
+    def last(self, run_id: str, stage: Stage, kind: type[T]) -> T | None:
+        """The newest value of a stage, or None."""
+
+    def void(self, run_id: str, stage: Stage) -> None:
+        """Forget a stage's values, so that it is run again."""
+
+    def timings(self, run_id: str) -> tuple[tuple[Stage, int, float], ...]:
+        """Stage, round and seconds, in the order recorded."""
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What has been reserved or spent: by this run, in the last hour, in the last day."""
+
+    run: Usage
+    hour: Usage
+    day: Usage
+
+
+class Spend(Protocol):
+    """The ledger of calls, tokens and cost; it survives any crash."""
+
+    def spent(self, run_id: str, now: datetime) -> Spent:
+        """Sums, open reservations included."""
+
+    def reserve(self, run_id: str, stage: Stage, usage: Usage, at: datetime) -> int:
+        """Reserve before the call; returns the reservation's number."""
+
+    def settle(self, reservation: int, usage: Usage) -> None:
+        """Replace a reservation by what the call really cost."""
+
+
+@dataclass(frozen=True)
+class LedgerRow:
+    """One effect of a run: intended, done, or withheld and by which flag."""
+
+    run_id: str
+    name: str
+    key: str
+    state: str
+    flag: str
+    reason: str
+    location: str
+    at: datetime
+
+
+class Ledger(Protocol):
+    """Effects: the intent is durable before the call, the receipt after it."""
+
+    def intend(self, run_id: str, effect: Effect, at: datetime) -> None:
+        """Write the intent row."""
+
+    def receipt(self, effect: Effect) -> Receipt | None:
+        """The receipt, when the effect is known to have taken place."""
+
+    def close(self, run_id: str, effect: Effect, receipt: Receipt) -> None:
+        """Write the receipt row."""
+
+    def withhold(self, run_id: str, effect: Effect, flag: str, reason: str, at: datetime) -> None:
+        """Keep an effect that a flag withheld."""
+
+    def withheld(self, run_id: str) -> tuple[Effect, ...]:
+        """The effects of a run that are still withheld, in the order intended."""
+
+    def discard(self, run_id: str, reason: str, at: datetime) -> None:
+        """A person said no: withheld effects of the run will never be performed."""
+
+    def rows(self, run_id: str) -> tuple[LedgerRow, ...]:
+        """All effects of a run, for reports."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A person's or an event's wish, kept until the worker's next tick takes it up.
+
+    `kind` is trigger, retry, cancel, approve or reject.
+    """
+
+    id: str
+    kind: str
+    issue_number: int
+    at: datetime
+    note: str = ""
+    fresh: bool = False
+    force: bool = False
+    by: str = ""
+
+
+class Inbox(Protocol):
+    """Durable requests, each taken once; not a queue: no leases, no retries."""
+
+    def put(self, request: Request) -> bool:
+        """Keep a request; False when one with this id was seen before."""
+
+    def pending(self) -> tuple[Request, ...]:
+        """Requests not yet taken, oldest first."""
+
+    def take(self, request_id: str, outcome: str, at: datetime) -> None:
+        """Mark as taken, with what came of it."""
+
+    def outcome(self, request_id: str) -> str | None:
+        """What came of a request; None while it is pending."""
+
+
+@dataclass(frozen=True)
+class Approval:
+    """A person's word on exactly one content: head SHA and diff hash."""
+
+    run_id: str
+    decision: str
+    head_sha: str
+    diff_hash: str
+    by: str
+    at: datetime
+    note: str = ""
+
+
+class Approvals(Protocol):
+    """Approvals and rejections, append only."""
+
+    def add(self, approval: Approval) -> None:
+        """Record a decision."""
+
+    def select(self, run_id: str) -> tuple[Approval, ...]:
+        """Decisions on a run, oldest first."""
+
+
+class Artifacts(Protocol):
+    """Files of a run that people read; everything is redacted at this door."""
+
+    def folder(self, issue_number: int, run_id: str) -> Path:
+        """The run's folder, made when absent."""
+
+    def write(self, issue_number: int, run_id: str, name: str, text: str) -> Path:
+        """Write a file atomically."""
+
+    def read(self, issue_number: int, run_id: str, name: str) -> str | None:
+        """A file's text, or None."""
+
+    def keep_plan(self, issue_number: int, key: str, plan: Plan) -> None:
+        """Keep a dry run's plan for the real run."""
+
+    def find_plan(self, issue_number: int, key: str) -> Plan | None:
+        """The plan that a dry run made for the same input."""
+
+    def folders(self) -> tuple[tuple[int, str, Path], ...]:
+        """Issue number, run id and path of every run folder."""
+
+    def remove(self, issue_number: int, run_id: str) -> None:
+        """Delete a run's folder."""
+
+
+class Journal(Protocol):
+    """The log: a sentence and a stable event code."""
+
+    def note(self, code: str, message: str, **fields: object) -> None:
+        """Write one line; fields are run, issue, role, attempt, stage and the like."""
+
+    def warn(self, code: str, message: str, **fields: object) -> None:
+        """The same at level warning."""

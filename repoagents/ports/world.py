@@ -1,0 +1,231 @@
+"""The doors to the outside: issues, git, agents, checks, processes, time and chance."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from repoagents.domain.change import Base, ChangeSet
+from repoagents.domain.effect import Effect
+from repoagents.domain.issue import Issue
+from repoagents.domain.reports import (
+    BuildReport,
+    CheckResult,
+    Plan,
+    Review,
+    Role,
+    Usage,
+    Verification,
+)
+from repoagents.domain.settings import EngineChoice, VerifySettings
+
+
+class Clock(Protocol):
+    """Time and chance: the only source of both."""
+
+    def now(self) -> datetime:
+        """The instant, aware, UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go back, for measuring."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+    def token(self, size: int) -> str:
+        """`size` random hexadecimal characters."""
+
+    def fraction(self) -> float:
+        """A random number in [0, 1), for jitter."""
+
+
+class Tracker(Protocol):
+    """Where issues come from and where comments and pull requests go."""
+
+    def read_issues(self) -> tuple[Issue, ...]:
+        """Every open issue; all or an error, never a part."""
+
+    def read_issue(self, number: int) -> Issue | None:
+        """One issue, open or closed; None when there is none of that number."""
+
+    def find(self, effect: Effect) -> str | None:
+        """Where this effect already stands, or None: asked before it is performed."""
+
+    def perform(self, effect: Effect) -> str:
+        """Do it; returns where it can be seen."""
+
+
+@dataclass(frozen=True)
+class Worktree:
+    """A run's own worktree: `path` is where agents work, absolute and free of symlinks."""
+
+    issue_number: int
+    run_id: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class CommitRequest:
+    """A commit to build from a frozen tree; `at` is recorded, so that a repeat gives the same."""
+
+    run_id: str
+    base_sha: str
+    tree: str
+    message: str
+    at: datetime
+
+
+class Workspaces(Protocol):
+    """The bot's own clone and the worktrees made from it; the operator's checkout is only read."""
+
+    def dirty_paths(self) -> tuple[str, ...]:
+        """Uncommitted paths of the operator's checkout, what belongs to the bot left out."""
+
+    def refresh(self) -> Base:
+        """Fetch the default branch into the bot's own clone."""
+
+    def open(self, issue_number: int, run_id: str, base_sha: str) -> tuple[Worktree, bool]:
+        """The run's worktree at the base, and whether it was made just now."""
+
+    def settle(self, worktree: Worktree) -> None:
+        """Take the worktree as it is now for the agent's start: call it after the set-up hook."""
+
+    def freeze(self, worktree: Worktree, base_sha: str) -> str:
+        """The worktree's content as a git tree, read without trusting anything inside it."""
+
+    def restore(self, worktree: Worktree, base_sha: str, tree: str) -> tuple[str, ...]:
+        """Put the worktree back to a tree (or commit); returns the paths that had to change."""
+
+    def change_set(self, base_sha: str, tree: str) -> ChangeSet:
+        """The difference between the base and a frozen tree."""
+
+    def seal(self) -> str:
+        """A hash over what the host later trusts in the bot's own clone."""
+
+    def commit(self, request: CommitRequest) -> str:
+        """Build the commit by plumbing and keep it in the bot's own clone; returns its SHA."""
+
+    def why_stale(self, commit: str, base: Base) -> str | None:
+        """Why a stored commit no longer applies to the base, or None."""
+
+    def branch_head(self, branch: str) -> str | None:
+        """The commit that a branch of the operator's repository names, or None."""
+
+    def push(self, branch: str, commit: str, expected: str | None) -> str:
+        """Bring a commit as a branch where it is absent or `expected`; returns where it is."""
+
+    def worktrees(self) -> tuple[Worktree, ...]:
+        """Every worktree on disk."""
+
+    def size(self, worktree: Worktree) -> int:
+        """Bytes on disk."""
+
+    def remove(self, worktree: Worktree) -> None:
+        """Delete the worktree's folder, whatever the agent left in it."""
+
+
+@dataclass(frozen=True)
+class Brief:
+    """What a role is told. Text from outside is data: the prompt fences it with `nonce`."""
+
+    role: Role
+    issue: Issue
+    run_id: str
+    nonce: str
+    base_sha: str
+    round: int = 1
+    plan: Plan | None = None
+    contract: tuple[str, ...] = ()
+    change: ChangeSet | None = None
+    build: BuildReport | None = None
+    verification: Verification | None = None
+    note: str = ""
+    verify: tuple[VerifySettings, ...] = ()
+
+
+@dataclass(frozen=True)
+class RoleTask:
+    """One call of one role.
+
+    `writable` is true for the builder only. Files named `<label>.*` go to `artifacts`. `criteria`
+    are the ids that a review must cover. `deadline_seconds` caps the call, `idle_seconds` the
+    silence within it.
+    """
+
+    role: Role
+    run_id: str
+    issue_number: int
+    label: str
+    worktree: Path
+    artifacts: Path
+    prompt: str
+    engine: EngineChoice
+    writable: bool
+    deadline_seconds: float
+    idle_seconds: float
+    criteria: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class AgentReply:
+    """What came back: the answer's JSON text as the agent gave it, and what it cost."""
+
+    answer: str
+    usage: Usage
+    model: str = ""
+
+
+@dataclass(frozen=True)
+class EngineHealth:
+    """Whether an engine can be used: `problem` is empty when it can."""
+
+    engine: str
+    version: str = ""
+    problem: str = ""
+    kind: str = ""
+    next_step: str = ""
+
+
+RoleReport = Plan | BuildReport | Review
+
+
+class Agents(Protocol):
+    """The roles' engines, their prompts and their answers."""
+
+    def render(self, brief: Brief) -> str:
+        """The prompt, from the repository's own role and prompt files."""
+
+    def repair(self, prompt: str, answer: str, problem: str) -> str:
+        """The prompt of the one repair request."""
+
+    async def ask(self, task: RoleTask, heard: Callable[[str], None]) -> AgentReply:
+        """Run the role in a fresh process; `heard` gets a short line per event."""
+
+    def read(self, task: RoleTask, answer: str) -> RoleReport:
+        """The typed answer, or `OutputInvalid` with what does not fit."""
+
+    def check(self, choice: EngineChoice) -> EngineHealth:
+        """Found, version, flags, login and sandbox, without calling a model."""
+
+
+class Checks(Protocol):
+    """The project's own checks and the operator's hooks, run as hostile code."""
+
+    async def verify(
+        self, check: VerifySettings, worktree: Worktree, label: str, seconds: float
+    ) -> CheckResult:
+        """Run one verify command, at most `seconds`; its log is kept as an artifact."""
+
+    async def hook(self, name: str, worktree: Worktree) -> str:
+        """Run a configured hook; returns what went wrong, empty when it passed or is not set."""
+
+
+class Processes(Protocol):
+    """Every process that agents and checks started, for ending them."""
+
+    def stop(self, run_id: str, kind: str) -> None:
+        """End the run's processes; their `ask` raises `Stopped` of that kind."""
+
+    def end_orphans(self, run_id: str | None = None) -> tuple[int, ...]:
+        """End what a dead worker left behind: TERM, then KILL; returns the pids."""
