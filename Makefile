@@ -1,0 +1,67 @@
+# Two commands, on a machine with only Python 3.11+, git and make: `make demo` and `make test`.
+# Everything is installed into .venv once, in the versions that constraints.txt names.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint benchmark
+
+BIN := .venv/bin
+# PIP_CONSTRAINT is read by every pip; since pip 25.3 the build's own environment needs its own.
+PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=constraints.txt \
+	PIP_BUILD_CONSTRAINT=constraints.txt $(BIN)/python -m pip install -qq
+# pip learned to read dependency groups in 25.1; the one that comes with Python may be older.
+DEV_REQUIREMENTS := import tomllib; project = tomllib.load(open("pyproject.toml", "rb")); \
+	print(*project["build-system"]["requires"], *project["dependency-groups"]["dev"], sep="\n")
+# More arguments for pytest: make test ARGS="-k trigger"
+ARGS ?=
+
+help:
+	@echo "make demo       see an issue planned, built, verified and reviewed; no account, no network"
+	@echo "make test       run all tests"
+	@echo "make lint       run the linters, the type checker and the import contracts"
+	@echo "make benchmark  run the benchmarks against their limits"
+
+demo: .venv/installed
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/repoagents demo
+
+test: .venv/installed-dev
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+lint: .venv/installed-dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+benchmark: .venv/installed-dev
+	@for limit in benchmarks/*.py; do echo "== $$limit"; $(BIN)/python "$$limit" || exit 1; done
+
+.venv/installed-dev: .venv/installed
+	@echo "Installing the test tools (once, a minute or two) ..."
+	@$(BIN)/python -c '$(DEV_REQUIREMENTS)' > .venv/dev-requirements.txt
+	@$(PIP) -r .venv/dev-requirements.txt
+	@touch $@
+
+.venv/installed: pyproject.toml constraints.txt .venv/made
+	@echo "Installing the program (once, less than a minute) ..."
+	@$(PIP) -e .
+	@touch $@
+
+.venv/made:
+	@found=; if ! $(BIN)/python -c "import pip" 2>/dev/null; then \
+		for candidate in $(PYTHON) python3 python3.13 python3.12 python3.11 python; do \
+			if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+			then found=$$candidate; break; fi; \
+		done; \
+		if [ -z "$$found" ]; then \
+			echo "No Python 3.11 or newer was found: install one, or name it: make PYTHON=PATH" >&2; \
+			exit 1; \
+		fi; \
+		if ! "$$found" -c 'import ensurepip, venv' 2>/dev/null; then \
+			echo "$$found lacks the venv module (on Debian and Ubuntu: apt install python3-venv)," >&2; \
+			echo "or name another Python: make PYTHON=PATH" >&2; \
+			exit 1; \
+		fi; \
+		echo "Making .venv with $$found ..."; \
+		"$$found" -m venv --clear .venv || exit 1; \
+	fi
+	@touch $@

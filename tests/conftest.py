@@ -1,0 +1,112 @@
+"""The ground every test stands on: no network, no home, one time zone, real git.
+
+Fixtures of one room live in that room's own conftest.py.
+"""
+
+import os
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import hypothesis
+import pytest
+from pytest_socket import socket_allow_hosts
+
+LOOPBACK = ["127.0.0.1", "::1"]
+NOBODY_LISTENS = "http://127.0.0.1:9"
+
+SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|CREDENTIAL|API_?KEY|ACCESS_KEY")
+STRAY = re.compile(r"^(REPOAGENTS|GIT|GH|GITHUB|CODEX|OPENAI|ANTHROPIC|XDG|LC)_|_PROXY$", re.I)
+
+FIXED = {
+    "GIT_AUTHOR_NAME": "Test Author",
+    "GIT_AUTHOR_EMAIL": "author@example.invalid",
+    "GIT_AUTHOR_DATE": "2024-01-02T03:04:05+0000",
+    "GIT_COMMITTER_NAME": "Test Committer",
+    "GIT_COMMITTER_EMAIL": "committer@example.invalid",
+    "GIT_COMMITTER_DATE": "2024-01-02T03:04:05+0000",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "LANG": "C.UTF-8",
+    "TZ": "UTC",
+    # Sockets of this process are guarded below; this stops the processes that tests start.
+    "http_proxy": NOBODY_LISTENS,
+    "https_proxy": NOBODY_LISTENS,
+    "no_proxy": "127.0.0.1,localhost,::1",
+}
+
+hypothesis.settings.register_profile(
+    "ci", deadline=None, max_examples=50, derandomize=True, database=None
+)
+hypothesis.settings.load_profile("ci")
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No secret and no setting of whoever runs the tests; git, language and time are fixed."""
+    for name in list(os.environ):
+        if SECRET.search(name.upper()) or STRAY.search(name):
+            monkeypatch.delenv(name)
+    for name, value in FIXED.items():
+        monkeypatch.setenv(name, value)
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.fixture(autouse=True)
+def loopback_only() -> None:
+    """Sockets open to this machine only; pytest-socket lifts the guard after each test."""
+    socket_allow_hosts(LOOPBACK, allow_unix_socket=True)
+
+
+@pytest.fixture(autouse=True)
+def untouchable_home(
+    clean_environment: None,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Path]:
+    """A $HOME that does not exist; a test that creates it fails, whoever did the writing.
+
+    It cannot be a read-only folder: the superuser writes into those.
+    """
+    home = tmp_path_factory.mktemp("no-home") / "home"
+    monkeypatch.setenv("HOME", str(home))
+    yield home
+    if home.exists():
+        left = sorted(str(path.relative_to(home)) for path in home.rglob("*"))
+        pytest.fail(f"the test wrote into $HOME: {', '.join(left) or 'an empty folder'}")
+
+
+@pytest.fixture
+def git() -> Callable[..., str]:
+    """Run real git in a folder and return its output, stripped."""
+
+    def run(folder: Path, *arguments: str) -> str:
+        result = subprocess.run(
+            ["git", "-C", str(folder), *arguments], check=True, capture_output=True, text=True
+        )
+        return result.stdout.strip()
+
+    return run
+
+
+@pytest.fixture
+def git_repository(tmp_path: Path, git: Callable[..., str]) -> Callable[..., Path]:
+    """Make a repository on branch `main` with one commit that holds these files."""
+
+    def make(files: Mapping[str, str | bytes] | None = None, *, name: str = "repository") -> Path:
+        root = tmp_path / name
+        root.mkdir()
+        git(root, "init", "--quiet", "--initial-branch=main")
+        for path, content in (files or {"README.md": "# A project\n"}).items():
+            place = root / path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(content.encode() if isinstance(content, str) else content)
+        git(root, "add", "--all", "--force")
+        git(root, "commit", "--quiet", "--message=Start")
+        return root
+
+    return make
