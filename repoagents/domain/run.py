@@ -192,6 +192,22 @@ class Run:
         """The interrupted attempt goes on."""
         return self._move(RunStatus.IN_PROGRESS, now)
 
+    def on_base(self, sha: str, now: datetime) -> "Run":
+        """The commit that the work starts from is known."""
+        return replace(self, base_sha=sha, updated_at=now)
+
+    def in_round(self, number: int, now: datetime) -> "Run":
+        """The fix contract goes back to the builder for this round."""
+        return replace(self, round=number, updated_at=now)
+
+    def carried_by(self, head_sha: str, diff_hash: str, branch: str, now: datetime) -> "Run":
+        """The commit that carries the change is built."""
+        return replace(self, head_sha=head_sha, diff_hash=diff_hash, branch=branch, updated_at=now)
+
+    def proven(self, verified: bool, now: datetime) -> "Run":  # noqa: FBT001 - the value itself
+        """Whether the project's own checks proved the change."""
+        return replace(self, verified=verified, updated_at=now)
+
     def park(self, failure: Failure, now: datetime) -> "Run":
         """The worker stops in mid-attempt; the next worker resumes at the interrupted stage."""
         return self._move(RunStatus.QUEUED, now, failure)

@@ -73,6 +73,7 @@ __all__ = [
     "Stages",
     "Steps",
     "Tracker",
+    "Waits",
     "Workspaces",
     "Worktree",
 ]
@@ -85,6 +86,16 @@ class Steps(Protocol):
         self, name: str, step: Callable[P, Awaitable[str]], *args: P.args, **kwargs: P.kwargs
     ) -> str:
         """The step's short JSON result, from the record when it has run before."""
+
+
+class Waits(Protocol):
+    """What a flow does between its steps."""
+
+    async def attempt(self, run_id: str, generation: int, number: int) -> str:
+        """Run an attempt when a slot is free; returns its result."""
+
+    async def wait(self, seconds: float) -> None:
+        """Wait that long, or until somebody wakes the flow; holds no slot."""
 
 
 class Flows(Protocol):

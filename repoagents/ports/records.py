@@ -28,8 +28,8 @@ class StageKey:
 class Runs(Protocol):
     """The runs. `replace` is a compare-and-set on status and `updated_at`."""
 
-    def add(self, run: Run) -> bool:
-        """Insert; False when the issue already has an active run."""
+    def add(self, run: Run, issue: Issue) -> bool:
+        """Insert with the issue's frozen text; False when the issue already has an active run."""
 
     def replace(self, before: Run, after: Run) -> bool:
         """Store `after` where `before` still stands; False when somebody was faster."""
@@ -43,14 +43,14 @@ class Runs(Protocol):
     def latest(self, issue_number: int) -> Run | None:
         """The newest run of an issue."""
 
+    def of_issue(self, issue_number: int) -> tuple[Run, ...]:
+        """Every run of an issue, newest first."""
+
     def select(self, statuses: Sequence[RunStatus] = (), limit: int = 500) -> tuple[Run, ...]:
         """Runs, newest first; of these statuses when any is named."""
 
     def issue(self, run_id: str) -> Issue:
         """The issue's text as it was frozen when the run was made."""
-
-    def freeze_issue(self, run_id: str, issue: Issue) -> None:
-        """Keep the issue's text for the run."""
 
     def delete(self, run_id: str) -> None:
         """Forget a run and all that was kept for it."""
@@ -65,11 +65,13 @@ class Stages(Protocol):
     def find(self, key: StageKey, kind: type[T]) -> T | None:
         """The value for the same run, stage, round and input hash, of any attempt."""
 
-    def last(self, run_id: str, stage: Stage, kind: type[T]) -> T | None:
-        """The newest value of a stage, or None."""
+    def last(
+        self, run_id: str, stage: Stage, kind: type[T], round: int | None = None
+    ) -> T | None:
+        """The newest value of a stage, of that round when one is named, or None."""
 
-    def void(self, run_id: str, stage: Stage) -> None:
-        """Forget a stage's values, so that it is run again."""
+    def void(self, run_id: str, stage: Stage, round: int) -> None:
+        """Forget a stage's values of one round, so that it is run again."""
 
     def timings(self, run_id: str) -> tuple[tuple[Stage, int, float], ...]:
         """Stage, round and seconds, in the order recorded."""

@@ -85,6 +85,9 @@ class Workspaces(Protocol):
     def refresh(self) -> Base:
         """Fetch the default branch into the bot's own clone."""
 
+    def base_branch(self) -> str:
+        """The name of the branch that `refresh` last fetched."""
+
     def open(self, issue_number: int, run_id: str, base_sha: str) -> tuple[Worktree, bool]:
         """The run's worktree at the base, and whether it was made just now."""
 

@@ -1,0 +1,164 @@
+"""An attempt from begin to end, and what follows from it: the control flow of every run.
+
+Everything here is replayed by the durable engine after a crash, so each line either is a step or
+depends on nothing but steps' results.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from repoagents.domain.reports import VerdictKind
+from repoagents.domain.run import Run, RunStatus, Stage
+from repoagents.pipeline import outcome, stages
+from repoagents.pipeline.boundary import STOPPED, StepResult, change, current, guarded
+from repoagents.ports import House, Steps, Waits
+
+StageBody = Callable[[stages.Attempt, Run], Awaitable[StepResult]]
+RoundBody = Callable[[stages.Attempt, Run, int], Awaitable[StepResult]]
+
+OPENING: tuple[tuple[Stage, StageBody], ...] = (
+    (Stage.PREPARE, stages.prepare),
+    (Stage.BASE_CHECK, stages.check_base),
+    (Stage.PLAN, stages.plan),
+)
+ROUND: tuple[tuple[Stage, RoundBody], ...] = (
+    (Stage.BUILD, stages.build),
+    (Stage.VERIFY, stages.verify),
+    (Stage.REVIEW, stages.review),
+    (Stage.VERDICT, stages.decide),
+)
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What follows from an attempt: the run's status, and for a wait its length in seconds."""
+
+    status: RunStatus
+    wait_seconds: float | None = None
+
+    def to_json(self) -> str:
+        """As the engine keeps it."""
+        return json.dumps({"status": self.status.value, "wait": self.wait_seconds})
+
+    @staticmethod
+    def from_json(text: str) -> "Settled":
+        """Read back what `to_json` wrote."""
+        row = json.loads(text)
+        return Settled(RunStatus(row["status"]), row["wait"])
+
+
+async def run_attempt(house: House, steps: Steps, run_id: str, number: int) -> str:
+    """All stages of one attempt; returns the last step's result as JSON."""
+    limit = house.settings.agent.run_timeout_seconds
+    attempt = stages.Attempt(house, run_id, number, house.clock.monotonic() + limit)
+    begun = StepResult.from_json(await steps.run("begin", begin, house, run_id, number))
+    if begun.word != "done":
+        return begun.to_json()
+    for stage, body in OPENING:
+        result = await steps.run(stage.value, _stage, attempt, stage, body)
+        if StepResult.from_json(result).word != "done":
+            return result
+    round_ = begun.round
+    while True:
+        result = await _round(steps, attempt, round_)
+        if StepResult.from_json(result).word != VerdictKind.REVISE.value:
+            break
+        round_ += 1
+    if StepResult.from_json(result).word == VerdictKind.PUBLISH.value:
+        name = f"{Stage.PUBLISH.value}-{round_}"
+        return await steps.run(name, _in_round, attempt, Stage.PUBLISH, outcome.publish, round_)
+    return result
+
+
+async def _round(steps: Steps, attempt: stages.Attempt, round_: int) -> str:
+    result = ""
+    for stage, body in ROUND:
+        result = await steps.run(
+            f"{stage.value}-{round_}", _in_round, attempt, stage, body, round_
+        )
+        if stage is not Stage.VERDICT and StepResult.from_json(result).word != "done":
+            break
+    return result
+
+
+async def _stage(attempt: stages.Attempt, stage: Stage, body: StageBody) -> str:
+    return await guarded(
+        attempt.house, attempt.run_id, stage, lambda run: body(attempt, run)
+    )
+
+
+async def _in_round(
+    attempt: stages.Attempt, stage: Stage, body: RoundBody, round_: int
+) -> str:
+    return await guarded(
+        attempt.house, attempt.run_id, stage, lambda run: body(attempt, run, round_)
+    )
+
+
+async def begin(house: House, run_id: str, number: int) -> str:
+    """Move the run into its attempt, once; a run that a person ended stays ended."""
+
+    def move(run: Run) -> Run:
+        waiting = run.status in (RunStatus.QUEUED, RunStatus.RETRY_PENDING)
+        if not waiting or run.attempt >= number:
+            return run
+        return run.start(house.clock.now())
+
+    run = await asyncio.to_thread(change, house, run_id, move)
+    if run.status.terminal or run.status is RunStatus.RETRY_PENDING:
+        return STOPPED.to_json()
+    house.journal.note(
+        "attempt_started",
+        f"attempt {number} of issue {run.issue_number} started",
+        run=run.id,
+        issue=run.issue_number,
+        attempt=number,
+    )
+    return StepResult("done", round=run.round).to_json()
+
+
+async def run_flow(
+    house: House, steps: Steps, waits: Waits, run_id: str, generation: int, first: int
+) -> str:
+    """A run from its first attempt to the end of its waits; returns the last status.
+
+    `generation` is the person's turn that this flow belongs to: when a person sends the run back
+    to work a newer flow takes over and this one ends.
+    """
+    number = first
+    while True:
+        result = await waits.attempt(run_id, generation, number)
+        settled = Settled.from_json(
+            await steps.run(f"settle-{number}", settle, house, run_id, result)
+        )
+        if settled.wait_seconds is None:
+            return settled.status.value
+        await waits.wait(settled.wait_seconds)
+        word = await steps.run(f"look-{number}", look, house, run_id, generation)
+        if word != RunStatus.RETRY_PENDING.value:
+            return word
+        number += 1
+
+
+async def settle(house: House, run_id: str, result: str) -> str:
+    """Turn an attempt's result into the run's next status, once."""
+    run = await asyncio.to_thread(current, house, run_id)
+    if run.status is RunStatus.IN_PROGRESS or run.status is RunStatus.QUEUED:
+        run = await asyncio.to_thread(
+            outcome.conclude, house, run_id, StepResult.from_json(result)
+        )
+    await outcome.finish(house, run)
+    if run.status is not RunStatus.RETRY_PENDING or run.next_at is None:
+        return Settled(run.status).to_json()
+    seconds = max((run.next_at - house.clock.now()).total_seconds(), 0.0)
+    return Settled(run.status, seconds).to_json()
+
+
+async def look(house: House, run_id: str, generation: int) -> str:
+    """After a wait: the run's status, or `superseded` when a newer flow has taken over."""
+    run = await asyncio.to_thread(current, house, run_id)
+    if run.generation != generation:
+        return RunStatus.SUPERSEDED.value
+    return run.status.value

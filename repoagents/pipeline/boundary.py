@@ -1,0 +1,161 @@
+"""The attempt boundary: every exception of a stage becomes one `Failure`, once, here."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from repoagents.domain.run import Failure, FailureClass, Run, RunStatus, Stage
+from repoagents.errors import (
+    AgentError,
+    ConfigError,
+    GitError,
+    RepoAgentsError,
+    StateUnreadable,
+    Stopped,
+)
+from repoagents.ports import House
+
+MESSAGE_LIMIT = 2000
+
+
+class Halted(RepoAgentsError):
+    """A stage ends the attempt on purpose; carries the failure as it shall be recorded."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message, next_step=failure.next_step)
+        self.failure = failure
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """A step's short result, the only thing that the durable engine keeps of it.
+
+    `word` is `done`, `stopped`, `failed` or a verdict's kind; `failure` is set for `failed`,
+    `round` where the attempt begins.
+    """
+
+    word: str
+    failure: Failure | None = None
+    round: int = 0
+
+    def to_json(self) -> str:
+        """The result as the engine keeps it."""
+        if self.failure is None:
+            return json.dumps({"word": self.word, "round": self.round})
+        failed = self.failure
+        return json.dumps(
+            {
+                "word": self.word,
+                "kind": failed.kind.value,
+                "message": failed.message[:MESSAGE_LIMIT],
+                "next_step": failed.next_step[:MESSAGE_LIMIT],
+            }
+        )
+
+    @staticmethod
+    def from_json(text: str) -> "StepResult":
+        """Read back what `to_json` wrote."""
+        row = json.loads(text)
+        if "kind" not in row:
+            return StepResult(row["word"], round=row["round"])
+        failure = Failure(FailureClass(row["kind"]), row["message"], row["next_step"])
+        return StepResult(row["word"], failure)
+
+
+DONE = StepResult("done")
+STOPPED = StepResult("stopped")
+
+_GIT_KINDS = {"unreachable": FailureClass.NETWORK, "auth": FailureClass.AUTH}
+
+
+def classify(error: RepoAgentsError) -> Failure:
+    """The failure that an expected exception stands for."""
+    match error:
+        case Halted():
+            return error.failure
+        case AgentError():
+            kind = FailureClass(error.kind)
+        case GitError():
+            kind = _GIT_KINDS.get(error.kind, FailureClass.INFRA)
+        case ConfigError():
+            kind = FailureClass.INVALID_ARGS
+        case _:
+            kind = FailureClass.INFRA
+    return Failure(kind, str(error), error.next_step)
+
+
+def current(house: House, run_id: str) -> Run:
+    """The run as it stands now; it must exist."""
+    run = house.runs.find(run_id)
+    if run is None:
+        raise StateUnreadable(f"run {run_id} is not in the state any more")
+    return run
+
+
+def change(house: House, run_id: str, move: Callable[[Run], Run]) -> Run:
+    """Apply a move to the run as it stands now, again when somebody was faster."""
+    while True:
+        before = current(house, run_id)
+        after = move(before)
+        if after == before or house.runs.replace(before, after):
+            return after
+
+
+def note_failure(house: House, run: Run, stage: Stage, failure: Failure) -> None:
+    """Log a failed stage."""
+    house.journal.warn(
+        "stage_failed",
+        f"{stage} failed: {failure.message}",
+        run=run.id,
+        issue=run.issue_number,
+        stage=stage.value,
+        attempt=run.attempt,
+        failure=failure.kind.value,
+    )
+
+
+async def guarded(
+    house: House, run_id: str, stage: Stage, body: Callable[[Run], Awaitable[StepResult]]
+) -> str:
+    """Run one stage's body; returns its result as JSON, whatever happened inside.
+
+    A run that is no longer in progress (a person cancelled it) is left alone. When the worker is
+    being stopped the stage never ends here: the engine must not record it, so that the next
+    worker runs it again.
+    """
+    run = await asyncio.to_thread(_enter, house, run_id, stage)
+    if run.status is not RunStatus.IN_PROGRESS:
+        return STOPPED.to_json()
+    try:
+        result = await body(run)
+    except Stopped as stop:
+        if stop.kind == FailureClass.INTERRUPTED:
+            await asyncio.Event().wait()
+        result = STOPPED
+    except RepoAgentsError as error:
+        result = StepResult("failed", classify(error))
+    except Exception as error:  # noqa: BLE001 - the attempt boundary: our bug fails the run only
+        bug = f"unexpected {type(error).__name__} in {stage}: {error}"
+        result = StepResult("failed", Failure(FailureClass.INFRA, bug, "report this as a bug"))
+    if result.failure is not None:
+        await asyncio.to_thread(note_failure, house, run, stage, result.failure)
+    return result.to_json()
+
+
+def _enter(house: House, run_id: str, stage: Stage) -> Run:
+    """Note the stage; a parked run goes on."""
+    run = current(house, run_id)
+    if run.status is RunStatus.QUEUED and run.attempt:
+        run = change(house, run_id, lambda parked: parked.resume(house.clock.now()))
+    if run.status is RunStatus.IN_PROGRESS:
+        house.runs.progress(run_id, stage, "", house.clock.now())
+        house.journal.note(
+            "stage_started",
+            f"{stage} of issue {run.issue_number} started",
+            run=run.id,
+            issue=run.issue_number,
+            stage=stage.value,
+            attempt=run.attempt,
+        )
+    return run

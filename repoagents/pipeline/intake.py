@@ -1,0 +1,67 @@
+"""From an issue to a queued run: eligibility, the checkout's state, the frozen text."""
+
+from dataclasses import dataclass
+
+from repoagents.domain.issue import Issue
+from repoagents.domain.run import Run, RunStatus
+from repoagents.policy import eligibility
+from repoagents.ports import Bench, House
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How an issue was asked for: by hand (no label needed), again, or anew from the plan on."""
+
+    by_hand: bool = False
+    forced: bool = False
+    fresh: bool = False
+    note: str = ""
+
+
+def why_dirty(bench: Bench) -> str | None:
+    """Why no new run may start: the checkout holds uncommitted work and the policy is block."""
+    policy = bench.settings.workspace.dirty_policy
+    if policy == "allow":
+        return None
+    paths = bench.workspaces.dirty_paths()
+    if not paths:
+        return None
+    shown = ", ".join(paths[:5]) + (f" and {len(paths) - 5} more" if len(paths) > 5 else "")
+    if policy == "warn":
+        bench.journal.warn("checkout_dirty", f"uncommitted changes in the checkout: {shown}")
+        return None
+    return (
+        f"the checkout has uncommitted changes ({shown}); commit or stash them: the base and the "
+        "project's files must be what was committed (workspace.dirty_policy: block)"
+    )
+
+
+def accept(house: House, issue: Issue, wish: Wish) -> Run | str:
+    """A queued run for the issue, or the reason why there is none."""
+    latest = house.runs.latest(issue.number)
+    reason = eligibility.why_not(
+        issue, latest, house.settings, forced=wish.forced or wish.fresh, by_hand=wish.by_hand
+    )
+    reason = reason or why_dirty(house)
+    if reason is not None:
+        return reason
+    now = house.clock.now()
+    run = Run(
+        id=f"{now:%Y%m%d-%H%M%S}-{house.clock.token(6)}",
+        issue_number=issue.number,
+        title=issue.title,
+        fingerprint=issue.fingerprint,
+        status=RunStatus.QUEUED,
+        created_at=now,
+        updated_at=now,
+        note=wish.note,
+    )
+    if not house.runs.add(run, issue):
+        return f"issue {issue.number} already has an active run"
+    if latest is not None and latest.status in (RunStatus.BLOCKED, RunStatus.FAILED):
+        house.runs.replace(latest, latest.supersede(now))
+    house.journal.note(
+        "run_queued", f"issue {issue.number} queued: {issue.title}", run=run.id, issue=issue.number
+    )
+    return run
+

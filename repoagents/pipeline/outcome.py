@@ -1,0 +1,172 @@
+"""What becomes of a run: publication of a proven change, the next status, the last word."""
+
+import asyncio
+
+from repoagents.domain.effect import OpenDraftPullRequest, PostComment, PushBranch
+from repoagents.domain.reports import Verdict, VerdictKind, Verification
+from repoagents.domain.run import Failure, FailureClass, Run, RunStatus, Stage
+from repoagents.errors import RepoAgentsError
+from repoagents.pipeline import dossier, publisher
+from repoagents.pipeline.boundary import StepResult, change, current
+from repoagents.pipeline.reconcile import why_stop
+from repoagents.pipeline.stages import Attempt, Built
+from repoagents.policy import retry, safety
+from repoagents.ports import CommitRequest, House, Worktree
+from repoagents.views import handoff
+
+
+async def publish(attempt: Attempt, run: Run, round_: int) -> StepResult:
+    """Build the commit, then bring branch and pull request as far as the flags allow."""
+    await asyncio.to_thread(_publish, attempt.house, run, round_)
+    return StepResult(VerdictKind.PUBLISH.value)
+
+
+def _publish(house: House, run: Run, round_: int) -> None:
+    reason = why_stop(house, run)
+    if reason is not None:
+        change(house, run.id, lambda now: now.cancel(house.clock.now(), reason))
+        return
+    built = house.stages.last(run.id, Stage.BUILD, Built, round_)
+    proof = house.stages.last(run.id, Stage.VERIFY, Verification, round_)
+    if built is None:
+        raise LookupError(f"run {run.id} has no change in round {round_}")
+    settings = house.settings
+    message = handoff.render_commit_message(
+        settings.commit.message_template,
+        title=run.title,
+        number=run.issue_number,
+        summary=built.report.summary,
+        run_id=run.id,
+    )
+    request = CommitRequest(run.id, run.base_sha, built.change.tree, message, run.created_at)
+    head = house.workspaces.commit(request)
+    branch = safety.branch_name(run.issue_number, run.title, run.id)
+    now = house.clock.now()
+    verified = proof is not None and proof.verified
+    run = change(
+        house,
+        run.id,
+        lambda was: was.carried_by(head, built.change.diff_hash, branch, now).proven(
+            verified, now
+        ),
+    )
+    publisher.publish(house, run.id, effects_of(house, run))
+
+
+def effects_of(house: House, run: Run) -> tuple[PushBranch | OpenDraftPullRequest, ...]:
+    """Branch and draft pull request of a run whose commit is built."""
+    title, body = handoff.render_pull_request(dossier.gather(house, run))
+    base = house.settings.tracker.base_branch or house.workspaces.base_branch()
+    return (
+        PushBranch(run.id, run.issue_number, run.branch, run.head_sha),
+        OpenDraftPullRequest(run.id, run.issue_number, title, body, run.branch, base),
+    )
+
+
+def conclude(house: House, run_id: str, result: StepResult) -> Run:
+    """The run's next status from an attempt's result; by values, so that a repeat is the same."""
+    now = house.clock.now()
+
+    def move(run: Run) -> Run:
+        if run.status is RunStatus.QUEUED and run.attempt:
+            run = run.resume(now)
+        if run.status is not RunStatus.IN_PROGRESS:
+            return run
+        match result.word:
+            case "publish":
+                return run.complete(now)
+            case "no_change":
+                return run.end_without_change(now)
+            case "ask" | "hand_off":
+                return run.block(_by_verdict(house, run), now)
+            case "failed" if result.failure is not None:
+                return _after_failure(house, run, result.failure)
+            case _:
+                return run.cancel(now)
+
+    run = change(house, run_id, move)
+    house.journal.note(
+        "run_settled",
+        f"issue {run.issue_number}: {run.status}",
+        run=run.id,
+        issue=run.issue_number,
+        attempt=run.attempt,
+        status=run.status.value,
+    )
+    return run
+
+
+def _by_verdict(house: House, run: Run) -> Failure:
+    decided = house.stages.last(run.id, Stage.VERDICT, Verdict)
+    reasons = decided.reasons if decided else ()
+    kind = FailureClass(decided.failure_class) if decided else FailureClass.POLICY_BLOCK
+    number = run.issue_number
+    if kind is FailureClass.QUESTION:
+        step = f"answer in the issue's text, or `repoagents retry {number} --note ANSWER`"
+    elif kind is FailureClass.REQUEST_CHANGES:
+        step = (
+            f"edit the issue and `repoagents retry {number}`, `repoagents retry {number} "
+            f"--note TEXT`, take changes.patch, or `repoagents cancel {number}`"
+        )
+    else:
+        step = f"read handoff.md; then `repoagents retry {number} --note TEXT` or take the patch"
+    return Failure(kind, "; ".join(reasons), step)
+
+
+def _after_failure(house: House, run: Run, failure: Failure) -> Run:
+    now = house.clock.now()
+    decided = retry.decide(failure, run, house.settings.agent, now, house.clock.fraction())
+    match decided:
+        case retry.RetryAt():
+            return run.wait_for_retry(failure, decided.at, now, spent=decided.spent)
+        case retry.GiveUp():
+            return run.fail(decided.failure, now)
+        case retry.Block():
+            return run.block(decided.failure, now)
+
+
+async def finish(house: House, run: Run) -> None:
+    """After every attempt: the after_run hook; at a stop: the handoff and the status comment."""
+    opened = next((w for w in house.workspaces.worktrees() if w.run_id == run.id), None)
+    if opened is not None:
+        await _after_run(house, run, opened)
+    if run.status is RunStatus.RETRY_PENDING:
+        return
+    await asyncio.to_thread(say, house, run.id)
+
+
+async def _after_run(house: House, run: Run, worktree: Worktree) -> None:
+    problem = await house.checks.hook("after_run", worktree)
+    if problem:
+        house.journal.warn(
+            "hook_failed", f"after_run: {problem}", run=run.id, issue=run.issue_number
+        )
+
+
+def say(house: House, run_id: str) -> None:
+    """Write the handoff, and the issue's status comment if its flag is on.
+
+    A tracker that cannot be written now never changes the run's outcome: the intent stays in the
+    ledger and the next worker performs it.
+    """
+    run = current(house, run_id)
+    told = dossier.gather(house, run)
+    house.artifacts.write(
+        run.issue_number, run.id, "handoff.md", handoff.render_handoff(told)
+    )
+    marker = f"<!-- repoagents:{house.installation}:run={run.id} -->"
+    comment = PostComment(
+        run.id, run.issue_number, marker, handoff.render_comment(told, marker)
+    )
+    try:
+        publisher.publish(house, run.id, (comment,))
+    except RepoAgentsError as error:
+        house.journal.warn(
+            "effect_failed",
+            f"the comment could not be written: {error}",
+            run=run.id,
+            issue=run.issue_number,
+        )
+        return
+    again = handoff.render_handoff(dossier.gather(house, run))
+    house.artifacts.write(run.issue_number, run.id, "handoff.md", again)

@@ -1,0 +1,84 @@
+"""Effects: gate, intent, look-up, action, receipt; never repeated blindly."""
+
+from dataclasses import dataclass
+
+from repoagents.domain.effect import Effect, PushBranch, Receipt, Withheld, effect_name
+from repoagents.errors import GitError
+from repoagents.policy import safety
+from repoagents.ports import House
+
+
+@dataclass(frozen=True)
+class Published:
+    """What came of a list of effects."""
+
+    done: tuple[Receipt, ...]
+    withheld: tuple[Withheld, ...]
+
+
+def publish(house: House, run_id: str, effects: tuple[Effect, ...]) -> Published:
+    """Carry out what the flags allow, in order, and keep the rest as withheld."""
+    done: list[Receipt] = []
+    withheld: list[Withheld] = []
+    for effect in effects:
+        gated = safety.gate(effect, house.settings)
+        if isinstance(gated, Withheld):
+            _withhold(house, run_id, gated)
+            withheld.append(gated)
+        else:
+            done.append(_carry_out(house, run_id, gated))
+    return Published(tuple(done), tuple(withheld))
+
+
+def _withhold(house: House, run_id: str, held: Withheld) -> None:
+    house.ledger.withhold(run_id, held.effect, held.flag, held.reason, house.clock.now())
+    house.journal.note(
+        "effect_withheld",
+        f"{effect_name(held.effect)} withheld: {held.reason}",
+        run=run_id,
+        issue=held.effect.issue_number,
+        flag=held.flag,
+    )
+
+
+def _carry_out(house: House, run_id: str, effect: Effect) -> Receipt:
+    """Perform one effect exactly once, whatever an earlier process got done of it."""
+    known = house.ledger.receipt(effect)
+    if known is not None:
+        return known
+    house.ledger.intend(run_id, effect, house.clock.now())
+    location = _find(house, effect) or _perform(house, effect)
+    receipt = Receipt(effect.key, location, house.clock.now())
+    house.ledger.close(run_id, effect, receipt)
+    house.journal.note(
+        "effect_done",
+        f"{effect_name(effect)}: {location}",
+        run=run_id,
+        issue=effect.issue_number,
+    )
+    return receipt
+
+
+def _find(house: House, effect: Effect) -> str | None:
+    if isinstance(effect, PushBranch):
+        head = house.workspaces.branch_head(effect.branch)
+        return effect.branch if head == effect.commit else None
+    return house.tracker.find(effect)
+
+
+def _perform(house: House, effect: Effect) -> str:
+    if not isinstance(effect, PushBranch):
+        return house.tracker.perform(effect)
+    head = house.workspaces.branch_head(effect.branch)
+    if head is not None and not _ours(house, effect, head):
+        raise GitError(
+            f"branch {effect.branch} stands at {head[:12]}, which is not this bot's commit",
+            next_step="look at the branch; delete or rename it to let the bot publish there",
+        )
+    return house.workspaces.push(effect.branch, effect.commit, head)
+
+
+def _ours(house: House, effect: PushBranch, head: str) -> bool:
+    """Whether the branch's head is a commit that an earlier run of this bot pushed there."""
+    runs = house.runs.of_issue(effect.issue_number)
+    return any(run.head_sha == head for run in runs)

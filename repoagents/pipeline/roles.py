@@ -1,0 +1,139 @@
+"""One call of one role: prompt, budget, agent, answer, and the one repair request."""
+
+import asyncio
+import hashlib
+from dataclasses import dataclass, replace
+
+from repoagents.domain.reports import Role, Usage
+from repoagents.domain.run import Failure, FailureClass, Run, Stage
+from repoagents.domain.settings import EngineChoice, engine_for
+from repoagents.errors import OutputInvalid
+from repoagents.pipeline.boundary import Halted
+from repoagents.policy import budget
+from repoagents.ports import Brief, House, RoleReport, RoleTask, Worktree
+from repoagents.views.roles import render_report, report_json
+
+STAGE_OF = {Role.PLANNER: Stage.PLAN, Role.BUILDER: Stage.BUILD, Role.REVIEWER: Stage.REVIEW}
+
+
+@dataclass(frozen=True)
+class Call:
+    """What one call needs beside its brief; `seconds_left` is what the attempt still has."""
+
+    run: Run
+    worktree: Worktree
+    brief: Brief
+    seconds_left: float
+    criteria: tuple[int, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The artifacts' name: the role, and the round when it is not the first."""
+        role = self.brief.role.value
+        return role if self.brief.round == 1 else f"{role}-{self.brief.round}"
+
+
+def input_hash(*parts: object) -> str:
+    """The hash that says for which input a stage's value holds."""
+    return hashlib.sha256("\0".join(str(part) for part in parts).encode()).hexdigest()[:32]
+
+
+def prompt_key(prompt: str, brief: Brief, choice: EngineChoice) -> str:
+    """The input hash of a call: the prompt without its nonce and run, and who answers it."""
+    text = prompt.replace(brief.nonce, "").replace(brief.run_id, "")
+    return input_hash(text, choice.engine, choice.model, choice.effort)
+
+
+async def consult(house: House, call: Call) -> RoleReport:
+    """Ask a role and return its typed report; everything is kept as artifacts."""
+    prompt = await asyncio.to_thread(house.agents.render, call.brief)
+    task = _task(house, call, prompt)
+    answer = await _ask(house, call, task)
+    try:
+        report = house.agents.read(task, answer)
+    except OutputInvalid as problem:
+        house.journal.warn(
+            "answer_invalid",
+            f"{call.brief.role}'s answer does not fit: {problem}",
+            run=call.run.id,
+            issue=call.run.issue_number,
+            role=call.brief.role.value,
+        )
+        again = house.agents.repair(prompt, answer, str(problem))
+        repair = replace(task, prompt=again, label=f"{task.label}-repair")
+        answer = await _ask(house, call, repair)
+        report = house.agents.read(repair, answer)
+    await asyncio.to_thread(_keep, house, call, report)
+    return report
+
+
+def _task(house: House, call: Call, prompt: str) -> RoleTask:
+    settings = house.settings
+    choice = engine_for(call.brief.role, settings)
+    run = call.run
+    return RoleTask(
+        role=call.brief.role,
+        run_id=run.id,
+        issue_number=run.issue_number,
+        label=call.label,
+        worktree=call.worktree.path,
+        artifacts=house.artifacts.folder(run.issue_number, run.id),
+        prompt=prompt,
+        engine=choice,
+        writable=call.brief.role is Role.BUILDER,
+        deadline_seconds=min(choice.timeout_seconds, call.seconds_left),
+        idle_seconds=settings.agent.idle_timeout_seconds,
+        criteria=call.criteria,
+    )
+
+
+async def _ask(house: House, call: Call, task: RoleTask) -> str:
+    """One call: reserve, ask, settle. A call that fails keeps its reservation as its cost."""
+    run, stage = call.run, STAGE_OF[call.brief.role]
+    reservation = await asyncio.to_thread(_reserve, house, run, stage, task.prompt)
+    await asyncio.to_thread(
+        house.artifacts.write, run.issue_number, run.id, f"{task.label}.prompt.md", task.prompt
+    )
+
+    def heard(event: str) -> None:
+        house.runs.progress(run.id, stage, event, house.clock.now())
+
+    reply = await house.agents.ask(task, heard)
+    used = replace(reply.usage, calls=max(reply.usage.calls, 1))
+    await asyncio.to_thread(house.spend.settle, reservation, used)
+    house.journal.note(
+        "role_answered",
+        f"{call.brief.role} answered",
+        run=run.id,
+        issue=run.issue_number,
+        role=call.brief.role.value,
+        attempt=run.attempt,
+        tokens=used.tokens,
+        cost=used.cost,
+        engine=task.engine.engine,
+        model=reply.model or task.engine.model,
+    )
+    return reply.answer
+
+
+def _reserve(house: House, run: Run, stage: Stage, prompt: str) -> int:
+    now = house.clock.now()
+    spent = house.spend.spent(run.id, now)
+    estimate = budget.estimate(prompt)
+    refusal = budget.why_not(spent.run, spent.hour, spent.day, estimate, house.settings.limits)
+    if refusal is not None:
+        raise Halted(
+            Failure(
+                FailureClass.BUDGET,
+                refusal.message,
+                f"raise {refusal.limit_key} or wait; then `repoagents retry {run.issue_number}`",
+            )
+        )
+    return house.spend.reserve(run.id, stage, Usage(1, estimate.tokens, estimate.cost), now)
+
+
+def _keep(house: House, call: Call, report: RoleReport) -> None:
+    run, role = call.run, call.brief.role
+    write = house.artifacts.write
+    write(run.issue_number, run.id, f"{call.label}.json", report_json(report))
+    write(run.issue_number, run.id, f"{call.label}.md", render_report(role, report))
