@@ -1,0 +1,1 @@
+"""The tests of plainly: `python3 -m unittest`."""
