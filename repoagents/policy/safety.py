@@ -1,0 +1,76 @@
+"""The one reader of the safety flags, and the one maker of branch names."""
+
+import re
+import unicodedata
+from typing import assert_never
+
+from repoagents.domain.effect import (
+    Effect,
+    OpenDraftPullRequest,
+    PostComment,
+    PushBranch,
+    Withheld,
+)
+from repoagents.domain.settings import Settings
+
+BRANCH_PREFIX = "repoagents/"
+SLUG_LENGTH = 40
+
+_Refusal = tuple[str, str]
+
+
+def gate(
+    effect: Effect,
+    settings: Settings,
+    *,
+    dry_run: bool = False,
+    rehearsal: bool = False,
+    stricter: Settings | None = None,
+) -> Effect | Withheld:
+    """The effect, or the flag that withholds it.
+
+    `stricter` are further settings that must allow it too: those that held when the run began.
+    `rehearsal` is true when an engine of the run calls no model: what it made never reaches
+    GitHub. A flag is named before the dry run, so that a dry run shows which flag would decide.
+    """
+    refusal = _why_not(effect, settings)
+    if refusal is None and stricter is not None and (earlier := _why_not(effect, stricter)):
+        flag, reason = earlier
+        publish = f"`repoagents approval approve {effect.issue_number}`"
+        refusal = flag, f"as the run began: {reason}; {publish} publishes it now"
+    if refusal is None and rehearsal and settings.tracker.kind == "github":
+        refusal = "llm.mode", "a rehearsal made this, no model was called"
+    if refusal is None and dry_run:
+        refusal = "--dry-run", "a dry run writes nothing"
+    return Withheld(effect, *refusal) if refusal else effect
+
+
+def branch_name(issue_number: int, title: str, run_id: str) -> str:
+    """`repoagents/issue-N-<slug>`: the same for the same title, a valid ref for any text.
+
+    A title without a Latin letter or digit is replaced by the beginning of the run's id.
+    """
+    slug = _slug(title) or _slug(run_id[:8]) or "change"
+    return f"{BRANCH_PREFIX}issue-{issue_number}-{slug}"
+
+
+def _why_not(effect: Effect, settings: Settings) -> _Refusal | None:
+    if settings.tracker.mode == "fixture":
+        return "tracker.mode", "a fixture refuses every write"
+    match effect:
+        case PostComment():
+            if not settings.safety.allow_write_comments:
+                return "safety.allow_write_comments", "comments are off"
+        case PushBranch() | OpenDraftPullRequest():
+            if settings.merge_policy.mode == "comment_only":
+                return "merge_policy.mode", "comment_only lets no branch or pull request out"
+            if not settings.safety.allow_open_pr:
+                return "safety.allow_open_pr", "branches and pull requests are off"
+        case _:
+            assert_never(effect)
+    return None
+
+
+def _slug(text: str) -> str:
+    latin = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", latin).strip("-")[:SLUG_LENGTH].rstrip("-")

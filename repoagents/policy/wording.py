@@ -1,0 +1,40 @@
+"""Text from outside made safe to show: no control sequence, nothing invisible, bounded."""
+
+import re
+
+_TERMINAL = re.compile(
+    r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"  # OSC: titles, hyperlinks, the clipboard
+    r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"  # CSI: colours, cursor
+    r"|\x1b[PX^_][^\x1b]*(?:\x1b\\)?"  # DCS and the other strings
+    r"|\x1b."
+)
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+INVISIBLE = re.compile(
+    "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff"
+    "\U000e0000-\U000e007f]"
+)
+"""Characters that show nothing, or turn the direction of what stands beside them."""
+
+
+def clean(text: str) -> str:
+    """The text without terminal sequences, control and invisible characters; lines stay lines."""
+    plain = _TERMINAL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    plain = INVISIBLE.sub("", _CONTROL.sub("", plain))
+    return _SURROGATE.sub("\ufffd", plain)
+
+
+def one_line(text: str, limit: int = 200) -> str:
+    """The text cleaned, on one line, at most `limit` characters."""
+    flat = " ".join(clean(text).split())
+    return flat if len(flat) <= limit else flat[: max(limit - 1, 0)].rstrip() + "…"
+
+
+def tail(text: str, limit: int) -> str:
+    """The end of a cleaned text, at most `limit` characters, beginning at a line where it can."""
+    plain = clean(text).strip("\n")
+    if len(plain) <= limit:
+        return plain
+    end = plain[-limit:]
+    _, newline, rest = end.partition("\n")
+    return "…\n" + (rest if newline and rest else end)
