@@ -1,5 +1,6 @@
 """What the bot wants to change in the world: values, each with an idempotency key."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,8 +16,8 @@ class PostComment:
 
     @property
     def key(self) -> str:
-        """Idempotency key: one such comment per run and content."""
-        return f"comment:{self.run_id}:{self.marker}"
+        """Idempotency key: this text in this run's name; an edit is another effect."""
+        return f"comment:{self.run_id}:{hashlib.sha256(self.body.encode()).hexdigest()[:16]}"
 
 
 @dataclass(frozen=True)

@@ -208,9 +208,10 @@ class Run:
         """Whether the project's own checks proved the change."""
         return replace(self, verified=verified, updated_at=now)
 
-    def park(self, failure: Failure, now: datetime) -> "Run":
+    def park(self, failure: Failure, now: datetime, *, crashed: bool = False) -> "Run":
         """The worker stops in mid-attempt; the next worker resumes at the interrupted stage."""
-        return self._move(RunStatus.QUEUED, now, failure)
+        parked = self._move(RunStatus.QUEUED, now, failure)
+        return replace(parked, resumes=self.resumes + int(crashed))
 
     def wait_for_retry(
         self, failure: Failure, at: datetime, now: datetime, *, spent: bool

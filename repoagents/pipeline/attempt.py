@@ -6,7 +6,7 @@ depends on nothing but steps' results.
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 
 from repoagents.domain.reports import VerdictKind
@@ -15,8 +15,8 @@ from repoagents.pipeline import outcome, stages
 from repoagents.pipeline.boundary import STOPPED, StepResult, change, current, guarded
 from repoagents.ports import House, Steps, Waits
 
-StageBody = Callable[[stages.Attempt, Run], Awaitable[StepResult]]
-RoundBody = Callable[[stages.Attempt, Run, int], Awaitable[StepResult]]
+StageBody = Callable[[stages.Attempt, Run], Coroutine[object, object, StepResult]]
+RoundBody = Callable[[stages.Attempt, Run, int], Coroutine[object, object, StepResult]]
 
 OPENING: tuple[tuple[Stage, StageBody], ...] = (
     (Stage.PREPARE, stages.prepare),
@@ -75,23 +75,17 @@ async def run_attempt(house: House, steps: Steps, run_id: str, number: int) -> s
 async def _round(steps: Steps, attempt: stages.Attempt, round_: int) -> str:
     result = ""
     for stage, body in ROUND:
-        result = await steps.run(
-            f"{stage.value}-{round_}", _in_round, attempt, stage, body, round_
-        )
+        result = await steps.run(f"{stage.value}-{round_}", _in_round, attempt, stage, body, round_)
         if stage is not Stage.VERDICT and StepResult.from_json(result).word != "done":
             break
     return result
 
 
 async def _stage(attempt: stages.Attempt, stage: Stage, body: StageBody) -> str:
-    return await guarded(
-        attempt.house, attempt.run_id, stage, lambda run: body(attempt, run)
-    )
+    return await guarded(attempt.house, attempt.run_id, stage, lambda run: body(attempt, run))
 
 
-async def _in_round(
-    attempt: stages.Attempt, stage: Stage, body: RoundBody, round_: int
-) -> str:
+async def _in_round(attempt: stages.Attempt, stage: Stage, body: RoundBody, round_: int) -> str:
     return await guarded(
         attempt.house, attempt.run_id, stage, lambda run: body(attempt, run, round_)
     )
@@ -146,9 +140,7 @@ async def settle(house: House, run_id: str, result: str) -> str:
     """Turn an attempt's result into the run's next status, once."""
     run = await asyncio.to_thread(current, house, run_id)
     if run.status is RunStatus.IN_PROGRESS or run.status is RunStatus.QUEUED:
-        run = await asyncio.to_thread(
-            outcome.conclude, house, run_id, StepResult.from_json(result)
-        )
+        run = await asyncio.to_thread(outcome.conclude, house, run_id, StepResult.from_json(result))
     await outcome.finish(house, run)
     if run.status is not RunStatus.RETRY_PENDING or run.next_at is None:
         return Settled(run.status).to_json()

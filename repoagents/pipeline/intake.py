@@ -64,4 +64,3 @@ def accept(house: House, issue: Issue, wish: Wish) -> Run | str:
         "run_queued", f"issue {issue.number} queued: {issue.title}", run=run.id, issue=issue.number
     )
     return run
-

@@ -46,9 +46,7 @@ def _publish(house: House, run: Run, round_: int) -> None:
     run = change(
         house,
         run.id,
-        lambda was: was.carried_by(head, built.change.diff_hash, branch, now).proven(
-            verified, now
-        ),
+        lambda was: was.carried_by(head, built.change.diff_hash, branch, now).proven(verified, now),
     )
     publisher.publish(house, run.id, effects_of(house, run))
 
@@ -151,13 +149,9 @@ def say(house: House, run_id: str) -> None:
     """
     run = current(house, run_id)
     told = dossier.gather(house, run)
-    house.artifacts.write(
-        run.issue_number, run.id, "handoff.md", handoff.render_handoff(told)
-    )
-    marker = f"<!-- repoagents:{house.installation}:run={run.id} -->"
-    comment = PostComment(
-        run.id, run.issue_number, marker, handoff.render_comment(told, marker)
-    )
+    house.artifacts.write(run.issue_number, run.id, "handoff.md", handoff.render_handoff(told))
+    marker = f"<!-- repoagents:{house.installation}:issue={run.issue_number} -->"
+    comment = PostComment(run.id, run.issue_number, marker, handoff.render_comment(told, marker))
     try:
         publisher.publish(house, run.id, (comment,))
     except RepoAgentsError as error:

@@ -99,9 +99,7 @@ async def prepare(attempt: Attempt, run: Run) -> StepResult:
     if not run.base_sha:
         base = await asyncio.to_thread(house.workspaces.refresh)
         run = change(house, run.id, lambda now: now.on_base(base.sha, house.clock.now()))
-    opened = await asyncio.to_thread(
-        house.workspaces.open, run.issue_number, run.id, run.base_sha
-    )
+    opened = await asyncio.to_thread(house.workspaces.open, run.issue_number, run.id, run.base_sha)
     worktree, created = opened
     if created:
         await _hook(house, "after_create", worktree, remove=True)
@@ -154,9 +152,7 @@ async def plan(attempt: Attempt, run: Run) -> StepResult:
                 issue=run.issue_number,
             )
             return kept
-        await asyncio.to_thread(
-            house.workspaces.restore, worktree, run.base_sha, run.base_sha
-        )
+        await asyncio.to_thread(house.workspaces.restore, worktree, run.base_sha, run.base_sha)
         report = await consult(house, Call(run, worktree, brief, attempt.seconds_left))
         await _must_be_untouched(house, run, worktree, run.base_sha, Role.PLANNER)
         return _expect(report, Plan)
@@ -281,9 +277,7 @@ async def decide(attempt: Attempt, run: Run, round_: int) -> StepResult:
     return StepResult(decided.kind.value)
 
 
-def _kept(
-    house: House, run: Run, stage: Stage, kind: type[T], round_: int | None = None
-) -> T:
+def _kept(house: House, run: Run, stage: Stage, kind: type[T], round_: int | None = None) -> T:
     """A stage's value that must be there by now."""
     value = house.stages.last(run.id, stage, kind, round_)
     if value is None:
@@ -322,9 +316,7 @@ def _tell(brief: Brief, planned: Plan, contract: tuple[str, ...]) -> Brief:
 
 def _show(brief: Brief, planned: Plan, built: Built, proof: Verification) -> Brief:
     """The reviewer's brief: the plan, the real diff and the evidence."""
-    return replace(
-        brief, plan=planned, change=built.change, build=built.report, verification=proof
-    )
+    return replace(brief, plan=planned, change=built.change, build=built.report, verification=proof)
 
 
 def _start_from(house: House, run: Run, worktree: Worktree, start: str) -> None:
@@ -372,4 +364,3 @@ def _tampered(run: Run) -> Failure:
         "delete .ai-repoagents/git, look at the transcript, "
         f"then `repoagents retry {run.issue_number} --fresh`",
     )
-

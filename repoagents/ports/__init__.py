@@ -4,7 +4,7 @@ Synchronous ports are called in a worker thread; only `Agents.ask`, `Checks` and
 An adapter translates: it neither decides nor retries, and raises a `RepoAgentsError`.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ParamSpec, Protocol
@@ -83,7 +83,11 @@ class Steps(Protocol):
     """Durability: a named step is run once, however often the process dies."""
 
     async def run(
-        self, name: str, step: Callable[P, Awaitable[str]], *args: P.args, **kwargs: P.kwargs
+        self,
+        name: str,
+        step: Callable[P, Coroutine[object, object, str]],
+        *args: P.args,
+        **kwargs: P.kwargs,
     ) -> str:
         """The step's short JSON result, from the record when it has run before."""
 

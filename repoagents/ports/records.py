@@ -65,9 +65,7 @@ class Stages(Protocol):
     def find(self, key: StageKey, kind: type[T]) -> T | None:
         """The value for the same run, stage, round and input hash, of any attempt."""
 
-    def last(
-        self, run_id: str, stage: Stage, kind: type[T], round: int | None = None
-    ) -> T | None:
+    def last(self, run_id: str, stage: Stage, kind: type[T], round: int | None = None) -> T | None:
         """The newest value of a stage, of that round when one is named, or None."""
 
     def void(self, run_id: str, stage: Stage, round: int) -> None:

@@ -112,6 +112,9 @@ class Workspaces(Protocol):
     def why_stale(self, commit: str, base: Base) -> str | None:
         """Why a stored commit no longer applies to the base, or None."""
 
+    def why_ahead(self, base: Base) -> str | None:
+        """In what way the operator's checkout holds commits that the base lacks, or None."""
+
     def branch_head(self, branch: str) -> str | None:
         """The commit that a branch of the operator's repository names, or None."""
 

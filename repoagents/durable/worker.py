@@ -1,0 +1,158 @@
+"""The worker: the one process per state that launches the durable engine and does the work."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from types import FrameType
+
+from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
+from sqlalchemy import Engine
+
+from repoagents.domain.run import Run, RunStatus
+from repoagents.durable.flows import DurableFlows
+from repoagents.pipeline import recovery
+from repoagents.pipeline.tick import Rhythm, tick
+from repoagents.ports import House
+
+PIPELINE_VERSION = "1"
+"""The order of steps: raise it only when an old run cannot go on in the new order."""
+
+TICK_SECONDS = 0.5
+SOON = timedelta(seconds=60)
+ACTIVE = (RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.RETRY_PENDING)
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What this worker is for: everything, or one issue; for ever, until idle, or one poll."""
+
+    issue: int | None = None
+    until_idle: bool = False
+    once: bool = False
+
+    @property
+    def ends(self) -> bool:
+        """Whether the worker ends by itself."""
+        return self.until_idle or self.once or self.issue is not None
+
+
+class Interrupted(Exception):
+    """The worker was asked to stop; `parked` are the runs that the next worker goes on with."""
+
+    def __init__(self, parked: tuple[Run, ...]) -> None:
+        super().__init__("interrupted")
+        self.parked = parked
+
+
+def run_worker(
+    house: House, engine: Engine, assignment: Assignment, changed: Callable[[], None]
+) -> None:
+    """Do the assigned work; the caller holds the worker lock.
+
+    `changed` is called at most once a second while something is going on, and at the end.
+    Raises `Interrupted` after Ctrl-C or SIGTERM, when every agent has been ended.
+    """
+    recovered = recovery.recover(house, assignment.issue)
+    with _launched(house, engine, assignment.issue) as flows:
+        flows.resume()
+        for run in recovered:
+            flows.start(run)
+        with _stop_signals() as stop:
+            asyncio.run(_loop(house, flows, assignment, changed, stop))
+        if stop.is_set:
+            raise Interrupted(recovery.park_all(house, assignment.issue))
+        changed()
+
+
+class _Stop:
+    """Set by the first Ctrl-C or SIGTERM."""
+
+    def __init__(self) -> None:
+        self.is_set = False
+
+    def request(self, _signal: int, _frame: FrameType | None) -> None:
+        self.is_set = True
+
+
+@contextmanager
+def _stop_signals() -> Iterator[_Stop]:
+    stop = _Stop()
+    before = {name: signal.signal(name, stop.request) for name in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
+
+
+@contextmanager
+def _launched(house: House, engine: Engine, issue: int | None) -> Iterator[DurableFlows]:
+    """The engine, launched under an executor id of this process alone.
+
+    With an id of its own the engine recovers nothing by itself; `DurableFlows.resume` does, under
+    the worker lock, so that two processes never take up the same work.
+    """
+    logging.getLogger("dbos").setLevel(logging.ERROR)
+    config: DBOSConfig = {
+        "name": "repoagents",
+        "system_database_engine": engine,
+        "application_version": PIPELINE_VERSION,
+        "executor_id": house.owner,
+        "serializer": DBOSPortableJSONSerializer(),
+        "notification_listener_polling_interval_sec": 0.5,
+        "console_log_level": "ERROR",
+        "log_level": "ERROR",
+    }
+    DBOS(config=config)
+    flows = DurableFlows(house, issue)
+    DBOS.listen_queues([flows.queue])
+    DBOS.launch()
+    try:
+        flows.open_queue()
+        yield flows
+    finally:
+        DBOS.destroy(destroy_registry=True)
+
+
+async def _loop(
+    house: House,
+    flows: DurableFlows,
+    assignment: Assignment,
+    changed: Callable[[], None],
+    stop: _Stop,
+) -> None:
+    rhythm = Rhythm(issue=assignment.issue)
+    before: tuple[Run, ...] = ()
+    beat = 0
+    while not stop.is_set:
+        await tick(house, flows, rhythm)
+        rhythm.polls = rhythm.polls and not assignment.once
+        active = _active(house, assignment.issue)
+        if active != before and beat % 2 == 0:
+            changed()
+            before = active
+        if assignment.ends and _idle(house, assignment, active):
+            return
+        beat += 1
+        await house.clock.sleep(TICK_SECONDS)
+
+
+def _active(house: House, issue: int | None) -> tuple[Run, ...]:
+    runs = house.runs.select(ACTIVE, limit=10_000)
+    return tuple(run for run in runs if issue is None or run.issue_number == issue)
+
+
+def _idle(house: House, assignment: Assignment, active: tuple[Run, ...]) -> bool:
+    """Whether nothing is queued, running or due within a minute."""
+    soon = house.clock.now() + (timedelta(0) if assignment.once else SOON)
+    waits = all(
+        run.status is RunStatus.RETRY_PENDING and run.next_at is not None and run.next_at > soon
+        for run in active
+    )
+    return waits and not any(
+        assignment.issue in (None, request.issue_number) for request in house.inbox.pending()
+    )

@@ -1,0 +1,249 @@
+"""`doctor`: every condition that a run depends on, each with why it matters and how to mend it."""
+
+from dataclasses import dataclass
+
+from repoagents.domain.issue import Issue
+from repoagents.domain.reports import Role
+from repoagents.domain.settings import EngineChoice, Settings, engine_for
+from repoagents.errors import GitError, RepoAgentsError
+from repoagents.ports import Bench
+
+LEAST_FREE_BYTES = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the doctor: `status` is ok, warn or error; `fix` is empty when it is ok."""
+
+    name: str
+    status: str
+    message: str
+    why: str = ""
+    fix: str = ""
+
+
+@dataclass(frozen=True)
+class HostFacts:
+    """What the composition root measured on this machine.
+
+    `unwritable` are folders of the control plane that cannot be written, `drift` templates that
+    differ from what `init` wrote, `uncommitted` files of the control plane that git does not have
+    yet, `worker` the live worker in words.
+    """
+
+    warnings: tuple[str, ...] = ()
+    unwritable: tuple[str, ...] = ()
+    free_bytes: int = 0
+    drift: tuple[str, ...] = ()
+    uncommitted: tuple[str, ...] = ()
+    worker: str = ""
+    state: str = ""
+    submodules: bool = False
+    lfs: bool = False
+    clock_ahead_of_files: bool = False
+
+
+def examine(bench: Bench, facts: HostFacts) -> tuple[Check, ...]:
+    """Every check, in the order in which a person would mend them."""
+    checks = [Check("config", "ok", "read without an error")]
+    checks += [
+        Check("config", "warn", warning, fix="see the line above") for warning in facts.warnings
+    ]
+    checks += _state(facts)
+    checks += _host(facts)
+    checks += _control_plane(facts)
+    checks += _git(bench, facts)
+    checks += _engines(bench)
+    checks += _proof(bench.settings)
+    checks += _tracker(bench)
+    checks.append(
+        Check("worker", "ok", facts.worker or "no worker is live; `repoagents run` starts one")
+    )
+    return tuple(checks)
+
+
+def _state(facts: HostFacts) -> list[Check]:
+    if not facts.state:
+        return [Check("state", "ok", "readable")]
+    return [
+        Check(
+            "state",
+            "error",
+            facts.state,
+            "nothing is dispatched from a state that cannot be trusted",
+            "restore state/ from a backup, or move it away to start anew",
+        )
+    ]
+
+
+def _host(facts: HostFacts) -> list[Check]:
+    checks = []
+    if facts.unwritable:
+        folders = ", ".join(facts.unwritable)
+        checks.append(
+            Check(
+                "folders", "error", f"cannot be written: {folders}", fix=f"chown or chmod {folders}"
+            )
+        )
+    else:
+        checks.append(Check("folders", "ok", "writable"))
+    gigabytes = facts.free_bytes / 1e9
+    if facts.free_bytes < LEAST_FREE_BYTES:
+        checks.append(
+            Check(
+                "disk",
+                "warn",
+                f"{gigabytes:.1f} GB free",
+                "worktrees, artifacts and the state need room",
+                "`repoagents clean --dry-run` shows what could go",
+            )
+        )
+    else:
+        checks.append(Check("disk", "ok", f"{gigabytes:.0f} GB free"))
+    if facts.clock_ahead_of_files:
+        checks.append(
+            Check("clock", "warn", "files carry times in the future", fix="set the clock (NTP)")
+        )
+    return checks
+
+
+def _control_plane(facts: HostFacts) -> list[Check]:
+    checks = []
+    if facts.drift:
+        checks.append(
+            Check(
+                "templates",
+                "ok",
+                f"edited since init: {', '.join(facts.drift)}",
+                "your edits are kept; `repoagents init --upgrade` shows the difference",
+            )
+        )
+    else:
+        checks.append(Check("templates", "ok", "as init wrote them"))
+    if facts.uncommitted:
+        files = " ".join(facts.uncommitted)
+        checks.append(
+            Check(
+                "control plane",
+                "ok",
+                "not committed yet",
+                "agents and other maintainers see what is committed",
+                f"git add {files} && git commit -m 'Set up repoagents'",
+            )
+        )
+    return checks
+
+
+def _git(bench: Bench, facts: HostFacts) -> list[Check]:
+    checks = []
+    try:
+        base = bench.workspaces.refresh()
+    except GitError as error:
+        return [Check("git", "error", str(error), "changes start from the base", error.next_step)]
+    checks.append(Check("git", "ok", f"base is {base.branch} at {base.sha[:12]}"))
+    behind = bench.workspaces.why_ahead(base)
+    if behind is not None:
+        checks.append(
+            Check(
+                "base",
+                "warn",
+                behind,
+                "changes are built from the base, not from your checkout",
+                "git push",
+            )
+        )
+    checks.append(_dirty(bench))
+    for present, name in ((facts.submodules, "submodules"), (facts.lfs, "LFS files")):
+        if present:
+            checks.append(
+                Check(
+                    name,
+                    "warn",
+                    f"{name} are not fetched into worktrees",
+                    "checks that need them fail on the base",
+                    "fetch them in workspace.hooks.after_create",
+                )
+            )
+    return checks
+
+
+def _dirty(bench: Bench) -> Check:
+    paths = bench.workspaces.dirty_paths()
+    policy = bench.settings.workspace.dirty_policy
+    if not paths or policy == "allow":
+        return Check("checkout", "ok", "clean" if not paths else "dirty, allowed by dirty_policy")
+    shown = ", ".join(paths[:5])
+    status = "error" if policy == "block" else "warn"
+    return Check(
+        "checkout",
+        status,
+        f"uncommitted changes: {shown}",
+        f"workspace.dirty_policy is {policy}",
+        "commit or stash them",
+    )
+
+
+def _engines(bench: Bench) -> list[Check]:
+    """One check per engine in use, naming the roles that it serves."""
+    roles_of: dict[EngineChoice, list[Role]] = {}
+    for role in bench.settings.roles.enabled:
+        roles_of.setdefault(engine_for(role, bench.settings), []).append(role)
+    checks = []
+    for choice, roles in roles_of.items():
+        health = bench.agents.check(choice)
+        names = ", ".join(role.value for role in roles)
+        model = f", model {choice.model}" if choice.model else ""
+        if health.problem:
+            message = f"{choice.engine} ({names}): {health.problem}"
+            checks.append(Check("engine", "error", message, fix=health.next_step))
+        elif choice.engine == "codex" and bench.settings.codex.sandbox == "danger-full-access":
+            checks.append(
+                Check(
+                    "engine",
+                    "error",
+                    f"{choice.engine} ({names}): runs without a sandbox",
+                    "a hostile issue could reach this machine",
+                    "set codex.sandbox: workspace-write",
+                )
+            )
+        else:
+            message = f"{choice.engine} {health.version} ({names}{model})"
+            checks.append(Check("engine", "ok", message))
+    return checks
+
+
+def _proof(settings: Settings) -> list[Check]:
+    required = [check.name for check in settings.verify if check.required]
+    if required:
+        return [Check("verify", "ok", f"required: {', '.join(required)}")]
+    return [
+        Check(
+            "verify",
+            "warn",
+            "no required check is configured: every change stays unverified",
+            "the bot proves a change by running the project's own checks",
+            "add verify commands to .ai-repoagents/repoagents.yaml",
+        )
+    ]
+
+
+def _tracker(bench: Bench) -> list[Check]:
+    try:
+        issues = bench.tracker.read_issues()
+    except RepoAgentsError as error:
+        return [Check("tracker", "error", str(error), fix=error.next_step)]
+    return [labelled(issues, bench.settings)]
+
+
+def labelled(issues: tuple[Issue, ...], settings: Settings) -> Check:
+    """How many open issues carry the trigger label, and how to label one."""
+    label = settings.tracker.trigger_label
+    if label is None:
+        return Check("tracker", "ok", f"{len(issues)} open, every one is taken (no trigger label)")
+    count = sum(label.strip().lower() in issue.labels for issue in issues)
+    message = f"{len(issues)} open, {count} labelled {label}"
+    if count or not issues:
+        return Check("tracker", "ok", message)
+    first = issues[0]
+    fix = f"add the label {label} to an issue, for example in {first.source or first.number}"
+    return Check("tracker", "ok", message, "an issue without the label is not touched", fix)

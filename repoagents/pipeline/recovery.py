@@ -1,0 +1,58 @@
+"""Before a worker takes up anything: end what a dead worker left, and account for it."""
+
+from repoagents.domain.run import Failure, FailureClass, Run, RunStatus
+from repoagents.pipeline.boundary import change
+from repoagents.ports import House
+
+RESUME_LIMIT = 5
+"""How often a run may go down with its worker before it is failed."""
+
+
+def recover(house: House, issue: int | None = None) -> tuple[Run, ...]:
+    """End orphans and park every interrupted run; returns the runs that shall go on."""
+    going_on = []
+    active = (RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.RETRY_PENDING)
+    for run in house.runs.select(active, limit=10_000):
+        if issue is not None and run.issue_number != issue:
+            continue
+        ended = house.processes.end_orphans(run.id)
+        if ended:
+            house.journal.warn(
+                "orphan_ended",
+                f"processes {', '.join(map(str, ended))} of a dead worker were ended",
+                run=run.id,
+                issue=run.issue_number,
+            )
+        after = _account(house, run)
+        if not after.status.terminal:
+            going_on.append(after)
+    return tuple(going_on)
+
+
+def _account(house: House, run: Run) -> Run:
+    """A run found in progress went down with its worker: count it, and end it at the limit."""
+    if run.status is not RunStatus.IN_PROGRESS:
+        return run
+    now = house.clock.now()
+    if run.resumes >= RESUME_LIMIT:
+        failure = Failure(
+            FailureClass.CRASH_LOOP,
+            f"the worker died {run.resumes + 1} times during this run",
+            f"look at the log, then `repoagents retry {run.issue_number} --fresh`",
+        )
+        return change(house, run.id, lambda was: was.fail(failure, now))
+    failure = Failure(FailureClass.INTERRUPTED, "the worker died", "it goes on by itself")
+    return change(house, run.id, lambda was: was.park(failure, now, crashed=True))
+
+
+def park_all(house: House, issue: int | None = None) -> tuple[Run, ...]:
+    """The worker is being stopped: its runs wait for the next one."""
+    parked = []
+    failure = Failure(
+        FailureClass.INTERRUPTED, "the worker was stopped", "`repoagents run` goes on with it"
+    )
+    for run in house.runs.select((RunStatus.IN_PROGRESS,), limit=10_000):
+        if issue is None or run.issue_number == issue:
+            house.processes.stop(run.id, FailureClass.INTERRUPTED.value)
+            parked.append(change(house, run.id, lambda was: was.park(failure, house.clock.now())))
+    return tuple(parked)

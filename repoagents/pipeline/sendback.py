@@ -1,0 +1,44 @@
+"""`retry`: a person sends a run back to work, at the failed stage or from the plan on."""
+
+from repoagents.domain.run import FailureClass, Run, RunStatus, Stage
+from repoagents.pipeline.boundary import change
+from repoagents.pipeline.intake import Wish, accept
+from repoagents.ports import House, Request
+
+ASKED_AGAIN = (FailureClass.QUESTION, FailureClass.POLICY_BLOCK, FailureClass.TAMPERED)
+
+
+def send_back(house: House, request: Request) -> Run | str:
+    """The queued run, or why there is nothing to retry."""
+    number = request.issue_number
+    run = house.runs.latest(number)
+    if run is None:
+        return f"issue {number} has no run yet; `repoagents trigger {number}` starts one"
+    if not run.status.retryable:
+        return _why_not(run)
+    issue = house.tracker.read_issue(number)
+    if issue is not None and (request.fresh or issue.fingerprint != run.fingerprint):
+        if not run.status.terminal:
+            run = change(house, run.id, lambda was: was.cancel(house.clock.now(), request.by))
+        return accept(house, issue, Wish(by_hand=True, fresh=True, note=request.note))
+    _forget_what_stopped_it(house, run)
+    return change(house, run.id, lambda was: was.requeue(house.clock.now(), request.note))
+
+
+def _why_not(run: Run) -> str:
+    number = run.issue_number
+    if run.status is RunStatus.COMPLETED:
+        return f"issue {number} is completed; `repoagents trigger {number} --force` runs it again"
+    return f"issue {number} is {run.status}; nothing to retry"
+
+
+def _forget_what_stopped_it(house: House, run: Run) -> None:
+    """Void the stage whose kept answer led to the stop, so that it is asked again."""
+    stopped = run.failure is not None and run.failure.kind in ASKED_AGAIN
+    if not stopped and run.status is not RunStatus.NO_CHANGE:
+        return
+    if house.stages.last(run.id, Stage.BUILD, object, run.round) is None:
+        house.stages.void(run.id, Stage.PLAN, 0)
+        return
+    for stage in (Stage.BUILD, Stage.VERIFY, Stage.REVIEW, Stage.VERDICT):
+        house.stages.void(run.id, stage, run.round)

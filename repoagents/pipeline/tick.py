@@ -1,0 +1,147 @@
+"""One tick of the worker: take up requests, read the tracker when it is due, start flows."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from repoagents.domain.run import FailureClass, Run, RunStatus
+from repoagents.errors import RepoAgentsError
+from repoagents.pipeline import approval, janitor, sendback
+from repoagents.pipeline.boundary import change
+from repoagents.pipeline.intake import Wish, accept
+from repoagents.policy import eligibility
+from repoagents.ports import Flows, House, Request
+
+SWEEP_EVERY = timedelta(hours=1)
+
+
+@dataclass
+class Rhythm:
+    """When the loop last did what it does now and then; `issue` limits it to one issue."""
+
+    issue: int | None = None
+    polls: bool = True
+    polled_at: datetime | None = None
+    swept_at: datetime | None = None
+    said: dict[int, str] = field(default_factory=dict)
+
+
+async def tick(house: House, flows: Flows, rhythm: Rhythm) -> None:
+    """Drain the inbox, poll when due, sweep now and then; an outage ends none of it."""
+    drain(house, flows, rhythm.issue)
+    if rhythm.issue is not None:
+        return
+    now = house.clock.now()
+    if rhythm.polls and _due(rhythm.polled_at, _interval(house), now):
+        rhythm.polled_at = now
+        try:
+            poll(house, flows, rhythm)
+        except RepoAgentsError as error:
+            house.journal.warn("poll_failed", f"the tracker could not be read: {error}")
+    if _due(rhythm.swept_at, SWEEP_EVERY, now):
+        rhythm.swept_at = now
+        await janitor.sweep(house, dry_run=False, expired_only=True)
+
+
+def _interval(house: House) -> timedelta:
+    return timedelta(seconds=house.settings.tracker.poll_interval_seconds)
+
+
+def _due(last: datetime | None, interval: timedelta, now: datetime) -> bool:
+    """Whether the interval is over; a clock that was set back counts as over."""
+    return last is None or now - last >= interval or now < last
+
+
+def poll(house: House, flows: Flows, rhythm: Rhythm) -> None:
+    """Read every open issue and queue the eligible ones, in order of priority and age."""
+    issues = house.tracker.read_issues()
+    queued = 0
+    for issue in eligibility.order(issues, house.settings):
+        accepted = accept(house, issue, Wish())
+        if isinstance(accepted, Run):
+            queued += 1
+            flows.start(accepted)
+        elif rhythm.said.get(issue.number) != accepted:
+            rhythm.said[issue.number] = accepted
+            house.journal.note(
+                "issue_left", f"issue {issue.number}: {accepted}", issue=issue.number
+            )
+    label = house.settings.tracker.trigger_label
+    labelled = [issue for issue in issues if label is None or label.lower() in issue.labels]
+    house.journal.note(
+        "polled",
+        f"{len(issues)} open, {len(labelled)} labelled {label or '(any)'}, {queued} queued",
+    )
+
+
+def drain(house: House, flows: Flows, issue: int | None = None) -> None:
+    """Take up every pending request (of one issue, when one is named), each once."""
+    for request in house.inbox.pending():
+        if issue is not None and request.issue_number != issue:
+            continue
+        try:
+            outcome = _take_up(house, flows, request)
+        except RepoAgentsError as error:
+            outcome = f"failed: {error}"
+        house.inbox.take(request.id, outcome, house.clock.now())
+        house.journal.note(
+            "request_taken",
+            f"{request.kind} of issue {request.issue_number}: {outcome}",
+            issue=request.issue_number,
+        )
+
+
+def _take_up(house: House, flows: Flows, request: Request) -> str:
+    match request.kind:
+        case "trigger":
+            return _trigger(house, flows, request)
+        case "retry":
+            return _retry(house, flows, request)
+        case "cancel":
+            return cancel(house, request, flows)
+        case "approve":
+            return approval.approve(house, request.issue_number, request.by)
+        case _:
+            return f"refused: unknown kind {request.kind!r}"
+
+
+def _trigger(house: House, flows: Flows, request: Request) -> str:
+    latest = house.runs.latest(request.issue_number)
+    if latest is not None and not latest.status.terminal:
+        flows.start(latest)
+        return f"following: run {latest.id} is {latest.status}"
+    issue = house.tracker.read_issue(request.issue_number)
+    if issue is None:
+        return f"refused: there is no issue {request.issue_number}"
+    wish = Wish(by_hand=True, forced=request.force, note=request.note)
+    accepted = accept(house, issue, wish)
+    if isinstance(accepted, str):
+        return f"refused: {accepted}"
+    flows.start(accepted)
+    return f"queued: run {accepted.id}"
+
+
+def _retry(house: House, flows: Flows, request: Request) -> str:
+    sent = sendback.send_back(house, request)
+    if isinstance(sent, str):
+        return f"refused: {sent}"
+    flows.start(sent)
+    return f"queued: run {sent.id}"
+
+
+def cancel(house: House, request: Request, flows: Flows | None = None) -> str:
+    """End an issue's active run and its processes; the work is kept."""
+    run = house.runs.latest(request.issue_number)
+    if run is None:
+        return f"refused: there is no run of issue {request.issue_number}"
+    if run.status.terminal and run.status is not RunStatus.BLOCKED:
+        return f"refused: run {run.id} is {run.status} already"
+    now = house.clock.now()
+
+    def move(was: Run) -> Run:
+        return was if was.status is RunStatus.CANCELLED else was.cancel(now, request.by)
+
+    run = change(house, run.id, move)
+    house.processes.stop(run.id, FailureClass.CANCELLED.value)
+    if flows is not None:
+        flows.wake(run)
+    return f"cancelled: run {run.id}; the work is kept"
