@@ -1,0 +1,68 @@
+"""Files of the control plane: read with bounds, written whole, never through links."""
+
+import os
+import secrets
+from pathlib import Path
+
+from repoagents.errors import ConfigError
+
+CONTROL = ".ai-repoagents"
+"""The folder of the control plane, in the repository's root."""
+CONFIG = "repoagents.yaml"
+ENVIRONMENT = "repoagents.env"
+LARGEST = 1_000_000
+
+
+def read_text(path: Path, shown: str) -> str | None:
+    """The text of a UTF-8 file, line endings as they are; None when there is none.
+
+    `shown` names the file in errors. Raises `ConfigError` for anything but a readable regular
+    file of at most a megabyte.
+    """
+    try:
+        if not path.exists():
+            return None
+        if not path.is_file():
+            raise ConfigError(f"{shown} is not a file", next_step=f"Move {shown} out of the way.")
+        if path.stat().st_size > LARGEST:
+            raise ConfigError(f"{shown} is larger than {LARGEST:,} bytes and was not read")
+        return path.read_bytes().decode("utf-8-sig" if path.suffix == ".yaml" else "utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{shown} is not UTF-8 text (byte {error.start})", next_step="Save it as UTF-8."
+        ) from None
+    except OSError as error:
+        raise ConfigError(
+            f"{shown} cannot be read: {error.strerror}", next_step=f"chmod u+r {shown}"
+        ) from error
+
+
+def write_whole(path: Path, content: str) -> None:
+    """Replace a file in one step, its mode kept; a reader sees the old text or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    mode = path.stat().st_mode & 0o777 if path.exists() else None
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with draft.open("x", encoding="utf-8", newline="") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if mode is not None:
+            draft.chmod(mode)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def why_not_writable(root: Path, relative: str) -> str | None:
+    """Why a file below the root must not be written, or None: links and non-files on the way."""
+    path = root
+    parts = Path(relative).parts
+    for position, part in enumerate(parts):
+        path = path / part
+        if path.is_symlink():
+            return f"{path.relative_to(root)} is a symbolic link to {path.readlink()}"
+        last = position == len(parts) - 1
+        if path.exists() and (path.is_dir() if last else not path.is_dir()):
+            return f"{path.relative_to(root)} is {'a folder' if last else 'not a folder'}"
+    return None

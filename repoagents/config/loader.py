@@ -1,0 +1,121 @@
+"""The configuration as it holds: file, environment and defaults in one value, or every problem.
+
+The only module that reads the process environment.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from repoagents.config.document import parse_document
+from repoagents.config.files import CONFIG, CONTROL, read_text, write_whole
+from repoagents.config.origins import Environment, Origin, trace_origins
+from repoagents.config.validation import Sources, read_settings
+from repoagents.config.variables import (
+    SHOWN,
+    likely_overrides,
+    read_environment_file,
+    read_overrides,
+)
+from repoagents.domain.settings import Settings
+from repoagents.errors import ConfigError
+
+SHOWN_CONFIG = f"{CONTROL}/{CONFIG}"
+DATABASE = "state/repoagents.sqlite"
+"""The SQLite file, relative to the control plane's folder."""
+LOCATION = "state/location.json"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The configuration of one repository.
+
+    `environment` is the process environment with the env file's variables added where they were
+    unset; it holds secrets and is never shown. `warnings` are sentences for the operator.
+    """
+
+    settings: Settings
+    root: Path
+    control: Path
+    origins: tuple[Origin, ...]
+    environment: Mapping[str, str] = field(repr=False)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def database(self) -> Path | None:
+        """The SQLite file; None when the state is in PostgreSQL."""
+        return None if self.settings.state.database_url else self.control / DATABASE
+
+
+def find_top(start: Path) -> Path | None:
+    """The nearest folder, from `start` upwards, that is a git work tree or has a control plane."""
+    start = start.resolve()
+    for folder in (start, *start.parents):
+        if (folder / CONTROL).is_dir() or (folder / ".git").exists():
+            return folder
+    return None
+
+
+def find_root(start: Path) -> Path:
+    """The repository that `start` is in; raises `ConfigError` when it has no control plane."""
+    top = find_top(start)
+    if top is None:
+        raise ConfigError(
+            f"no git repository and no {CONTROL} folder in {start} or above it",
+            next_step="Go to the repository, then: repoagents init",
+        )
+    if not (top / CONTROL).is_dir():
+        raise ConfigError(f"{top} has no {CONTROL} folder", next_step="repoagents init")
+    return top
+
+
+def load(root: Path, environ: Mapping[str, str] | None = None) -> Loaded:
+    """Read the configuration of a repository, and note for readers where the state is.
+
+    Raises `ConfigError`: no file, broken YAML, a root that is not a mapping, an env file that
+    others can read, or a list of every key and value that cannot be used.
+    """
+    control = root / CONTROL
+    text = read_text(control / CONFIG, SHOWN_CONFIG)
+    if text is None:
+        raise ConfigError(f"there is no {SHOWN_CONFIG} in {root}", next_step="repoagents init")
+    document = parse_document(text, SHOWN_CONFIG)
+    process = dict(os.environ if environ is None else environ)
+    environment = Environment(read_environment_file(control), process)
+    overrides, unknown = read_overrides(environment.merged)
+    sources = Sources(document, tuple(overrides))
+    loaded = Loaded(
+        settings=read_settings(sources, unknown, root),
+        root=root,
+        control=control,
+        origins=trace_origins(sources, environment),
+        environment=environment.merged,
+        warnings=(*_placeholders(environment), *likely_overrides(environment.merged)),
+    )
+    _note_location(loaded)
+    return loaded
+
+
+def _placeholders(environment: Environment) -> tuple[str, ...]:
+    waiting = [n for n in environment.file.placeholders if n not in environment.process]
+    if not waiting:
+        return ()
+    return (f"{SHOWN} holds only a placeholder for {', '.join(waiting)}: not set",)
+
+
+def _note_location(loaded: Loaded) -> None:
+    """Tell readers that load no configuration where the state is.
+
+    `database` is relative to the control plane's folder, null for PostgreSQL.
+    """
+    path = loaded.control / LOCATION
+    database = None if loaded.database is None else DATABASE
+    text = json.dumps({"version": 1, "database": database}) + "\n"
+    try:
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            write_whole(path, text)
+    except OSError:
+        # A read-only checkout can still be looked at; whoever needs to write says what is wrong.
+        return

@@ -1,0 +1,159 @@
+"""What one key alone cannot say: rules between keys, and values that only their use makes wrong."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from string import Formatter
+from urllib.parse import urlsplit
+
+from repoagents.config.document import Place, Plain
+from repoagents.domain.reports import Role
+from repoagents.domain.settings import Settings, engine_for
+
+Finding = tuple[Place, str]
+REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/(?!\.{1,2}$)[A-Za-z0-9._-]+")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+TOKENS = ("GITHUB_TOKEN", "GH_TOKEN")
+LOCAL_PATHS = {"local_file": "issues.json", "local_markdown": "issues"}
+MESSAGE_FIELDS = ("title", "number", "summary", "run_id")
+
+
+def local_defaults(tracker: Mapping[str, Plain]) -> dict[str, Plain]:
+    """The defaults that differ for a local tracker, for keys that were not given."""
+    path = LOCAL_PATHS.get(str(tracker.get("kind")))
+    if path is None:
+        return {}
+    found: dict[str, Plain] = {} if "trigger_label" in tracker else {"trigger_label": None}
+    return found if tracker.get("path") else {**found, "path": path}
+
+
+def password_in(url: object) -> bool:
+    """Whether a database URL carries a password, in its address or its parameters."""
+    if not isinstance(url, str):
+        return False
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        # What cannot be taken apart may still hold one.
+        return "@" in url
+    return bool(parts.password) or bool(re.search(r"(^|&)(ssl)?password=", parts.query))
+
+
+def broken_rules(settings: Settings, root: Path) -> Iterator[Finding]:
+    """Every rule between keys that these settings break, as a place and what is wrong there."""
+    for rule in RULES:
+        yield from rule(settings, root)
+
+
+def _repository(settings: Settings, _root: Path) -> Iterator[Finding]:
+    tracker = settings.tracker
+    place = ("tracker", "repo")
+    if tracker.kind == "github" and not tracker.repo:
+        yield place, "tracker.repo is missing: tracker.kind github needs it, as OWNER/REPO"
+    elif tracker.repo and not REPOSITORY.fullmatch(tracker.repo):
+        yield place, f"tracker.repo: expected OWNER/REPO, given {tracker.repo!r}"
+    if tracker.kind == "github" and tracker.mode == "fixture" and not tracker.fixtures_path:
+        yield (
+            ("tracker", "fixtures_path"),
+            ("tracker.fixtures_path is missing: tracker.mode fixture reads its issues from it"),
+        )
+
+
+def _paths(settings: Settings, root: Path) -> Iterator[Finding]:
+    tracker = settings.tracker
+    named: list[tuple[Place, str]] = [
+        (("tracker", "path"), tracker.path),
+        (("tracker", "fixtures_path"), tracker.fixtures_path),
+    ]
+    for position, folder in enumerate(settings.workspace.sparse_paths):
+        named.append((("workspace", "sparse_paths", position), folder))
+    for place, path in named:
+        if path and not _inside(root, path):
+            key = ".".join(part for part in place if isinstance(part, str))
+            yield place, f"{key}: expected a path inside the repository, given {path!r}"
+
+
+def _inside(root: Path, path: str) -> bool:
+    """Links are followed: a link that leads out of the repository is outside."""
+    if Path(path).is_absolute() or "\0" in path:
+        return False
+    home, target = root.resolve(), (root / path).resolve()
+    return home in target.parents and home / ".git" not in (target, *target.parents)
+
+
+def _verify_names(settings: Settings, _root: Path) -> Iterator[Finding]:
+    seen: dict[str, int] = {}
+    for position, check in enumerate(settings.verify):
+        if check.name in seen:
+            yield (
+                ("verify", position, "name"),
+                (f"verify[{position}].name: {check.name!r} is already verify[{seen[check.name]}]"),
+            )
+        seen.setdefault(check.name, position)
+        if not (check.run if isinstance(check.run, tuple) else check.run.strip()):
+            yield ("verify", position, "run"), f"verify[{position}].run is empty"
+
+
+def _roles(settings: Settings, _root: Path) -> Iterator[Finding]:
+    place = ("roles", "enabled")
+    enabled = settings.roles.enabled
+    for role in (Role.PLANNER, Role.BUILDER):
+        if role not in enabled:
+            yield place, f"roles.enabled: {role} is missing; planner and builder cannot be left out"
+    if len(set(enabled)) < len(enabled):
+        yield place, "roles.enabled: a role is named twice"
+
+
+def _engines(settings: Settings, _root: Path) -> Iterator[Finding]:
+    if not settings.command.argv:
+        for role in settings.roles.enabled:
+            if engine_for(role, settings).engine == "command":
+                own = getattr(settings.roles, role.value).engine
+                place: Place = ("roles", role.value, "engine") if own else ("llm", "mode")
+                key = ".".join(map(str, place))
+                yield place, f"{key}: `command` needs command.argv, the program that it starts"
+    if settings.command.argv and not settings.command.argv[0]:
+        yield ("command", "argv"), "command.argv: the first item, the program, is empty"
+
+
+def _database(settings: Settings, _root: Path) -> Iterator[Finding]:
+    url = settings.state.database_url
+    if url and not re.match(r"postgresql(\+[a-z0-9]+)?://", url):
+        yield (
+            ("state", "database_url"),
+            ("state.database_url: expected nothing, for SQLite, or a postgresql:// URL"),
+        )
+
+
+def _environment(settings: Settings, _root: Path) -> Iterator[Finding]:
+    for position, name in enumerate(settings.agent.env):
+        place: Place = ("agent", "env", position)
+        if not VARIABLE.fullmatch(name):
+            yield place, f"agent.env[{position}]: expected the name of a variable without a value"
+        elif name in TOKENS:
+            yield place, f"agent.env[{position}]: agents and checks never get {name}"
+
+
+def _message(settings: Settings, _root: Path) -> Iterator[Finding]:
+    place = ("commit", "message_template")
+    known = ", ".join(f"{{{name}}}" for name in MESSAGE_FIELDS)
+    try:
+        fields = list(Formatter().parse(settings.commit.message_template))
+    except ValueError as error:
+        yield place, f"commit.message_template: {error}; write a brace of the text as {{{{ or }}}}"
+        return
+    for _text, name, form, conversion in fields:
+        if name is not None and (name not in MESSAGE_FIELDS or form or conversion):
+            yield place, f"commit.message_template: {{{name}}} is not one of {known}"
+
+
+RULES: tuple[Callable[[Settings, Path], Iterator[Finding]], ...] = (
+    _repository,
+    _paths,
+    _verify_names,
+    _roles,
+    _engines,
+    _database,
+    _environment,
+    _message,
+)
