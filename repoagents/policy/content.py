@@ -13,9 +13,14 @@ _WHITESPACE_ONLY_LINES = 20
 
 _DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _INVISIBLE = re.compile("[\u00ad\u180e\u200b\u2060-\u2064\U000e0000-\U000e007f]|(?<=.)\ufeff")
-_LOOKALIKE = "\u0370-\u03ff\u0400-\u052f\u0531-\u0586\u13a0-\u13ff\uff21-\uff5a"
-_MIXED_WORD = re.compile(rf"[A-Za-z_][\w]*[{_LOOKALIKE}]|[{_LOOKALIKE}]\w*[A-Za-z_]")
-_GREEK_PREFIX = re.compile(r"[μΔδλσπθφεαβγρτω]_?[A-Za-z0-9_]*")
+# Cyrillic, Greek, Armenian and full-width letters that look like Latin ones.
+_TWINS = (
+    "\u0430\u0441\u0435\u043e\u0440\u0445\u0443\u0455\u0456\u0458\u04bb\u04cf\u0501\u051b\u051d"
+    "\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0425\u0405\u0406\u0408"
+    "\u0391\u0392\u0395-\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a5\u03a7\u03bf\u03f2"
+    "\u0555\u0578\u057d\u0585\uff21-\uff3a\uff41-\uff5a"
+)
+_MIXED_WORD = re.compile(rf"\b(?=\w*[A-Za-z])(?=\w*[{_TWINS}])[A-Za-z0-9_{_TWINS}]+\b")
 
 _MANIFESTS = frozenset(
     {
@@ -64,11 +69,9 @@ def _hidden(text: str) -> Iterator[tuple[str, Severity, str]]:
         yield "bidi", Severity.HIGH, f"{shown} turns the direction of text: code can read otherwise"
     if match := _INVISIBLE.search(text):
         yield "invisible", Severity.MEDIUM, f"U+{ord(match[0]):04X} cannot be seen"
-    for match in _MIXED_WORD.finditer(text):
-        if not _GREEK_PREFIX.fullmatch(match[0]):
-            message = "a word mixes Latin letters with look-alikes of another script"
-            yield "homoglyph", Severity.HIGH, message
-            break
+    if _MIXED_WORD.search(text):
+        message = "a word mixes Latin letters with look-alikes of another script"
+        yield "homoglyph", Severity.HIGH, message
 
 
 def _only_whitespace(file: FilePatch) -> bool:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from io import StringIO
 
 from unidiff.errors import UnidiffParseError
@@ -40,14 +41,20 @@ class Patch:
     files: tuple[FilePatch, ...]
     readable: bool = True
 
+    @cached_property
+    def _by_path(self) -> dict[str, FilePatch]:
+        found: dict[str, FilePatch] = {}
+        for file in self.files:
+            # A file that became a symlink stands in a patch twice: removed, then added.
+            half = found.get(file.path, FilePatch(file.path))
+            found[file.path] = FilePatch(
+                file.path, half.added + file.added, half.removed + file.removed
+            )
+        return found
+
     def find(self, path: str) -> FilePatch:
         """The file's patch; one without lines when the patch does not show it."""
-        found = [file for file in self.files if file.path == path]
-        if not found:
-            return FilePatch(path)
-        # A file that became a symlink stands in a patch twice: removed, then added.
-        added = tuple(line for file in found for line in file.added)
-        return FilePatch(path, added, tuple(line for file in found for line in file.removed))
+        return self._by_path.get(path, FilePatch(path))
 
 
 def read_patch(text: str) -> Patch:
