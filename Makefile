@@ -42,14 +42,14 @@ benchmark: .venv/installed-dev
 	@touch $@
 
 .venv/installed: pyproject.toml constraints.txt .venv/made
-	@echo "Installing the program (once, less than a minute) ..."
+	@echo "Installing the program (once, about a minute) ..."
 	@$(PIP) -e .
 	@touch $@
 
 .venv/made:
 	@found=; if ! $(BIN)/python -c "import pip" 2>/dev/null; then \
 		for candidate in $(PYTHON) python3 python3.13 python3.12 python3.11 python; do \
-			if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+			if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
 			then found=$$candidate; break; fi; \
 		done; \
 		if [ -z "$$found" ]; then \
