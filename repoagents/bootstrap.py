@@ -1,1 +1,231 @@
-"""The composition root: builds every adapter and hands the pipeline its house."""
+"""The composition root: builds every adapter and hands the pipeline its house.
+
+`Premises` is what a command gets: the configuration, and on demand the bench (a dry run's world),
+the house (with the books open) and the work itself (under the worker lock).
+"""
+
+import os
+import random
+import secrets
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from repoagents.errors import StoreError
+from repoagents.logs import JsonlJournal, Redactor, open_journal, secret_values
+from repoagents.ports import Bench, House
+
+if TYPE_CHECKING:
+    from repoagents.config.loader import Loaded
+    from repoagents.domain.run import Run
+    from repoagents.durable.worker import Assignment
+    from repoagents.pipeline.checkup import HostFacts
+    from repoagents.store.database import Database
+
+
+class SystemClock:
+    """`ports.Clock` on the machine's own clock and randomness."""
+
+    def now(self) -> datetime:
+        """The instant, aware, UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        import asyncio
+
+        await asyncio.sleep(seconds)
+
+    def token(self, size: int) -> str:
+        """`size` random hexadecimal characters."""
+        return secrets.token_hex((size + 1) // 2)[:size]
+
+    def fraction(self) -> float:
+        """A random number in [0, 1)."""
+        return random.random()  # noqa: S311 - jitter, not a secret
+
+
+@dataclass(frozen=True)
+class Premises:
+    """One repository as a command finds it; nothing is opened until it is asked for."""
+
+    loaded: "Loaded"
+    clock: SystemClock
+    redactor: Redactor
+    journal: JsonlJournal
+
+    @property
+    def control(self) -> Path:
+        """The control plane's folder."""
+        return self.loaded.control
+
+    def bench(self) -> Bench:
+        """Adapters without books: nothing that is done with them leaves a row."""
+        from repoagents.agents.checks import ProjectChecks
+        from repoagents.agents.crew import AgentCrew
+        from repoagents.agents.process import Supervisor
+        from repoagents.config.scaffold import own_paths
+        from repoagents.git.workspaces import GitWorkspaces
+        from repoagents.store.artifacts import FileArtifacts
+        from repoagents.trackers import make_tracker
+
+        loaded, settings = self.loaded, self.loaded.settings
+        environment = loaded.environment
+        artifacts = FileArtifacts(self.control, self.redactor)
+        supervisor = Supervisor(self.control)
+        return Bench(
+            settings=settings,
+            root=loaded.root,
+            clock=self.clock,
+            tracker=make_tracker(settings, loaded.root, self.control, artifacts),
+            workspaces=GitWorkspaces(
+                loaded.root,
+                self.control,
+                settings.workspace,
+                settings.tracker,
+                settings.commit,
+                environment,
+                own_paths(settings, loaded.root),
+                self.clock,
+            ),
+            agents=AgentCrew(
+                self.control, settings, environment, supervisor, self.redactor, self.clock
+            ),
+            checks=ProjectChecks(
+                self.control, settings, environment, supervisor, self.redactor, self.clock
+            ),
+            processes=supervisor,
+            artifacts=artifacts,
+            journal=self.journal,
+        )
+
+    @contextmanager
+    def house(self) -> Iterator[tuple[House, "Database"]]:
+        """The bench with the books open; opening migrates the state."""
+        from repoagents.store.database import open_database
+
+        place = self.loaded.settings.state.database_url or self.loaded.database
+        database = open_database(place, clock=self.clock)
+        bench = self.bench()
+        owner = f"{socket.gethostname()}-{os.getpid()}-{self.clock.token(6)}"
+        try:
+            yield (
+                House(
+                    **{name: getattr(bench, name) for name in Bench.__dataclass_fields__},
+                    owner=owner,
+                    installation=database.installation,
+                    runs=database.runs,
+                    stages=database.stages,
+                    spend=database.spend,
+                    ledger=database.ledger,
+                    inbox=database.inbox,
+                    approvals=database.approvals,
+                ),
+                database,
+            )
+        finally:
+            database.close()
+
+    def work(self, assignment: "Assignment", changed: Callable[[], None]) -> None:
+        """Be the worker: take the lock, launch the engine, do the assigned work.
+
+        Raises `StoreError` naming the owner when another worker is live, and
+        `durable.worker.Interrupted` after Ctrl-C or SIGTERM.
+        """
+        from repoagents.durable.worker import run_worker
+        from repoagents.store.export import export_runs
+        from repoagents.store.worker_lock import hold
+
+        with self.house() as (house, database), hold(self.control, house.owner, self.clock):
+
+            def export() -> None:
+                export_runs(database.runs, self.control / "state" / "runs.json", self.clock.now())
+                changed()
+
+            run_worker(house, database.engine, assignment, export)
+
+    def latest(self, number: int) -> "Run | None":
+        """The newest run of an issue, read without opening the state for writing."""
+        from repoagents.store.reader import open_reader
+
+        reader = open_reader(self.control)
+        return next(iter(reader.runs(limit=1, issue=number)), None)
+
+    def host_facts(self) -> "HostFacts":
+        """What `doctor` needs to know of this machine."""
+        from repoagents.config.scaffold import drift
+        from repoagents.pipeline.checkup import HostFacts
+        from repoagents.store.worker_lock import holder
+
+        loaded = self.loaded
+        owner = holder(self.control)
+        return HostFacts(
+            warnings=loaded.warnings,
+            unwritable=_unwritable(self.control),
+            free_bytes=shutil.disk_usage(self.control).free,
+            drift=drift(self.control),
+            worker=f"worker {owner.pid} on {owner.host} is live" if owner else "",
+            state=self._state_problem(),
+            submodules=(loaded.root / ".gitmodules").exists(),
+            lfs=_uses_lfs(loaded.root),
+            clock_ahead_of_files=(self.control / "repoagents.yaml").stat().st_mtime
+            > self.clock.now().timestamp() + 60,
+        )
+
+    def _state_problem(self) -> str:
+        from repoagents.store.reader import open_reader
+
+        try:
+            open_reader(self.control).counts()
+        except StoreError as error:
+            return str(error)
+        return ""
+
+
+def open_premises(start: Path, *, terminal: bool = False) -> Premises:
+    """The repository that `start` is in, with its configuration read and its log open.
+
+    With `terminal` the log goes to its file only: the screen belongs to the progress view.
+    """
+    from repoagents.config.loader import find_root, load
+
+    loaded = load(find_root(start))
+    clock = SystemClock()
+    redactor = Redactor(secret_values(loaded.environment))
+    settings = loaded.settings.logging
+    path = loaded.control / "logs" / "repoagents.jsonl" if settings.file_enabled else None
+    journal = open_journal(
+        path,
+        level=settings.level,
+        json=settings.json,
+        terminal=terminal,
+        redactor=redactor,
+        clock_now=clock.now,
+    )
+    return Premises(loaded, clock, redactor, journal)
+
+
+def _unwritable(control: Path) -> tuple[str, ...]:
+    """Folders of the control plane that this user cannot write."""
+    names = ("state", "git", "artifacts", "workspaces", "logs", "cache")
+    return tuple(
+        name
+        for name in names
+        if not os.access(control / name if (control / name).exists() else control, os.W_OK)
+    )
+
+
+def _uses_lfs(root: Path) -> bool:
+    """Whether the repository's top-level attributes name the LFS filter."""
+    attributes = root / ".gitattributes"
+    return attributes.is_file() and "filter=lfs" in attributes.read_text(errors="replace")

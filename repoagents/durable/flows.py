@@ -49,8 +49,8 @@ class DurableFlows:
         steps = DurableSteps()
 
         @DBOS.workflow(name="attempt")
-        async def attempt(run_id: str, number: int) -> str:
-            return await run_attempt(house, steps, run_id, number)
+        async def attempt(run_id: str, generation: int, number: int) -> str:
+            return await run_attempt(house, steps, run_id, generation, number)
 
         @DBOS.workflow(name="run")
         async def run(run_id: str, generation: int, first: int) -> str:
@@ -116,7 +116,9 @@ class DurableFlows:
     async def attempt(self, run_id: str, generation: int, number: int) -> str:
         """Run an attempt as a child workflow when a slot is free."""
         with SetWorkflowID(f"{DBOS.workflow_id}.a{number}"):
-            child = await DBOS.enqueue_workflow_async(self.queue, self._attempt, run_id, number)
+            child = await DBOS.enqueue_workflow_async(
+                self.queue, self._attempt, run_id, generation, number
+            )
         return await child.get_result()
 
     async def wait(self, seconds: float) -> None:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from repoagents.domain.effect import Effect, OpenDraftPullRequest, PushBranch, effect_name
 from repoagents.domain.run import Run, RunStatus
 from repoagents.pipeline import publisher
-from repoagents.policy import safety
 from repoagents.ports import Approval, House
 
 
@@ -31,7 +30,7 @@ def waiting_of(house: House, run: Run) -> Waiting | None:
     publishable = tuple(e for e in effects if isinstance(e, PushBranch | OpenDraftPullRequest))
     if not publishable:
         return None
-    gates = [safety.gate(effect, house.settings) for effect in publishable]
+    gates = [publisher.gate(house, effect) for effect in publishable]
     flags = dict.fromkeys(gate.flag for gate in gates if not isinstance(gate, Effect))
     return Waiting(run, effects, tuple(flags))
 

@@ -49,11 +49,11 @@ class Settled:
         return Settled(RunStatus(row["status"]), row["wait"])
 
 
-async def run_attempt(house: House, steps: Steps, run_id: str, number: int) -> str:
+async def run_attempt(house: House, steps: Steps, run_id: str, generation: int, number: int) -> str:
     """All stages of one attempt; returns the last step's result as JSON."""
     limit = house.settings.agent.run_timeout_seconds
-    attempt = stages.Attempt(house, run_id, number, house.clock.monotonic() + limit)
-    begun = StepResult.from_json(await steps.run("begin", begin, house, run_id, number))
+    attempt = stages.Attempt(house, run_id, generation, number, house.clock.monotonic() + limit)
+    begun = StepResult.from_json(await steps.run("begin", begin, house, run_id, generation, number))
     if begun.word != "done":
         return begun.to_json()
     for stage, body in OPENING:
@@ -82,26 +82,33 @@ async def _round(steps: Steps, attempt: stages.Attempt, round_: int) -> str:
 
 
 async def _stage(attempt: stages.Attempt, stage: Stage, body: StageBody) -> str:
-    return await guarded(attempt.house, attempt.run_id, stage, lambda run: body(attempt, run))
+    return await guarded(
+        attempt.house, attempt.run_id, attempt.generation, stage, lambda run: body(attempt, run)
+    )
 
 
 async def _in_round(attempt: stages.Attempt, stage: Stage, body: RoundBody, round_: int) -> str:
     return await guarded(
-        attempt.house, attempt.run_id, stage, lambda run: body(attempt, run, round_)
+        attempt.house,
+        attempt.run_id,
+        attempt.generation,
+        stage,
+        lambda run: body(attempt, run, round_),
     )
 
 
-async def begin(house: House, run_id: str, number: int) -> str:
+async def begin(house: House, run_id: str, generation: int, number: int) -> str:
     """Move the run into its attempt, once; a run that a person ended stays ended."""
 
     def move(run: Run) -> Run:
         waiting = run.status in (RunStatus.QUEUED, RunStatus.RETRY_PENDING)
-        if not waiting or run.attempt >= number:
+        if not waiting or run.attempt >= number or run.generation != generation:
             return run
         return run.start(house.clock.now())
 
     run = await asyncio.to_thread(change, house, run_id, move)
-    if run.status.terminal or run.status is RunStatus.RETRY_PENDING:
+    waits = run.status is RunStatus.RETRY_PENDING
+    if run.status.terminal or waits or run.generation != generation:
         return STOPPED.to_json()
     house.journal.note(
         "attempt_started",
@@ -125,7 +132,7 @@ async def run_flow(
     while True:
         result = await waits.attempt(run_id, generation, number)
         settled = Settled.from_json(
-            await steps.run(f"settle-{number}", settle, house, run_id, result)
+            await steps.run(f"settle-{number}", settle, house, run_id, generation, result)
         )
         if settled.wait_seconds is None:
             return settled.status.value
@@ -136,9 +143,11 @@ async def run_flow(
         number += 1
 
 
-async def settle(house: House, run_id: str, result: str) -> str:
+async def settle(house: House, run_id: str, generation: int, result: str) -> str:
     """Turn an attempt's result into the run's next status, once."""
     run = await asyncio.to_thread(current, house, run_id)
+    if run.generation != generation:
+        return Settled(RunStatus.SUPERSEDED).to_json()
     if run.status is RunStatus.IN_PROGRESS or run.status is RunStatus.QUEUED:
         run = await asyncio.to_thread(outcome.conclude, house, run_id, StepResult.from_json(result))
     await outcome.finish(house, run)

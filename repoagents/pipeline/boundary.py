@@ -116,16 +116,20 @@ def note_failure(house: House, run: Run, stage: Stage, failure: Failure) -> None
 
 
 async def guarded(
-    house: House, run_id: str, stage: Stage, body: Callable[[Run], Awaitable[StepResult]]
+    house: House,
+    run_id: str,
+    generation: int,
+    stage: Stage,
+    body: Callable[[Run], Awaitable[StepResult]],
 ) -> str:
     """Run one stage's body; returns its result as JSON, whatever happened inside.
 
-    A run that is no longer in progress (a person cancelled it) is left alone. When the worker is
+    A run that a person cancelled, or sent back to work since (a newer `generation`), is left alone. When the worker is
     being stopped the stage never ends here: the engine must not record it, so that the next
     worker runs it again.
     """
-    run = await asyncio.to_thread(_enter, house, run_id, stage)
-    if run.status is not RunStatus.IN_PROGRESS:
+    run = await asyncio.to_thread(_enter, house, run_id, generation, stage)
+    if run.status is not RunStatus.IN_PROGRESS or run.generation != generation:
         return STOPPED.to_json()
     try:
         result = await body(run)
@@ -143,9 +147,11 @@ async def guarded(
     return result.to_json()
 
 
-def _enter(house: House, run_id: str, stage: Stage) -> Run:
+def _enter(house: House, run_id: str, generation: int, stage: Stage) -> Run:
     """Note the stage; a parked run goes on."""
     run = current(house, run_id)
+    if run.generation != generation:
+        return run
     if run.status is RunStatus.QUEUED and run.attempt:
         run = change(house, run_id, lambda parked: parked.resume(house.clock.now()))
     if run.status is RunStatus.IN_PROGRESS:

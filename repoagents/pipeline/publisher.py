@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from repoagents.domain.effect import Effect, PushBranch, Receipt, Withheld, effect_name
+from repoagents.domain.settings import engine_for
 from repoagents.errors import GitError
 from repoagents.policy import safety
-from repoagents.ports import House
+from repoagents.ports import Bench, House
 
 
 @dataclass(frozen=True)
@@ -21,13 +22,21 @@ def publish(house: House, run_id: str, effects: tuple[Effect, ...]) -> Published
     done: list[Receipt] = []
     withheld: list[Withheld] = []
     for effect in effects:
-        gated = safety.gate(effect, house.settings)
+        gated = gate(house, effect)
         if isinstance(gated, Withheld):
             _withhold(house, run_id, gated)
             withheld.append(gated)
         else:
             done.append(_carry_out(house, run_id, gated))
     return Published(tuple(done), tuple(withheld))
+
+
+def gate(bench: Bench, effect: Effect, *, dry_run: bool = False) -> Effect | Withheld:
+    """The safety gate under this bench's settings."""
+    settings = bench.settings
+    engines = (engine_for(role, settings).engine for role in settings.roles.enabled)
+    rehearsal = "rehearsal" in engines
+    return safety.gate(effect, settings, dry_run=dry_run, rehearsal=rehearsal)
 
 
 def _withhold(house: House, run_id: str, held: Withheld) -> None:

@@ -42,6 +42,7 @@ class Attempt:
 
     house: House
     run_id: str
+    generation: int
     number: int
     deadline: float
 

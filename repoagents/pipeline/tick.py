@@ -124,6 +124,7 @@ def _retry(house: House, flows: Flows, request: Request) -> str:
     sent = sendback.send_back(house, request)
     if isinstance(sent, str):
         return f"refused: {sent}"
+    flows.wake(sent)
     flows.start(sent)
     return f"queued: run {sent.id}"
 

@@ -112,7 +112,7 @@ class DirectWaits:
 
     async def attempt(self, run_id: str, generation: int, number: int) -> str:
         """Run it here."""
-        return await run_attempt(self.house, DirectSteps(), run_id, number)
+        return await run_attempt(self.house, DirectSteps(), run_id, generation, number)
 
     async def wait(self, seconds: float) -> None:
         """Move the fake clock."""

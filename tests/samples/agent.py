@@ -1,0 +1,64 @@
+"""A small agent that speaks the `command` protocol, for tests: it logs every start and end.
+
+Environment: CALL_LOG (a file outside the worktree; one line per start and end) and AGENT_SECONDS
+(how long each role takes).
+"""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+
+def say(word: str, role: str) -> None:
+    """One line, written at once."""
+    line = f"{word} {role} {os.getpid()} {time.time():.3f}\n"
+    with Path(os.environ["CALL_LOG"]).open("a") as log:
+        log.write(line)
+
+
+def answer(role: str) -> dict[str, object]:
+    """What the role reports; the builder also mends the bug."""
+    if role == "planner":
+        return {
+            "summary": "add instead of subtract",
+            "plan_steps": ["change the operator"],
+            "likely_files": ["adding.py"],
+            "acceptance_criteria": ["add(2, 2) is 4"],
+            "risks": [],
+            "risk_level": "low",
+            "difficulty": "easy",
+            "questions": [],
+        }
+    if role == "builder":
+        source = Path("adding.py")
+        source.write_text(source.read_text().replace("a - b", "a + b"))
+        return {
+            "summary": "adds now",
+            "changed_files": ["adding.py"],
+            "test_actions": [],
+            "assumptions": [],
+            "questions": [],
+        }
+    return {
+        "decision": "approve",
+        "risk_level": "low",
+        "criteria": [{"id": 1, "met": True, "evidence": "adding.py adds"}],
+        "findings": [],
+        "summary": "as asked",
+    }
+
+
+def main() -> None:
+    """Answer for the role that the environment names."""
+    role = os.environ["REPOAGENTS_ROLE"]
+    sys.stdin.read()
+    say("start", role)
+    time.sleep(float(os.environ.get("AGENT_SECONDS", "0")))
+    report = answer(role)
+    say("end", role)
+    Path(os.environ["REPOAGENTS_RESULT"]).write_text(json.dumps(report))
+
+
+main()
