@@ -1,0 +1,350 @@
+"""What a person gets who was not there: the handoff, the draft pull request, the comment."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from repoagents.domain.change import ChangeSet
+from repoagents.domain.issue import Issue
+from repoagents.domain.reports import (
+    BuildReport,
+    CheckOutcome,
+    CheckResult,
+    Finding,
+    Plan,
+    Review,
+    Severity,
+    Usage,
+    Verdict,
+    Verification,
+)
+from repoagents.domain.run import Run, Stage
+from repoagents.policy.verdict import failed_before
+from repoagents.policy.wording import one_line, tail
+from repoagents.views.headline import headline
+from repoagents.views.markdown import (
+    bounded,
+    bullets,
+    code,
+    document,
+    fenced,
+    inline,
+    neutral,
+    quiet,
+    section,
+    table,
+)
+from repoagents.views.snapshot import EffectRow, RoleEngine
+
+SUBJECT_LIMIT = 72
+TITLE_LIMIT = 200
+_TAIL_LIMIT = 3_000
+_FILES_SHOWN = 100
+_FIELD = re.compile(r"\{(title|number|summary|run_id)\}")
+
+
+@dataclass(frozen=True)
+class Handoff:
+    """All that is known about a run when it stops; None and empty where it did not come so far.
+
+    `timings` are stage, round and seconds. `hints` are further lines on how to go on. `patch_path`
+    is where `changes.patch` lies, as a person in the repository types it.
+    """
+
+    run: Run
+    issue: Issue
+    plan: Plan | None = None
+    change: ChangeSet | None = None
+    build: BuildReport | None = None
+    findings: tuple[Finding, ...] = ()
+    verification: Verification | None = None
+    base_verification: Verification | None = None
+    review: Review | None = None
+    verdict: Verdict | None = None
+    effects: tuple[EffectRow, ...] = ()
+    timings: tuple[tuple[Stage, int, float], ...] = ()
+    usage: Usage = field(default_factory=Usage)
+    engines: tuple[RoleEngine, ...] = ()
+    hints: tuple[str, ...] = ()
+    patch_path: str = ""
+
+
+def render_handoff(handoff: Handoff) -> str:
+    """The whole story as Markdown; the first line says what happened and what is asked."""
+    return document(
+        _first_line(handoff),
+        f"Issue #{handoff.issue.number}: {inline(handoff.issue.title, TITLE_LIMIT)}",
+        section("Next step", *_next_step(handoff)),
+        section("Decision", _decision(handoff)),
+        section("Change", _statistics(handoff), _files(handoff)),
+        section("Acceptance criteria", _criteria(handoff)),
+        section("Verification", *_verification(handoff), *_tails(handoff)),
+        section("Findings", _findings(handoff)),
+        section("Assumptions", _assumptions(handoff)),
+        section("Open questions", _questions(handoff)),
+        section("Plan", *_plan(handoff)),
+        section("Effects", _effects(handoff)),
+        section("Cost and time", *_cost(handoff)),
+        _footer(handoff),
+    )
+
+
+def render_pull_request(handoff: Handoff) -> tuple[str, str]:
+    """Title and body of the draft pull request."""
+    title = one_line(quiet(one_line(handoff.issue.title)), TITLE_LIMIT)
+    build = handoff.build
+    body = document(
+        f"Issue: #{handoff.issue.number}. A draft for a person to review and merge.",
+        _rehearsal(handoff),
+        inline(build.summary, 4_000) if build else "",
+        _statistics(handoff),
+        section("Acceptance criteria", _criteria(handoff)),
+        section("Verification", *_verification(handoff)),
+        section("Findings", _findings(handoff)),
+        section("Assumptions", _assumptions(handoff)),
+        section("Decision", _decision(handoff)),
+        section("Cost and time", *_cost(handoff)),
+        _footer(handoff),
+    )
+    return title or f"Issue {handoff.issue.number}", bounded(body)
+
+
+def render_comment(handoff: Handoff, marker: str) -> str:
+    """The status comment; the hidden marker that finds it again comes first."""
+    hidden = marker if marker.startswith("<!--") else f"<!-- {marker} -->"
+    body = document(
+        _first_line(handoff),
+        _statistics(handoff),
+        section("Open questions", _questions(handoff)),
+        section("Decision", _decision(handoff)),
+        section("Verification", *_verification(handoff)),
+        section("Effects", _effects(handoff)),
+        _footer(handoff),
+    )
+    return bounded(f"{hidden}\n{body}")
+
+
+def render_commit_message(
+    template: str, *, title: str, number: int, summary: str, run_id: str
+) -> str:
+    """The operator's template with its fields filled in, each once and on one line.
+
+    What comes from outside cannot close an issue, call a person, skip CI or forge a trailer.
+    """
+    values = {
+        "title": _outside(title, SUBJECT_LIMIT),
+        "number": str(number),
+        "summary": _outside(summary, 2_000),
+        "run_id": one_line(run_id),
+    }
+    return _FIELD.sub(lambda match: values[match[1]], template).strip() + "\n"
+
+
+def _outside(text: str, limit: int) -> str:
+    return quiet(one_line(text, limit))
+
+
+# --- the parts ----------------------------------------------------------------------------------
+
+
+def _first_line(handoff: Handoff) -> str:
+    line = neutral(headline(handoff.run, handoff.verdict, handoff.effects))
+    rehearsal = _rehearsal(handoff)
+    return f"{rehearsal} {line}" if rehearsal else line
+
+
+def _rehearsal(handoff: Handoff) -> str:
+    rehearsed = [each.role.value for each in handoff.engines if each.rehearsal]
+    if not rehearsed:
+        return ""
+    whole = len(rehearsed) == len(handoff.engines)
+    what = "no model was called" if whole else f"no model was called for {', '.join(rehearsed)}"
+    return f"**Rehearsal: {what}.**"
+
+
+def _next_step(handoff: Handoff) -> Iterator[str]:
+    failure = handoff.run.failure
+    if failure and failure.next_step:
+        yield inline(failure.next_step)
+    if handoff.hints:
+        yield bullets(inline(hint) for hint in handoff.hints)
+    if handoff.patch_path and handoff.change and not handoff.change.empty:
+        yield f"To take the change as it is: {code(f'git apply {handoff.patch_path}', 500)}"
+
+
+def _decision(handoff: Handoff) -> str:
+    verdict = handoff.verdict
+    if verdict is None:
+        failure = handoff.run.failure
+        return f"{failure.kind.value}: {inline(failure.message)}" if failure else ""
+    word = verdict.kind.value.replace("_", " ")
+    lines = [f"**{word}**", *(inline(reason) for reason in verdict.reasons)]
+    lines += [inline(point) for point in verdict.contract]
+    return bullets(lines)
+
+
+def _statistics(handoff: Handoff) -> str:
+    change = handoff.change
+    if change is None:
+        return ""
+    if change.empty:
+        return "Nothing differs from the base."
+    added = sum(file.added or 0 for file in change.files)
+    deleted = sum(file.deleted or 0 for file in change.files)
+    proof = "verified" if handoff.run.verified or _proven(handoff) else "**unverified**"
+    files = "1 file" if len(change.files) == 1 else f"{len(change.files)} files"
+    return f"{files}, +{added} -{deleted} lines on {code(change.base_sha[:12])}, {proof}."
+
+
+def _proven(handoff: Handoff) -> bool:
+    return handoff.verification is not None and handoff.verification.verified
+
+
+def _files(handoff: Handoff) -> str:
+    files = handoff.change.files if handoff.change else ()
+    if not files:
+        return ""
+    rows = [
+        (code(file.path), file.kind.value, _count(file.added), _count(file.deleted))
+        for file in files[:_FILES_SHOWN]
+    ]
+    if len(files) > _FILES_SHOWN:
+        rows.append((f"and {len(files) - _FILES_SHOWN} more", "", "", ""))
+    return table(("file", "change", "added", "deleted"), rows)
+
+
+def _count(lines: int | None) -> str:
+    return "binary" if lines is None else str(lines)
+
+
+def _criteria(handoff: Handoff) -> str:
+    criteria = handoff.plan.acceptance_criteria if handoff.plan else ()
+    if not criteria:
+        return ""
+    answers = handoff.review.criteria if handoff.review else ()
+    rows = []
+    for number, criterion in enumerate(criteria, 1):
+        found = [row for row in answers if row.id == number]
+        met = ("met" if found[0].met else "**not met**") if len(found) == 1 else "not answered"
+        evidence = inline("; ".join(row.evidence for row in found), 500)
+        rows.append((str(number), inline(criterion, 500), met, evidence))
+    return table(("no.", "criterion", "reviewer", "evidence"), rows)
+
+
+def _verification(handoff: Handoff) -> Iterator[str]:
+    verification = handoff.verification
+    if handoff.change is None or handoff.change.empty:
+        return
+    if verification is None or not verification.results:
+        yield "**Unverified: no check was run.**"
+        return
+    base = handoff.base_verification
+    yield table(
+        ("check", "command", "on the change", "on the base", "exit", "seconds", "output sha256"),
+        [_evidence(result, base) for result in verification.results],
+    )
+    if verification.changed_by_checks:
+        paths = ", ".join(code(path) for path in verification.changed_by_checks[:_FILES_SHOWN])
+        yield f"The checks changed files, which were put back: {paths}"
+
+
+def _evidence(result: CheckResult, base: Verification | None) -> tuple[str, ...]:
+    outcome = result.outcome.value.replace("_", " ")
+    if result.outcome is not CheckOutcome.PASSED:
+        outcome = f"**{outcome}**"
+    if failed_before(result, base):
+        outcome += ", failed before too"
+    if not result.required:
+        outcome += " (not required)"
+    before = next((r for r in base.results if r.name == result.name), None) if base else None
+    return (
+        inline(result.name, 60),
+        code(result.command),
+        outcome,
+        before.outcome.value.replace("_", " ") if before else "not measured",
+        "" if result.exit_code is None else str(result.exit_code),
+        f"{result.seconds:.1f}",
+        code(result.output_sha256[:12]),
+    )
+
+
+def _tails(handoff: Handoff) -> Iterator[str]:
+    for result in handoff.verification.results if handoff.verification else ():
+        if result.outcome is not CheckOutcome.PASSED and result.tail.strip():
+            yield f"The end of {inline(result.name, 60)}:"
+            yield fenced(tail(result.tail, _TAIL_LIMIT))
+
+
+def _findings(handoff: Handoff) -> str:
+    found = [
+        (finding.severity, f"guardrail {finding.rule}", finding.file, finding.line, finding.message)
+        for finding in handoff.findings
+    ]
+    found += [
+        (seen.severity, "review", seen.file, seen.line, seen.message)
+        for seen in (handoff.review.findings if handoff.review else ())
+    ]
+    weights = list(Severity)
+    found.sort(key=lambda row: -weights.index(row[0]))
+    return bullets(
+        f"{severity.value} · {source} · {_place(file, line)}{inline(message)}"
+        for severity, source, file, line, message in found
+    )
+
+
+def _place(file: str, line: int) -> str:
+    if not file:
+        return ""
+    return code(f"{one_line(file)}:{line}" if line else file) + ": "
+
+
+def _assumptions(handoff: Handoff) -> str:
+    lines = handoff.build.assumptions if handoff.build else ()
+    return bullets(inline(line) for line in lines)
+
+
+def _questions(handoff: Handoff) -> str:
+    planned = handoff.plan.questions if handoff.plan else ()
+    built = handoff.build.questions if handoff.build else ()
+    return bullets(inline(line) for line in (*planned, *built))
+
+
+def _plan(handoff: Handoff) -> Iterator[str]:
+    plan = handoff.plan
+    if plan is None:
+        return
+    yield inline(plan.summary, 4_000)
+    yield bullets(inline(step) for step in plan.plan_steps)
+    if plan.likely_files:
+        yield "Likely files: " + ", ".join(code(path) for path in plan.likely_files[:_FILES_SHOWN])
+    yield f"Risk {inline(plan.risk_level, 20)}, difficulty {inline(plan.difficulty, 20)}."
+    yield bullets(f"Risk: {inline(risk)}" for risk in plan.risks)
+
+
+def _effects(handoff: Handoff) -> str:
+    if not handoff.effects:
+        return ""
+    rows = [
+        (name.replace("_", " "), state, code(flag) if flag else "", inline(location or reason))
+        for name, state, flag, reason, location in handoff.effects
+    ]
+    return table(("effect", "state", "withheld by", "where or why"), rows)
+
+
+def _cost(handoff: Handoff) -> Iterator[str]:
+    usage = handoff.usage
+    cost = "not reported by the engine" if usage.cost is None else f"{usage.cost:.2f}"
+    yield f"{usage.calls} agent calls, {usage.tokens:,} tokens, cost {cost}."
+    if handoff.timings:
+        rows = [
+            (stage.value.replace("_", " "), str(round_), f"{seconds:.1f}")
+            for stage, round_, seconds in handoff.timings
+        ]
+        yield table(("stage", "round", "seconds"), rows)
+
+
+def _footer(handoff: Handoff) -> str:
+    engines = "; ".join(f"{each.role.value}: {inline(each.label, 100)}" for each in handoff.engines)
+    run = handoff.run
+    made = f"Made by repoagents, run {code(run.id)}, attempt {run.attempt}, round {run.round}."
+    return f"{made} {engines}".rstrip()

@@ -1,0 +1,105 @@
+"""The first line about a run: what happened, and what is asked of the reader."""
+
+from collections.abc import Sequence
+
+from repoagents.domain.reports import Verdict, VerdictKind
+from repoagents.domain.run import FailureClass, Run, RunStatus
+from repoagents.policy.wording import one_line
+from repoagents.views.snapshot import EffectRow
+
+_BLOCKED = {
+    FailureClass.REQUEST_CHANGES: (
+        "stopped by review, not broken",
+        "edit the issue and `repoagents retry {n}`, give a hint with "
+        "`repoagents retry {n} --note TEXT`, take `changes.patch`, or `repoagents cancel {n}`",
+    ),
+    FailureClass.QUESTION: (
+        "a question has to be answered first",
+        "answer it in the issue's text, or with `repoagents retry {n} --note ANSWER`",
+    ),
+    FailureClass.POLICY_BLOCK: (
+        "a guardrail stopped the change: only a person may decide on it",
+        "read the findings; take `changes.patch`, `repoagents retry {n} --note TEXT`, or "
+        "`repoagents cancel {n}`",
+    ),
+    FailureClass.ENVIRONMENT: (
+        "the project's checks cannot be run on this machine",
+        "mend the environment, then `repoagents retry {n}`",
+    ),
+    FailureClass.BUDGET: (
+        "a limit was reached",
+        "raise the limit in the configuration, then `repoagents retry {n}`",
+    ),
+}
+_ENDED = {
+    RunStatus.NO_CHANGE: (
+        "the builder saw nothing to change",
+        "close the issue, or `repoagents retry {n} --note TEXT` with a hint",
+    ),
+    RunStatus.CANCELLED: (
+        "cancelled; the work is kept",
+        "nothing, or `repoagents retry {n}` to take it up again",
+    ),
+    RunStatus.SUPERSEDED: ("a newer run took the place of this one", "nothing"),
+    RunStatus.QUEUED: ("waits for its turn", "nothing"),
+    RunStatus.IN_PROGRESS: ("is being worked on", "nothing"),
+    RunStatus.AWAITING_APPROVAL: (
+        "a change is published and waits for your approval",
+        "look at it with `repoagents approval show {n}`, then approve or reject",
+    ),
+}
+_BY_VERDICT = {
+    VerdictKind.PUBLISH: RunStatus.COMPLETED,
+    VerdictKind.NO_CHANGE: RunStatus.NO_CHANGE,
+}
+
+
+def headline(run: Run, verdict: Verdict | None, effects: Sequence[EffectRow]) -> str:
+    """What happened to the issue and what is asked of the reader, on one line of plain text."""
+    happened, asked = _story(run, verdict, effects)
+    number = run.issue_number
+    return f"Issue #{number}: {happened}. Asked of you: {asked.format(n=number)}."
+
+
+def _story(run: Run, verdict: Verdict | None, effects: Sequence[EffectRow]) -> tuple[str, str]:
+    status = run.status
+    if status is RunStatus.IN_PROGRESS and verdict is not None:
+        status = _BY_VERDICT.get(verdict.kind, status)
+    match status:
+        case RunStatus.COMPLETED:
+            return _completed(run, effects)
+        case RunStatus.BLOCKED | RunStatus.FAILED | RunStatus.RETRY_PENDING:
+            return _stopped(run)
+        case _:
+            return _ENDED[status]
+
+
+def _completed(run: Run, effects: Sequence[EffectRow]) -> tuple[str, str]:
+    what = "a proven change" if run.verified else "a change that no check has proven"
+    states = {name: state for name, state, *_ in effects if name != "comment"}
+    if "withheld" not in states.values() and "done" in states.values():
+        return f"{what} is published", "review it and merge it"
+    publish = "review it; `repoagents approval approve {n}` publishes it, or take `changes.patch`"
+    return f"{what} is ready and not published", publish
+
+
+def _stopped(run: Run) -> tuple[str, str]:
+    failure = run.failure
+    if failure is None:
+        return f"the run is {run.status.value}", "`repoagents retry {n}`"
+    if run.status is RunStatus.BLOCKED and failure.kind in _BLOCKED:
+        return _BLOCKED[failure.kind]
+    word = {
+        RunStatus.BLOCKED: "a person is needed",
+        RunStatus.RETRY_PENDING: "waits for its next attempt",
+    }.get(run.status, "failed, out of attempts")
+    happened = f"{word} ({failure.kind.value}: {_plain(failure.message)})"
+    step = _plain(failure.next_step)
+    if not step and run.status is RunStatus.RETRY_PENDING:
+        return happened, "nothing, or `repoagents retry {n}` to try at once"
+    return happened, step or "read the findings, then `repoagents retry {n}`"
+
+
+def _plain(text: str) -> str:
+    """A message on one line, its braces doubled for the formatting that follows."""
+    return one_line(text, 300).rstrip(".").replace("{", "{{").replace("}", "}}")

@@ -1,0 +1,101 @@
+"""Markdown made from text that may be hostile: it neither calls people, nor loads, nor hides."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from repoagents.policy.wording import clean, one_line
+
+BODY_LIMIT = 65_536
+"""Code points that GitHub takes in a body."""
+
+_BREAK = "\u200b"  # shows nothing, and no longer spells the word that GitHub acts on
+_ENTITY = re.compile(r"&(?=#|\w)")
+_TAG = re.compile(r"<(?=[A-Za-z/!?])")
+_SCRIPT_LINK = re.compile(r"\]\(\s*<?\s*(?:javascript|vbscript|data|file)\s*:", re.IGNORECASE)
+_MENTION = re.compile(r"@(?=[A-Za-z0-9_-])")
+_CLOSING = re.compile(
+    r"\b(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?)(?=[\W_]{0,20}(?:[\w.-]+/[\w.-]+)?"
+    r"(?:#\d|gh-\d|https?:))",
+    re.IGNORECASE,
+)
+_SKIP_CI = re.compile(
+    r"\[((?:skip|no)[ -](?:ci|actions)|ci[ -]skip|actions[ -]skip)\]", re.IGNORECASE
+)
+_TRAILER = re.compile(
+    r"^(\s*)((?:signed-off|co-authored|acked|reviewed|tested|reported|approved)-by|skip-checks|cc)"
+    r"(\s*):",
+    re.IGNORECASE | re.MULTILINE,
+)
+_BLOCK_START = re.compile(r"^(?=[#>*+=|~`\[_$-]|\d+[.)])")
+
+
+def quiet(text: str) -> str:
+    """The text without mention, closing keyword or CI directive, for titles and commits."""
+    plain = _MENTION.sub(f"@{_BREAK}", clean(text))
+    plain = _CLOSING.sub(lambda match: match[0][:2] + _BREAK + match[0][2:], plain)
+    plain = _SKIP_CI.sub(r"(\1)", plain)
+    return _TRAILER.sub(r"\1\2 -", plain)
+
+
+def neutral(text: str) -> str:
+    """The text as Markdown prose that shows what was written and does nothing else."""
+    plain = _TAG.sub("&lt;", _ENTITY.sub("&amp;", clean(text)))
+    plain = _SCRIPT_LINK.sub("](#", plain.replace("![", "!\\["))
+    return quiet(plain)
+
+
+def inline(text: str, limit: int = 1_000) -> str:
+    """Text from outside on one line, unable to begin a heading, a list or a fence."""
+    return _BLOCK_START.sub(r"\\", neutral(one_line(text, limit)))
+
+
+def code(text: str, limit: int = 300) -> str:
+    """Text from outside as a code span that it cannot leave."""
+    plain = one_line(text, limit) or " "
+    longest = max((len(run) for run in re.findall(r"`+", plain)), default=0)
+    ticks = "`" * (longest + 1)
+    pad = " " if longest else ""
+    return f"{ticks}{pad}{plain}{pad}{ticks}"
+
+
+def fenced(text: str) -> str:
+    """Text from outside as a code block that it cannot leave."""
+    plain = clean(text).strip("\n")
+    longest = max((len(run) for run in re.findall(r"`{3,}", plain)), default=2)
+    fence = "`" * (longest + 1)
+    return f"{fence}text\n{plain}\n{fence}"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of cells that are Markdown already."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines)
+
+
+def bullets(lines: Iterable[str]) -> str:
+    """A list of lines that are Markdown already."""
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def section(title: str, *parts: str) -> str:
+    """A heading with what stands below it; empty when nothing does."""
+    body = "\n\n".join(part for part in parts if part)
+    return f"## {title}\n\n{body}" if body else ""
+
+
+def document(*parts: str) -> str:
+    """The parts that are not empty, a blank line between them."""
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def bounded(body: str, limit: int = BODY_LIMIT) -> str:
+    """The body, cut at a line with a notice when it is longer than GitHub takes."""
+    if len(body) <= limit:
+        return body
+    notice = "\n\n… cut here: the whole text is in the run's `handoff.md`.\n"
+    kept = body[: limit - len(notice)]
+    return kept[: max(kept.rfind("\n"), 0) or None].rstrip() + notice
+
+
+def _cell(text: str) -> str:
+    return text.replace("\\|", "|").replace("|", "\\|").replace("\n", " ")
