@@ -1,0 +1,65 @@
+"""The state: one SQLite file, or PostgreSQL when several hosts share the work."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy.engine import Engine
+
+from repoagents.ports import Clock
+from repoagents.store.engine import Door, make_engine, parse_place
+from repoagents.store.ledger import StoredLedger
+from repoagents.store.migrations import check_file, create_file, migrate
+from repoagents.store.reader import Reader
+from repoagents.store.requests import StoredApprovals, StoredInbox
+from repoagents.store.runs import StoredRuns
+from repoagents.store.spend import StoredSpend
+from repoagents.store.stages import StoredStages
+
+__all__ = ["Database", "make_engine", "open_database"]
+
+
+@dataclass(frozen=True)
+class Database:
+    """The books of one installation; `reader` serves `status` where the state is PostgreSQL."""
+
+    engine: Engine
+    installation: str
+    reader: Reader
+    runs: StoredRuns
+    stages: StoredStages
+    spend: StoredSpend
+    ledger: StoredLedger
+    inbox: StoredInbox
+    approvals: StoredApprovals
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def open_database(url_or_path: str | Path, *, clock: Clock) -> Database:
+    """Open the state for writing: create it when absent, check it, migrate it.
+
+    Raises `StateUnreadable` for a file that is damaged, not ours, or of a newer schema, and leaves
+    it as it is; `StoreError` when it cannot be reached or written.
+    """
+    url = parse_place(url_or_path)
+    if url.get_backend_name() == "sqlite":
+        path = Path(str(url.database))
+        if not path.exists():
+            create_file(path, clock)
+        check_file(path)
+    engine = make_engine(url)
+    door = Door(engine)
+    reader = Reader(door.query)
+    return Database(
+        engine=engine,
+        installation=migrate(door, clock),
+        reader=reader,
+        runs=StoredRuns(door, reader),
+        stages=StoredStages(door, reader),
+        spend=StoredSpend(door),
+        ledger=StoredLedger(door, reader),
+        inbox=StoredInbox(door),
+        approvals=StoredApprovals(door),
+    )

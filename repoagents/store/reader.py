@@ -1,0 +1,187 @@
+"""What `status` reads: standard library only, read-only, whether or not a worker is writing.
+
+The same queries serve SQLite through `sqlite3` and PostgreSQL through the database toolkit.
+"""
+
+import json
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from repoagents.domain.run import Run, RunStatus, Stage
+from repoagents.errors import StateUnreadable
+from repoagents.store.faults import corrupt, fault, foreign_schema
+from repoagents.store.rows import Column, Row, parse_instant, parse_run
+
+if TYPE_CHECKING:
+    # The ports bring the settings with them, which would double the time of a plain `status`.
+    from repoagents.ports import LedgerRow
+
+SCHEMA_VERSION = 1
+"""The schema of our tables; a change takes a new number and a migration."""
+
+LOCATION = "state/location.json"
+DEFAULT_DATABASE = "state/repoagents.sqlite"
+
+Query = Callable[[str, Mapping[str, Column]], Sequence[Row]]
+
+
+class Reader:
+    """Runs, effects and timings as they stand; every method is one query."""
+
+    def __init__(self, query: Query, *, started: bool = True) -> None:
+        """Read through `query`; `started` is false when there is no state yet."""
+        self._query = query
+        self.started = started
+
+    def run(self, run_id: str) -> Run | None:
+        """One run."""
+        rows = self._query("SELECT * FROM runs WHERE id = :id", {"id": run_id})
+        return parse_run(rows[0]) if rows else None
+
+    def runs(
+        self, statuses: Sequence[RunStatus] = (), limit: int = 50, issue: int | None = None
+    ) -> tuple[Run, ...]:
+        """Runs, newest first; of these statuses and of this issue when named."""
+        known = {f"status{n}": status.value for n, status in enumerate(dict.fromkeys(statuses))}
+        wanted: dict[str, Column] = {"limit": limit, **known}
+        if issue is not None:
+            wanted["issue"] = issue
+        rows = self._query(_newest(tuple(known), by_issue=issue is not None), wanted)
+        return tuple(parse_run(row) for row in rows)
+
+    def counts(self) -> dict[RunStatus, int]:
+        """How many runs have each status; statuses without a run are left out."""
+        rows = self._query("SELECT status, runs FROM tallies WHERE runs > 0 ORDER BY status", {})
+        return {RunStatus(row["status"]): row["runs"] for row in rows}
+
+    def effects(self, run_id: str) -> "tuple[LedgerRow, ...]":
+        """All effects of a run, in the order first intended."""
+        from repoagents.ports import LedgerRow
+
+        rows = self._query("SELECT * FROM effects WHERE run_id = :id ORDER BY seq", {"id": run_id})
+        plain = ("run_id", "name", "key", "state", "flag", "reason", "location")
+        return tuple(
+            LedgerRow(**{name: row[name] for name in plain}, at=parse_instant(row["at"]))
+            for row in rows
+        )
+
+    def timings(self, run_id: str) -> tuple[tuple[Stage, int, float], ...]:
+        """Stage, round and seconds of a run, in the order recorded."""
+        rows = self._query(
+            "SELECT stage, round, seconds FROM stages WHERE run_id = :id ORDER BY seq",
+            {"id": run_id},
+        )
+        return tuple((Stage(row["stage"]), row["round"], row["seconds"]) for row in rows)
+
+
+def _newest(statuses: tuple[str, ...], *, by_issue: bool) -> str:
+    """The query for runs, newest first.
+
+    One bounded part per status: a single `status IN (…)` would sort every finished run there is.
+    """
+    conditions = [f"status = :{name}" for name in statuses] or [""]
+    if by_issue:
+        conditions = [f"{c} AND issue_number = :issue".removeprefix(" AND ") for c in conditions]
+    order = "ORDER BY seq DESC LIMIT :limit"
+    where = [f"WHERE {condition}" if condition else "" for condition in conditions]
+    if len(where) == 1:
+        return f"SELECT * FROM runs {where[0]} {order}"  # noqa: S608 - names of parameters only
+    parts = [
+        f"SELECT * FROM (SELECT * FROM runs {one} {order}) AS part{n}"  # noqa: S608 - as above
+        for n, one in enumerate(where)
+    ]
+    return f"{' UNION ALL '.join(parts)} {order}"
+
+
+def open_reader(control: Path) -> Reader | None:
+    """A reader of the state below a control folder; None when the state is in PostgreSQL.
+
+    Without a state yet, the reader is empty and `started` is false. Raises `StateUnreadable` for a
+    file that is damaged, not ours, or of another schema.
+    """
+    path = locate(control)
+    if path is None:
+        return None
+    if not path.exists():
+        refuse_orphaned_log(path)
+        return Reader(lambda _sql, _values: (), started=False)
+    connection = connect_readonly(path)
+    check_schema(connection, str(path))
+
+    def query(sql: str, values: Mapping[str, Column]) -> Sequence[Row]:
+        try:
+            return connection.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise fault(error, str(path)) from error
+
+    return Reader(query)
+
+
+def locate(control: Path) -> Path | None:
+    """The SQLite file that `state/location.json` names; None when it names PostgreSQL."""
+    try:
+        noted = json.loads((control / LOCATION).read_bytes())
+        database = noted["database"]
+    except (OSError, ValueError, TypeError, KeyError):
+        # The note is rewritten whenever the configuration is loaded; the default is a good guess.
+        database = DEFAULT_DATABASE
+    return None if database is None else control / str(database)
+
+
+def refuse_orphaned_log(path: Path) -> None:
+    """Raise `StateUnreadable` when the database is gone but its write-ahead log is not."""
+    log = path.with_name(f"{path.name}-wal")
+    if log.exists() and log.stat().st_size:
+        raise corrupt(str(path), f"the file is missing, but its log {log.name} is there")
+
+
+def connect_readonly(path: Path) -> sqlite3.Connection:
+    """A read-only connection; raises `StateUnreadable` when the file is not a database."""
+    with path.open("rb") as file:
+        start = file.read(16)
+    if start != b"SQLite format 3\0":
+        raise corrupt(str(path), "it is empty" if not start else "it is not a database")
+    try:
+        return _connect(path, "mode=ro")
+    except sqlite3.OperationalError as error:
+        # In a folder that cannot be written, SQLite cannot make the index of its log. Without a
+        # log the file alone is the whole state. https://sqlite.org/wal.html#read_only_databases
+        log = path.with_name(f"{path.name}-wal")
+        if log.exists() and log.stat().st_size:
+            raise fault(error, str(path)) from error
+        return _connect(path, "immutable=1")
+    except sqlite3.Error as error:
+        raise fault(error, str(path)) from error
+
+
+def _connect(path: Path, how: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?{how}", uri=True, timeout=30, check_same_thread=False
+    )
+    connection.row_factory = sqlite3.Row
+    connection.execute("SELECT name FROM sqlite_master LIMIT 1").fetchall()
+    return connection
+
+
+def check_schema(connection: sqlite3.Connection, place: str) -> None:
+    """Raise `StateUnreadable` when the file is not ours or has another schema."""
+    found = read_schema(connection, place)
+    if found != SCHEMA_VERSION:
+        raise foreign_schema(place, found, SCHEMA_VERSION)
+
+
+def read_schema(connection: sqlite3.Connection, place: str) -> int:
+    """The schema that a file has; raises `StateUnreadable` when it is not ours or damaged."""
+    try:
+        row = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
+        return int(row["value"])
+    except (sqlite3.OperationalError, TypeError, ValueError) as error:
+        why = f"it is not a state of repoagents ({error})"
+        raise StateUnreadable(
+            f"the state in {place} cannot be used: {why}",
+            next_step="Name another file in state.database_url, or move this one away.",
+        ) from error
+    except sqlite3.Error as error:
+        raise fault(error, place) from error

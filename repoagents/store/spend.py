@@ -1,0 +1,65 @@
+"""What calls cost, reserved before and settled after; windows slide."""
+
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from repoagents.domain.reports import Usage
+from repoagents.domain.run import Stage
+from repoagents.ports import Spent
+from repoagents.store import schema
+from repoagents.store.engine import Door
+from repoagents.store.rows import render_instant
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(hours=24)
+
+
+class StoredSpend:
+    """`ports.Spend` in the database."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    def spent(self, run_id: str, now: datetime) -> Spent:
+        """Sums of the run, the last 3600 seconds and the last 24 hours, reservations included.
+
+        What lies in the future counts as well: a clock that was set back must not free a budget.
+        """
+        table = schema.spend.c
+        with self._door.begin() as connection:
+            return Spent(
+                run=_sum(connection, table.run_id == run_id),
+                hour=_sum(connection, table.at > render_instant(now - HOUR)),
+                day=_sum(connection, table.at > render_instant(now - DAY)),
+            )
+
+    def reserve(self, run_id: str, stage: Stage, usage: Usage, at: datetime) -> int:
+        """Reserve before the call; returns the reservation's number."""
+        insert = (
+            sa.insert(schema.spend)
+            .values(run_id=run_id, stage=stage.value, at=render_instant(at), settled=0)
+            .values(calls=usage.calls, tokens=usage.tokens, cost=usage.cost)
+            .returning(schema.spend.c.seq)
+        )
+        with self._door.begin() as connection:
+            return int(connection.execute(insert).scalar_one())
+
+    def settle(self, reservation: int, usage: Usage) -> None:
+        """Replace a reservation by what the call really cost; its instant stays."""
+        update = (
+            sa.update(schema.spend)
+            .where(schema.spend.c.seq == reservation)
+            .values(calls=usage.calls, tokens=usage.tokens, cost=usage.cost, settled=1)
+        )
+        with self._door.begin() as connection:
+            connection.execute(update)
+
+
+def _sum(connection: Connection, condition: sa.ColumnElement[bool]) -> Usage:
+    table = schema.spend.c
+    # The sum of no known cost is NULL: unknown, as `Usage` has it.
+    total = sa.select(sa.func.sum(table.calls), sa.func.sum(table.tokens), sa.func.sum(table.cost))
+    calls, tokens, cost = connection.execute(total.where(condition)).one()
+    return Usage(int(calls or 0), int(tokens or 0), cost)
