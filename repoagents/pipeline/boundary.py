@@ -124,9 +124,9 @@ async def guarded(
 ) -> str:
     """Run one stage's body; returns its result as JSON, whatever happened inside.
 
-    A run that a person cancelled, or sent back to work since (a newer `generation`), is left alone. When the worker is
-    being stopped the stage never ends here: the engine must not record it, so that the next
-    worker runs it again.
+    A run that a person cancelled, or sent back to work since (a newer `generation`), is left
+    alone. When the worker is being stopped the stage never ends here: the engine must not record
+    it, so that the next worker runs it again.
     """
     run = await asyncio.to_thread(_enter, house, run_id, generation, stage)
     if run.status is not RunStatus.IN_PROGRESS or run.generation != generation:

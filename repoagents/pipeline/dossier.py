@@ -1,0 +1,49 @@
+"""Everything that is known about a run, gathered for the pages that people read."""
+
+from repoagents.domain.reports import Plan, Review, Verdict, Verification
+from repoagents.domain.run import Run, Stage
+from repoagents.domain.settings import Settings, engine_for
+from repoagents.pipeline.stages import Built
+from repoagents.policy import guardrails
+from repoagents.ports import House, LedgerRow
+from repoagents.views.handoff import Handoff
+from repoagents.views.snapshot import EffectRow, RoleEngine
+
+
+def gather(house: House, run: Run) -> Handoff:
+    """The run's dossier as it stands; what was not reached yet is None."""
+    stages = house.stages
+    built = stages.last(run.id, Stage.BUILD, Built)
+    plan = stages.last(run.id, Stage.PLAN, Plan)
+    folder = house.artifacts.folder(run.issue_number, run.id)
+    return Handoff(
+        run=run,
+        issue=house.runs.issue(run.id),
+        plan=plan,
+        change=built.change if built else None,
+        build=built.report if built else None,
+        findings=guardrails.inspect(built.change, plan, house.settings.guardrails) if built else (),
+        verification=stages.last(run.id, Stage.VERIFY, Verification),
+        base_verification=stages.last(run.id, Stage.BASE_CHECK, Verification),
+        review=stages.last(run.id, Stage.REVIEW, Review),
+        verdict=stages.last(run.id, Stage.VERDICT, Verdict),
+        effects=tuple(effect_row(row) for row in house.ledger.rows(run.id)),
+        timings=stages.timings(run.id),
+        usage=house.spend.spent(run.id, house.clock.now()).run,
+        engines=role_engines(house.settings),
+        patch_path=str((folder / "changes.patch").relative_to(house.root)) if built else "",
+    )
+
+
+def role_engines(settings: Settings) -> tuple[RoleEngine, ...]:
+    """The enabled roles with their engines, in order."""
+    chosen = ((role, engine_for(role, settings)) for role in settings.roles.enabled)
+    return tuple(
+        RoleEngine(role, choice.engine, choice.model, choice.engine == "rehearsal")
+        for role, choice in chosen
+    )
+
+
+def effect_row(row: LedgerRow) -> EffectRow:
+    """A ledger row as views show it."""
+    return (row.name, row.state, row.flag, row.reason, row.location)
