@@ -1,0 +1,204 @@
+"""What a role must answer: the JSON Schema that it is given, and the strict reading of it."""
+
+import json
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from repoagents.agents.fencing import plain, short_line
+from repoagents.domain.reports import (
+    BuildReport,
+    CriterionRow,
+    Decision,
+    Plan,
+    Review,
+    ReviewFinding,
+    Role,
+    Severity,
+)
+from repoagents.errors import OutputInvalid
+from repoagents.ports import RoleReport
+
+ANSWER_LIMIT = 1_000_000
+"""Characters of an answer that are looked at."""
+
+_SEARCH_BUDGET = 20 * ANSWER_LIMIT
+_DEEP = 20_000
+_PROBLEMS = 10
+
+_ASKED_IDS: JsonValue = ["the ids of the criteria"]
+"""Stands in the schema for what is known only per run."""
+
+Text = Annotated[str, AfterValidator(plain)]
+Level = Literal["low", "medium", "high"]
+
+
+class _Answer(BaseModel):
+    """Strict and without defaults, so that the schema suits structured outputs."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _PlanAnswer(_Answer):
+    summary: Text
+    plan_steps: list[Text]
+    likely_files: list[Text]
+    acceptance_criteria: list[Text]
+    risks: list[Text]
+    risk_level: Level
+    difficulty: Literal["easy", "medium", "hard"]
+    questions: list[Text]
+
+    def report(self) -> Plan:
+        return Plan(
+            summary=self.summary,
+            plan_steps=tuple(self.plan_steps),
+            likely_files=tuple(self.likely_files),
+            acceptance_criteria=tuple(self.acceptance_criteria),
+            risks=tuple(self.risks),
+            risk_level=self.risk_level,
+            difficulty=self.difficulty,
+            questions=tuple(self.questions),
+        )
+
+
+class _BuildAnswer(_Answer):
+    summary: Text
+    changed_files: list[Text]
+    test_actions: list[Text]
+    assumptions: list[Text]
+    questions: list[Text]
+
+    def report(self) -> BuildReport:
+        return BuildReport(
+            summary=self.summary,
+            changed_files=tuple(self.changed_files),
+            test_actions=tuple(self.test_actions),
+            assumptions=tuple(self.assumptions),
+            questions=tuple(self.questions),
+        )
+
+
+class _CriterionAnswer(_Answer):
+    id: Annotated[int, Field(json_schema_extra={"enum": _ASKED_IDS})]
+    met: bool
+    evidence: Text
+
+
+class _FindingAnswer(_Answer):
+    severity: Severity
+    file: Text
+    line: int
+    message: Text
+
+
+class _ReviewAnswer(_Answer):
+    decision: Decision
+    risk_level: Level
+    criteria: list[_CriterionAnswer]
+    findings: list[_FindingAnswer]
+    summary: Text
+
+    def report(self) -> Review:
+        return Review(
+            decision=self.decision,
+            criteria=tuple(CriterionRow(row.id, row.met, row.evidence) for row in self.criteria),
+            findings=tuple(
+                ReviewFinding(found.severity, found.file, found.line, found.message)
+                for found in self.findings
+            ),
+            risk_level=self.risk_level,
+            summary=self.summary,
+        )
+
+
+_ANSWERS: dict[Role, type[_PlanAnswer] | type[_BuildAnswer] | type[_ReviewAnswer]] = {
+    Role.PLANNER: _PlanAnswer,
+    Role.BUILDER: _BuildAnswer,
+    Role.REVIEWER: _ReviewAnswer,
+}
+
+
+def schema_for(role: Role, criteria: tuple[int, ...] = ()) -> JsonValue:
+    """The JSON Schema of a role's answer; a review's names the ids of the criteria to cover."""
+    return _bare(_ANSWERS[role].model_json_schema(), criteria)
+
+
+def parse_answer(role: Role, criteria: tuple[int, ...], answer: str) -> RoleReport:
+    """The typed answer; raises OutputInvalid with everything that does not fit.
+
+    A missing or doubled criterion is left to the verdict; one that was never asked for is refused.
+    """
+    if len(answer) > ANSWER_LIMIT:
+        raise OutputInvalid(f"the answer is longer than {ANSWER_LIMIT} characters")
+    text = last_object(answer)
+    if text is None:
+        raise OutputInvalid("the answer holds no JSON object")
+    try:
+        report = _ANSWERS[role].model_validate_json(text).report()
+    except ValidationError as error:
+        raise OutputInvalid(_problems(error)) from None
+    if isinstance(report, Review):
+        unknown = sorted({row.id for row in report.criteria} - set(criteria))
+        if unknown:
+            asked = ", ".join(map(str, criteria)) or "none"
+            raise OutputInvalid(f"criteria: the ids {unknown} were not asked for, only {asked}")
+    return report
+
+
+def last_object(text: str) -> str | None:
+    """The last outermost JSON object in a text, as it stands there; None when there is none.
+
+    Prose and code fences around it do not matter. The search is bounded: a hostile text cannot
+    make it slow.
+    """
+    decoder = json.JSONDecoder()
+    found: str | None = None
+    place, budget = 0, _SEARCH_BUDGET
+    text = text[-ANSWER_LIMIT:]
+    while budget > 0 and (place := _next_opening(text, place)) >= 0:
+        try:
+            value, end = decoder.raw_decode(text, place)
+        except json.JSONDecodeError as error:
+            budget -= error.pos - place + 1
+            place += 1
+        except RecursionError:
+            budget -= _DEEP
+            place += 1
+        else:
+            budget -= end - place
+            found = text[place:end] if isinstance(value, dict) else found
+            place = end
+    return found
+
+
+def _next_opening(text: str, place: int) -> int:
+    """Where the next object or array may begin, -1 for nowhere."""
+    places = [found for mark in "{[" if (found := text.find(mark, place)) >= 0]
+    return min(places, default=-1)
+
+
+def _bare(schema: JsonValue, criteria: tuple[int, ...]) -> JsonValue:
+    """Without the titles and descriptions made from our class names, and with the asked ids."""
+    if isinstance(schema, list):
+        return [_bare(value, criteria) for value in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept: dict[str, JsonValue] = {}
+    for key, value in schema.items():
+        if key in ("title", "description") and isinstance(value, str):
+            continue
+        if value != _ASKED_IDS:
+            kept[key] = _bare(value, criteria)
+        elif criteria:  # an empty enum is not a legal schema; the reading refuses every id
+            kept[key] = list(criteria)
+    return kept
+
+
+def _problems(error: ValidationError) -> str:
+    problems = []
+    for problem in error.errors(include_url=False)[:_PROBLEMS]:
+        place = ".".join(str(part) for part in problem["loc"]) or "the answer"
+        problems.append(f"{place}: {short_line(problem['msg'])}")
+    left = error.error_count() - len(problems)
+    return "; ".join([*problems, *([f"and {left} more"] if left else [])])
