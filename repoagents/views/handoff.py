@@ -34,7 +34,8 @@ from repoagents.views.markdown import (
     section,
     table,
 )
-from repoagents.views.snapshot import EffectRow, RoleEngine
+from repoagents.views.preview import RoleEngine
+from repoagents.views.snapshot import EffectRow
 
 SUBJECT_LIMIT = 72
 TITLE_LIMIT = 200

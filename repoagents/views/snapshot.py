@@ -4,28 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from repoagents.domain.reports import Role
 from repoagents.domain.run import Run, RunStatus
 
 EffectRow = tuple[str, str, str, str, str]
 """An effect of a run: name, state, the flag that withheld it, the reason, where it can be seen."""
-
-
-@dataclass(frozen=True)
-class RoleEngine:
-    """Which engine and model a role has; `rehearsal` means that no model is called."""
-
-    role: Role
-    engine: str
-    model: str = ""
-    rehearsal: bool = False
-
-    @property
-    def label(self) -> str:
-        """The engine as people read it."""
-        if self.rehearsal:
-            return f"{self.engine} (no model is called)"
-        return f"{self.engine}, {self.model or 'its own default model'}"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,55 @@
+"""Text laid out in the columns of a terminal."""
+
+import textwrap
+import unicodedata
+from collections.abc import Iterable
+
+from repoagents.policy.wording import one_line
+
+GAP = "  "
+_WRAP = 96
+_VALUE_COLUMN = 12
+
+
+def columns(text: str) -> int:
+    """Columns on a terminal: wide East Asian characters take two, combining ones none."""
+    return len(text) if text.isascii() else sum(_columns_of(char) for char in text)
+
+
+def pad(text: str, size: int) -> str:
+    """The text, filled up with blanks to `size` columns."""
+    return text + " " * (size - columns(text))
+
+
+def fit(text: str, width: int) -> str:
+    """The text, cut to `width` columns when it is longer."""
+    if columns(text) <= width:
+        return text
+    kept, used = "", 0
+    for char in text:
+        used += _columns_of(char)
+        if used > width - 1:
+            break
+        kept += char
+    return kept.rstrip() + "…"
+
+
+def wrapped(text: str, indent: int = 2) -> list[str]:
+    """Text from outside as lines of readable length, each indented."""
+    lines = textwrap.wrap(one_line(text, 2_000), _WRAP)
+    return [" " * indent + line for line in lines]
+
+
+def named_lines(pairs: Iterable[tuple[str, str]]) -> list[str]:
+    """Name and value per line; a long value goes on below itself."""
+    lines = []
+    for name, value in pairs:
+        first, *rest = wrapped(value, _VALUE_COLUMN) or [""]
+        lines += [f"{pad(name, _VALUE_COLUMN)}{first.strip()}".rstrip(), *rest]
+    return lines
+
+
+def _columns_of(char: str) -> int:
+    if unicodedata.combining(char) or unicodedata.category(char) in ("Cf", "Mn", "Me"):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in ("W", "F") else 1
