@@ -8,14 +8,14 @@ from sqlalchemy.engine import Engine
 from repoagents.ports import Clock
 from repoagents.store.engine import Door, make_engine, parse_place
 from repoagents.store.ledger import StoredLedger
-from repoagents.store.migrations import check_file, create_file, migrate
-from repoagents.store.reader import Reader
+from repoagents.store.migrations import check_file, create_file, migrate, read_meta
+from repoagents.store.reader import Reader, refuse_foreign
 from repoagents.store.requests import StoredApprovals, StoredInbox
 from repoagents.store.runs import StoredRuns
 from repoagents.store.spend import StoredSpend
 from repoagents.store.stages import StoredStages
 
-__all__ = ["Database", "make_engine", "open_database"]
+__all__ = ["Database", "make_engine", "open_database", "open_server_reader"]
 
 
 @dataclass(frozen=True)
@@ -63,3 +63,17 @@ def open_database(url_or_path: str | Path, *, clock: Clock) -> Database:
         inbox=StoredInbox(door),
         approvals=StoredApprovals(door),
     )
+
+
+def open_server_reader(url: str) -> Reader:
+    """A reader of the state in PostgreSQL, which is not created here; `started` says if it is.
+
+    Raises `StateUnreadable` for another schema, `StoreError` when the server cannot be reached.
+    """
+    door = Door(make_engine(url))
+    with door.begin() as connection:
+        found = read_meta(connection).get("schema")
+    if found is None:
+        return Reader(lambda _sql, _values: (), started=False)
+    refuse_foreign(int(found), door.place)
+    return Reader(door.query)

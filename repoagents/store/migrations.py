@@ -15,7 +15,7 @@ from repoagents.store import schema
 from repoagents.store.engine import Door, make_engine
 from repoagents.store.faults import corrupt, fault, foreign_schema
 from repoagents.store.reader import (
-    SCHEMA_VERSION,
+    SCHEMA,
     connect_readonly,
     read_schema,
     refuse_orphaned_log,
@@ -69,7 +69,7 @@ def check_file(path: Path) -> None:
 
 
 def migrate(
-    door: Door, clock: Clock, steps: Mapping[int, Step] = STEPS, target: int = SCHEMA_VERSION
+    door: Door, clock: Clock, steps: Mapping[int, Step] = STEPS, target: int = SCHEMA
 ) -> str:
     """Bring the state to the target schema; returns the installation's id.
 
@@ -77,16 +77,17 @@ def migrate(
     schema newer than the target.
     """
     with door.begin() as connection:
-        noted = _read_meta(connection)
+        noted = read_meta(connection)
     if noted.get("schema") != str(target):
         with door.begin() as connection:
             _lock(connection)
-            noted = _read_meta(connection) or _lay(connection, clock)
+            noted = read_meta(connection) or _lay(connection, clock)
             _step(connection, door, int(noted["schema"]), steps, target)
     return noted["installation"]
 
 
-def _read_meta(connection: Connection) -> dict[str, str]:
+def read_meta(connection: Connection) -> dict[str, str]:
+    """What is noted about the state; empty when there are no tables of ours."""
     if not sa.inspect(connection).has_table(schema.meta.name):
         return {}
     rows = connection.execute(sa.select(schema.meta.c.key, schema.meta.c.value))
@@ -111,7 +112,7 @@ def _lay(connection: Connection, clock: Clock) -> dict[str, str]:
     """Make all tables in the newest schema; returns what is noted about them."""
     schema.METADATA.create_all(connection)
     noted = {
-        "schema": str(SCHEMA_VERSION),
+        "schema": str(SCHEMA),
         "installation": clock.token(INSTALLATION_LENGTH),
         "created_at": render_instant(clock.now()),
     }

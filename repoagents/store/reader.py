@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repoagents.domain.run import Run, RunStatus, Stage
-from repoagents.errors import StateUnreadable
+from repoagents.errors import StateUnreadable, StoreError
 from repoagents.store.faults import corrupt, fault, foreign_schema
 from repoagents.store.rows import Column, Row, parse_instant, parse_run
 
@@ -18,13 +18,17 @@ if TYPE_CHECKING:
     # The ports bring the settings with them, which would double the time of a plain `status`.
     from repoagents.ports import LedgerRow
 
-SCHEMA_VERSION = 1
+SCHEMA = 1
 """The schema of our tables; a change takes a new number and a migration."""
 
 LOCATION = "state/location.json"
 DEFAULT_DATABASE = "state/repoagents.sqlite"
 
 Query = Callable[[str, Mapping[str, Column]], Sequence[Row]]
+
+
+class StateOnServer(StoreError):
+    """The state is in PostgreSQL: read it with `store.database.open_server_reader`."""
 
 
 class Reader:
@@ -95,20 +99,20 @@ def _newest(statuses: tuple[str, ...], *, by_issue: bool) -> str:
     return f"{' UNION ALL '.join(parts)} {order}"
 
 
-def open_reader(control: Path) -> Reader | None:
-    """A reader of the state below a control folder; None when the state is in PostgreSQL.
+def open_reader(control: Path) -> Reader:
+    """A reader of the state below a control folder.
 
     Without a state yet, the reader is empty and `started` is false. Raises `StateUnreadable` for a
-    file that is damaged, not ours, or of another schema.
+    file that is damaged, not ours, or of another schema, and `StateOnServer` for PostgreSQL.
     """
     path = locate(control)
     if path is None:
-        return None
+        raise StateOnServer("the state is in PostgreSQL, not in a file")
     if not path.exists():
         refuse_orphaned_log(path)
         return Reader(lambda _sql, _values: (), started=False)
     connection = connect_readonly(path)
-    check_schema(connection, str(path))
+    refuse_foreign(read_schema(connection, str(path)), str(path))
 
     def query(sql: str, values: Mapping[str, Column]) -> Sequence[Row]:
         try:
@@ -165,11 +169,10 @@ def _connect(path: Path, how: str) -> sqlite3.Connection:
     return connection
 
 
-def check_schema(connection: sqlite3.Connection, place: str) -> None:
-    """Raise `StateUnreadable` when the file is not ours or has another schema."""
-    found = read_schema(connection, place)
-    if found != SCHEMA_VERSION:
-        raise foreign_schema(place, found, SCHEMA_VERSION)
+def refuse_foreign(found: int, place: str) -> None:
+    """Raise `StateUnreadable` for any schema but this program's."""
+    if found != SCHEMA:
+        raise foreign_schema(place, found, SCHEMA)
 
 
 def read_schema(connection: sqlite3.Connection, place: str) -> int:
