@@ -82,7 +82,7 @@ class Premises:
         loaded, settings = self.loaded, self.loaded.settings
         environment = loaded.environment
         artifacts = FileArtifacts(self.control, self.redactor)
-        supervisor = Supervisor(self.control)
+        supervisor = Supervisor(self.control / "state" / "processes")
         return Bench(
             settings=settings,
             root=loaded.root,
@@ -98,11 +98,9 @@ class Premises:
                 own_paths(settings, loaded.root),
                 self.clock,
             ),
-            agents=AgentCrew(
-                self.control, settings, environment, supervisor, self.redactor, self.clock
-            ),
+            agents=AgentCrew(self.control, settings, environment, supervisor, self.redactor),
             checks=ProjectChecks(
-                self.control, settings, environment, supervisor, self.redactor, self.clock
+                self.control, settings, environment, supervisor, self.redactor, artifacts
             ),
             processes=supervisor,
             artifacts=artifacts,

@@ -7,7 +7,8 @@ from repoagents.pipeline.stages import Built
 from repoagents.policy import guardrails
 from repoagents.ports import House, LedgerRow
 from repoagents.views.handoff import Handoff
-from repoagents.views.snapshot import EffectRow, RoleEngine
+from repoagents.views.preview import RoleEngine
+from repoagents.views.snapshot import EffectRow
 
 
 def gather(house: House, run: Run) -> Handoff:

@@ -24,7 +24,7 @@ from repoagents.pipeline.intake import why_dirty
 from repoagents.pipeline.roles import input_hash, prompt_key
 from repoagents.policy import eligibility, safety
 from repoagents.ports import Bench, Brief, RoleTask, Worktree
-from repoagents.views.text import PlanPreview
+from repoagents.views.preview import PlanPreview
 
 Latest = Callable[[int], Run | None]
 

@@ -81,8 +81,9 @@ def place(git_repository: Callable[[Mapping[str, str]], Path]) -> Iterator[Place
     clock = FakeClock()
     redactor = Redactor(())
     database = open_database(control / "state" / "repoagents.sqlite", clock=clock)
-    supervisor = Supervisor(control)
+    supervisor = Supervisor(control / "state" / "processes")
     environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(control / "cache")}
+    artifacts = FileArtifacts(control, redactor)
     agents, tracker, journal = ScriptedAgents(), MemoryTracker(), ListJournal()
     house = House(
         settings=settings,
@@ -100,9 +101,9 @@ def place(git_repository: Callable[[Mapping[str, str]], Path]) -> Iterator[Place
             clock,
         ),
         agents=agents,
-        checks=ProjectChecks(control, settings, environment, supervisor, redactor, clock),
+        checks=ProjectChecks(control, settings, environment, supervisor, redactor, artifacts),
         processes=supervisor,
-        artifacts=FileArtifacts(control, redactor),
+        artifacts=artifacts,
         journal=journal,
         owner="test",
         installation=database.installation,
