@@ -73,7 +73,7 @@ def _item(item: dict[str, object], *, done: bool) -> str:
             failed = " failed" if item.get("status") == "failed" else ""
             return f"edited{failed}: {', '.join(map(str, paths))}"
         case {"type": "agent_message" | "reasoning", "text": str(text)} if done:
-            return f"said: {text}"
+            return "answered" if text.lstrip().startswith("{") else f"said: {text}"
         case {"type": "error", "message": str(message)} if done:
             return f"warning: {message}"
         case _:

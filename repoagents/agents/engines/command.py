@@ -69,8 +69,11 @@ class CommandEngine:
 class Rehearsal(CommandEngine):
     """The engine `rehearsal`: our own program on the command protocol; no model is called."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._argv = REHEARSAL
+    def argv(self, call: Call) -> tuple[str, ...]:
+        """Our program, with the protocol's variables as arguments."""
+        task = call.task
+        issue = str(task.issue_number)
+        return (*REHEARSAL, task.role.value, issue, str(call.schema), str(call.result))
 
     def check(self, environment: Mapping[str, str], probe: Probe) -> EngineHealth:
         """Always there."""
