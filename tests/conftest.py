@@ -42,6 +42,26 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("ci")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The one flag for everything that is kept in git and made by the program."""
+    parser.addoption(
+        "--regenerate", action="store_true", help="write generated documents and golden files anew"
+    )
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[Path, str], None]:
+    """Compare a text with the file that keeps it; with `--regenerate`, write the file."""
+
+    def compare(place: Path, text: str) -> None:
+        if request.config.getoption("--regenerate"):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(text, encoding="utf-8")
+        assert place.read_text(encoding="utf-8") == text, f"{place.name}: pytest --regenerate"
+
+    return compare
+
+
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No secret and no setting of whoever runs the tests; git, language and time are fixed."""
