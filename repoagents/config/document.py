@@ -83,7 +83,7 @@ def parse_document(text: str, source: str) -> Document:
         raise ConfigError(
             f"{source}: the whole file must be a mapping (`key: value` lines), not "
             f"{'a list' if isinstance(tree, list) else 'a single value'}",
-            next_step="Start from a fresh file: repoagents init --force keeps a backup.",
+            next_step="Mend it, or start afresh: repoagents init --force --tracker-kind KIND",
         )
     return Document(tree, source, reading.lines, tuple(reading.problems))
 

@@ -1,7 +1,6 @@
 """Files of the control plane: read with bounds, written whole, never through links."""
 
 import os
-import secrets
 from pathlib import Path
 
 from repoagents.errors import ConfigError
@@ -41,7 +40,7 @@ def write_whole(path: Path, content: str) -> None:
     """Replace a file in one step, its mode kept; a reader sees the old text or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     mode = path.stat().st_mode & 0o777 if path.exists() else None
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    draft = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
         with draft.open("x", encoding="utf-8", newline="") as file:
             file.write(content)
@@ -55,7 +54,7 @@ def write_whole(path: Path, content: str) -> None:
 
 
 def why_not_writable(root: Path, relative: str) -> str | None:
-    """Why a file below the root must not be written, or None: links and non-files on the way."""
+    """Why a file below the root must not be written, or None: a link or a lock on the way."""
     path = root
     parts = Path(relative).parts
     for position, part in enumerate(parts):
@@ -65,4 +64,7 @@ def why_not_writable(root: Path, relative: str) -> str | None:
         last = position == len(parts) - 1
         if path.exists() and (path.is_dir() if last else not path.is_dir()):
             return f"{path.relative_to(root)} is {'a folder' if last else 'not a folder'}"
+        # The mode is asked, not the attempt made: root may write what its owner locked.
+        if path.exists() and not path.stat().st_mode & 0o200:
+            return f"{path.relative_to(root)} is read-only"
     return None

@@ -1,0 +1,259 @@
+"""`repoagents init`: write the control plane into a repository, or bring it up to date."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from repoagents.cli.output import at_terminal, examples, print_json, remark
+from repoagents.config.presets import NAMES, load_preset
+from repoagents.config.rules import LOCAL_PATHS
+from repoagents.errors import ConfigError
+
+if TYPE_CHECKING:
+    from repoagents.config.draft import Choices
+    from repoagents.config.presets import Proposal
+    from repoagents.config.scaffold import Mode, Step
+
+KINDS = ("github", "local_file", "local_markdown")
+WORDS = {
+    "create": "created",
+    "refresh": "updated",
+    "replace": "replaced",
+    "keep": "kept",
+    "unchanged": "unchanged",
+}
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the operator typed; None where nothing was."""
+
+    preset: str | None
+    kind: str | None
+    repo: str | None
+    path: str | None
+
+
+@click.command(
+    epilog=examples(
+        "init",
+        "init --preset python-library --tracker-repo OWNER/REPO",
+        "init --tracker-kind local_markdown --tracker-path issues --yes",
+        "init --upgrade",
+    )
+)
+@click.option("--preset", type=click.Choice(NAMES), help="The kind of repository this is.")
+@click.option("--tracker-kind", type=click.Choice(KINDS), help="Where issues come from.")
+@click.option("--tracker-repo", metavar="OWNER/REPO", help="The GitHub repository; implies github.")
+@click.option("--tracker-path", metavar="P", help="The local tracker's file or folder.")
+@click.option("--upgrade", is_flag=True, help="Refresh what you did not edit; show what you did.")
+@click.option("--force", is_flag=True, help="Overwrite everything and keep a copy of it.")
+@click.option("--dry-run", is_flag=True, help="List what would be written, and write nothing.")
+@click.option("--yes", is_flag=True, help="Ask nothing; accept the proposed verify commands.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+def command(
+    *,
+    preset: str | None,
+    tracker_kind: str | None,
+    tracker_repo: str | None,
+    tracker_path: str | None,
+    upgrade: bool,
+    force: bool,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Write the control plane into a repository, or bring it up to date.
+
+    At a terminal it asks what was not given. What you edited is never overwritten: --upgrade
+    keeps it and shows the difference, --force keeps a copy.
+    """
+    from repoagents.bootstrap import SystemClock
+    from repoagents.config.loader import find_top
+    from repoagents.config.scaffold import plan_scaffold, write_scaffold
+
+    wish = Wish(preset, tracker_kind, tracker_repo, tracker_path)
+    mode = _mode(wish, upgrade=upgrade, force=force)
+    root = find_top(Path.cwd()) or Path.cwd()
+    asks = at_terminal(sys.stdin) and at_terminal(sys.stdout) and not (yes or dry_run or as_json)
+    choices = _choose(root, wish, mode, asks=asks, yes=yes)
+    steps = plan_scaffold(root, choices, mode)
+    backup = None
+    if not dry_run:
+        backup = write_scaffold(root, steps, f"{SystemClock().now():%Y%m%dT%H%M%S.%fZ}")
+        _try(root)
+    if as_json:
+        print_json(_document(root, choices, steps, backup, dry_run=dry_run))
+    else:
+        _report(root, choices, steps, backup, dry_run=dry_run)
+
+
+def _try(root: Path) -> None:
+    """Load what was written: the environment may not fit it, and readers learn where the state is.
+
+    Nothing was written in vain, so a refusal is a remark here and an error in the next command.
+    """
+    from repoagents.config.loader import load
+
+    try:
+        warnings = load(root).warnings
+    except ConfigError as error:
+        warnings = (f"{error}\n  {error.next_step}",)
+    for warning in warnings:
+        remark(f"warning: {warning}")
+
+
+def _mode(wish: Wish, *, upgrade: bool, force: bool) -> "Mode":
+    from repoagents.config.scaffold import Mode
+
+    if upgrade and force:
+        raise click.UsageError("--upgrade and --force are two different things: give one of them")
+    if upgrade and (wish.kind or wish.repo or wish.path):
+        raise click.UsageError("--upgrade leaves the configuration alone: change the tracker there")
+    if wish.repo and wish.kind not in (None, "github"):
+        raise click.UsageError(f"--tracker-repo does not go with --tracker-kind {wish.kind}")
+    if wish.path and (wish.repo or wish.kind == "github"):
+        raise click.UsageError("--tracker-path is for local trackers, not for github")
+    if upgrade:
+        return Mode.UPGRADE
+    return Mode.FORCE if force else Mode.NEW
+
+
+# --- choosing -------------------------------------------------------------------------------
+
+
+def _choose(root: Path, wish: Wish, mode: "Mode", *, asks: bool, yes: bool) -> "Choices":
+    from repoagents.config.draft import Choices
+    from repoagents.config.proposals import propose_checks
+    from repoagents.config.scaffold import Mode, has_config
+
+    asks = asks and not (mode is Mode.UPGRADE or has_config(root))
+    if has_config(root):
+        wish = _remembered(root, wish)
+    elif asks:
+        wish = _ask(wish)
+    preset = load_preset(wish.preset or "none")
+    kind = wish.kind or ("github" if wish.repo else "local_markdown")
+    if kind == "github" and not wish.repo:
+        raise click.UsageError("--tracker-kind github needs --tracker-repo OWNER/REPO")
+    proposals = propose_checks(root, preset)
+    accepted = proposals if yes else _accepted(proposals) if asks else ()
+    return Choices(
+        preset=preset,
+        kind=kind,
+        repo=wish.repo or "",
+        path=wish.path or LOCAL_PATHS.get(kind, ""),
+        strategy="worktree" if kind == "github" or (root / ".git").exists() else "copy",
+        accepted=accepted,
+        suggested=() if asks or yes else proposals,
+    )
+
+
+def _remembered(root: Path, wish: Wish) -> Wish:
+    """What was not typed is as it was chosen before."""
+    from repoagents.config.scaffold import previous_preset, previous_tracker
+
+    preset = wish.preset or previous_preset(root)
+    if wish.kind or wish.repo or wish.path:
+        return Wish(preset, wish.kind, wish.repo, wish.path)
+    return Wish(preset, *previous_tracker(root))
+
+
+def _ask(wish: Wish) -> Wish:
+    """Ask for what was not typed."""
+    preset, kind, repo, path = wish.preset, wish.kind, wish.repo, wish.path
+    if preset is None:
+        remark("What kind of repository is this?")
+        for name in NAMES:
+            remark(f"  {name:<17} {load_preset(name).description}")
+        preset = click.prompt("Preset", type=click.Choice(NAMES), default="none", err=True)
+    if kind is None and repo is None and path is None:
+        remark("Where do issues come from? A GitHub repository, a JSON file, or Markdown files?")
+        kind = click.prompt("Tracker", type=click.Choice(KINDS), default="local_markdown", err=True)
+    if kind == "github" and repo is None:
+        repo = click.prompt("Repository (OWNER/REPO)", err=True)
+    if kind in LOCAL_PATHS and path is None:
+        path = click.prompt("Its file or folder", default=LOCAL_PATHS[kind], err=True)
+    return Wish(preset, kind, repo, path)
+
+
+def _accepted(proposals: "tuple[Proposal, ...]") -> "tuple[Proposal, ...]":
+    """The checks that a person accepts, one question each."""
+    if proposals:
+        remark("Checks that the bot could run to prove a change:")
+    return tuple(
+        proposal
+        for proposal in proposals
+        if click.confirm(f"  {proposal.run}  ({proposal.because})?", default=True, err=True)
+    )
+
+
+# --- telling --------------------------------------------------------------------------------
+
+
+def _document(
+    root: Path, choices: "Choices", steps: "tuple[Step, ...]", backup: Path | None, *, dry_run: bool
+) -> dict[str, object]:
+    return {
+        "root": root,
+        "preset": choices.preset.name,
+        "dry_run": dry_run,
+        "files": [
+            {"path": s.path, "action": s.action, "remark": s.remark, "diff": s.diff} for s in steps
+        ],
+        "accepted": choices.accepted,
+        "suggested": choices.suggested,
+        "backup": backup,
+        "commit": _commit_line(steps),
+    }
+
+
+def _report(
+    root: Path, choices: "Choices", steps: "tuple[Step, ...]", backup: Path | None, *, dry_run: bool
+) -> None:
+    click.echo(f"{root}" + ("  (dry run: nothing is written)" if dry_run else ""))
+    for step in steps:
+        word = step.action.value if dry_run else WORDS[step.action.value]
+        note = f"  ({step.remark})" if step.remark else ""
+        click.echo(f"  {word:<10}{step.path}{note}")
+    for step in steps:
+        if step.diff:
+            click.echo(f"\n{step.diff}", nl=False)
+    if backup:
+        click.echo(f"\nCopies of what was replaced: {backup.relative_to(root)}")
+    line = _commit_line(steps)
+    if not line:
+        click.echo("\nNothing to do: everything is as this would write it.")
+    elif not dry_run:
+        click.echo(f"\nCommit it:\n  {line}" if (root / ".git").exists() else "")
+        _next(choices, steps)
+
+
+def _commit_line(steps: "tuple[Step, ...]") -> str:
+    """The git line for what was written; empty when nothing was."""
+    top = dict.fromkeys(step.path.partition("/")[0] for step in steps if step.text)
+    return f"git add {' '.join(top)} && git commit -m 'Set up RepoAgents'" if top else ""
+
+
+def _next(choices: "Choices", steps: "tuple[Step, ...]") -> None:
+    from repoagents.config.scaffold import CONFIG_PATH
+
+    if choices.kind == "local_markdown":
+        click.echo(
+            f"\nAn issue is a Markdown file in {choices.path}/, its number first:\n"
+            f"  {choices.path}/1-say-what-is-wrong.md"
+        )
+    elif choices.kind == "local_file":
+        click.echo(
+            f"\nIssues are a JSON list in {choices.path}:\n"
+            '  [{"id": 1, "title": "Say what is wrong", "body": "And how to tell it is done."}]'
+        )
+    if choices.suggested and any(step.path == CONFIG_PATH and step.text for step in steps):
+        click.echo(
+            f"\n{len(choices.suggested)} checks are proposed as comments in "
+            f"{CONFIG_PATH}: take the marks away from those you want."
+        )
+    click.echo("\nThen: repoagents doctor")
