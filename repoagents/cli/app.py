@@ -1,0 +1,138 @@
+"""The command line: the table of commands, each imported only when it is used."""
+
+import importlib
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+PROGRAM = "repoagents"
+
+
+class Entry(NamedTuple):
+    """One command: its heading in the help, the module that holds it, and its one line."""
+
+    heading: str
+    module: str
+    summary: str
+
+
+COMMANDS: dict[str, Entry] = {
+    "init": Entry(
+        "First evening",
+        "init",
+        "Write the control plane into a repository, or bring it up to date.",
+    ),
+    "doctor": Entry(
+        "First evening",
+        "doctor",
+        "Check everything that a run needs, each with why and how to fix it.",
+    ),
+    "trigger": Entry("First evening", "trigger", "Work on one issue now."),
+    "run": Entry(
+        "First evening", "run", "Be the worker: take up eligible issues and see them through."
+    ),
+    "status": Entry("First evening", "status", "Show the runs, and whether a worker is live."),
+    "approval": Entry(
+        "First evening", "approval", "See, approve or reject what waits for a person's word."
+    ),
+    "retry": Entry("Operate", "retry", "Send a stopped run back to work."),
+    "cancel": Entry("Operate", "cancel", "Stop the run of an issue and keep its work."),
+    "logs": Entry("Operate", "logs", "Show what the bot noted about an issue."),
+    "clean": Entry("Operate", "clean", "Remove the worktrees of finished runs."),
+    "config": Entry("Expert", "config", "Show the configuration and where each value came from."),
+    "demo": Entry("Expert", "demo", "Rehearse the whole path on an example; no model is called."),
+}
+"""Every command; the lines are literal, so that the help imports none of them.
+
+A test compares each line with the command's own help.
+"""
+
+EPILOG = """\b
+Exit codes:
+  0    done
+  1    something that was asked for is unfinished or failed
+  2    usage or configuration
+  3    a bug of ours; the path of a crash log is printed
+  130  interrupted
+
+\b
+Example:
+  repoagents init --preset python-library
+  repoagents doctor
+  repoagents trigger 1 --dry-run
+"""
+
+
+class Program(click.Group):
+    """The top group: commands come from the table, under its headings."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every command, in the table's order."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command's module; None for an unknown name."""
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        module = importlib.import_module(f"repoagents.cli.{entry.module}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """One section per heading, from the table alone."""
+        for heading in dict.fromkeys(entry.heading for entry in COMMANDS.values()):
+            rows = [(n, e.summary) for n, e in COMMANDS.items() if e.heading == heading]
+            with formatter.section(heading):
+                formatter.write_dl(rows, col_max=12)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        """Names from the table, so that pressing Tab imports no command."""
+        from click.shell_completion import CompletionItem
+
+        names = [
+            CompletionItem(name, help=entry.summary)
+            for name, entry in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return names + click.Command.shell_complete(self, ctx, incomplete)
+
+
+def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001
+    if not value or ctx.resilient_parsing:
+        return
+    from repoagents.cli.output import versions
+
+    click.echo(versions())
+    ctx.exit()
+
+
+@click.group(cls=Program, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Print the version, Python and the state's schema.",
+)
+def program() -> None:
+    """An AI maintainer team for this repository.
+
+    A labelled issue is planned, built, verified and reviewed in a worktree of its own. Nothing is
+    written outside `.ai-repoagents/` until a flag in the configuration allows it.
+    """
+
+
+def run(argv: list[str]) -> int:
+    """Run one command line; returns the exit code and lets no exception out."""
+    if sys.platform == "win32":
+        click.echo("repoagents runs on Linux and macOS; on Windows use WSL.", err=True)
+        return 2
+    from repoagents.cli import boundary
+
+    return boundary.guard(lambda: program.main(argv, PROGRAM, standalone_mode=False))

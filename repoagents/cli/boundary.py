@@ -1,0 +1,126 @@
+"""The one boundary where exceptions become messages and exit codes."""
+
+import errno
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import IO
+
+import click
+
+from repoagents.errors import ConfigError, RepoAgentsError
+
+DONE = 0
+UNFINISHED = 1
+USAGE = 2
+BUG = 3
+INTERRUPTED = 130
+
+OF_THE_MACHINE = {
+    errno.ENOSPC: "Make room on the disk, then run the same command again.",
+    errno.EDQUOT: "Make room in the quota, then run the same command again.",
+    errno.EROFS: "Mount the file system writable, then run the same command again.",
+    errno.EACCES: "Give this user access to the path, then run the same command again.",
+    errno.EPERM: "Give this user access to the path, then run the same command again.",
+}
+"""Errors of the operating system that a person can mend; any other is a bug of ours."""
+
+
+_environment: dict[str, str] = {}
+"""The environment whose secrets a crash log must not hold."""
+
+
+def know(environment: Mapping[str, str]) -> None:
+    """Remember the environment of this command, for redaction."""
+    _environment.update(environment)
+
+
+def guard(command: Callable[[], object]) -> int:
+    """Run a command; returns its exit code, or the one that its exception stands for."""
+    try:
+        result = command()
+        sys.stdout.flush()
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the boundary: what nobody expected ends here
+        return _explain(error)
+    return result if isinstance(result, int) else DONE
+
+
+def _explain(error: Exception) -> int:
+    match error:
+        case click.ClickException():
+            error.show()
+            return USAGE
+        case RepoAgentsError():
+            code = USAGE if isinstance(error, ConfigError) else UNFINISHED
+            return _refuse(str(error), error.next_step, code)
+        case BrokenPipeError():
+            return _hush()
+        case OSError(errno=number) if number in OF_THE_MACHINE:
+            return _refuse(str(error), OF_THE_MACHINE[number], UNFINISHED)
+        case _:
+            return _confess(error)
+
+
+def _refuse(message: str, next_step: str, code: int) -> int:
+    click.echo(f"error: {message}", err=True)
+    if next_step:
+        click.echo(f"  {next_step}", err=True)
+    return code
+
+
+def _hush() -> int:
+    """The reader closed the pipe because it has enough: that is no error.
+
+    stdout goes to the null device, or the interpreter complains at exit about the same pipe.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return DONE
+
+
+def _confess(error: BaseException) -> int:
+    """A bug of ours: keep everything a report needs and say where it is."""
+    report = _crash_report(error)
+    try:
+        with _crash_file() as file:
+            file.write(report)
+        click.echo(
+            f"bug: {type(error).__name__}: this is ours, not yours."
+            f"\n  Please open an issue and paste this file: {file.name}",
+            err=True,
+        )
+    except OSError:
+        click.echo(report, err=True)
+    return BUG
+
+
+def _crash_file() -> IO[str]:
+    """A new file among the logs of the repository that we are in, else among temporary files."""
+    import tempfile
+    from pathlib import Path
+
+    logs = next(
+        (
+            folder / ".ai-repoagents" / "logs"
+            for folder in (Path.cwd(), *Path.cwd().parents)
+            if (folder / ".ai-repoagents").is_dir()
+        ),
+        Path(tempfile.gettempdir()),
+    )
+    logs.mkdir(exist_ok=True)
+    return tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", dir=logs, prefix="crash-", suffix=".txt", delete=False
+    )
+
+
+def _crash_report(error: BaseException) -> str:
+    """Versions, the command line and the traceback, redacted."""
+    import traceback
+
+    from repoagents.cli.output import versions
+    from repoagents.logs import Redactor, secret_values
+
+    trace = "".join(traceback.format_exception(error))
+    text = f"{versions()}\n{sys.platform}\n{sys.argv[1:]}\n\n{trace}"
+    return Redactor(secret_values(_environment)).redact(text)

@@ -1,0 +1,25 @@
+"""`cancel`: stop the run of an issue."""
+
+import click
+
+from repoagents.cli.output import examples
+
+
+@click.command(epilog=examples("cancel 12"))
+@click.argument("number", type=click.IntRange(min=1))
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def command(*, number: int, as_json: bool) -> int:
+    """Stop the run of an issue and keep its work.
+
+    The agent is ended, the worktree and the artifacts stay. `repoagents retry N` goes on later.
+    """
+    from repoagents.cli.desk import open_desk
+    from repoagents.pipeline import tick
+
+    with open_desk() as desk:
+        request = desk.write("cancel", number)
+        if desk.worker is not None:
+            answers = desk.ask([request])
+        else:
+            answers = (desk.answer(request, tick.cancel(desk.house, request)),)
+        return desk.report(answers, as_json=as_json)

@@ -1,0 +1,32 @@
+"""`clean`: remove what finished runs left on disk."""
+
+import asyncio
+
+import click
+
+from repoagents.cli.output import examples, print_json, size
+
+
+@click.command(epilog=examples("clean --dry-run", "clean"))
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def command(*, dry_run: bool, as_json: bool) -> int:
+    """Remove the worktrees of finished runs.
+
+    Nothing goes that waits for a person: blocked runs and unpublished results keep theirs.
+    Artifacts, patches and logs stay.
+    """
+    from repoagents.cli.desk import open_desk
+    from repoagents.pipeline import janitor
+
+    with open_desk() as desk:
+        removals = asyncio.run(janitor.sweep(desk.house, dry_run=dry_run))
+    total = sum(removal.size for removal in removals)
+    if as_json:
+        print_json({"dry_run": dry_run, "removed": removals, "bytes": total})
+        return 0
+    for removal in removals:
+        click.echo(f"{size(removal.size):>9}  {removal.path}  ({removal.reason})")
+    verb = "would be removed" if dry_run else "removed"
+    click.echo(f"{len(removals)} {verb}, {size(total)}" if removals else "nothing to remove")
+    return 0

@@ -1,0 +1,66 @@
+"""`retry`: send stopped runs back to work."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from repoagents.cli.output import examples
+from repoagents.domain.run import FailureClass, RunStatus
+
+if TYPE_CHECKING:
+    from repoagents.ports import House
+
+
+@click.command(
+    epilog=examples(
+        'retry 12 --note "keep the parser lazy"',
+        "retry 12 --fresh",
+        "retry --blocked --reason environment --limit 5",
+    )
+)
+@click.argument("number", type=click.IntRange(min=1), required=False)
+@click.option("--note", metavar="TEXT", default="", help="A hint for the planner and the builder.")
+@click.option("--fresh", is_flag=True, help="Plan anew in a new worktree; the old one is kept.")
+@click.option("--blocked", is_flag=True, help="Every blocked run, instead of one issue's.")
+@click.option(
+    "--reason",
+    type=click.Choice([kind.value for kind in FailureClass]),
+    metavar="CLASS",
+    help="With --blocked: only what stopped for this reason, for example environment.",
+)
+@click.option(
+    "--limit", type=click.IntRange(min=1), metavar="N", help="With --blocked: at most so many."
+)
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def command(
+    *,
+    number: int | None,
+    note: str,
+    fresh: bool,
+    blocked: bool,
+    reason: str | None,
+    limit: int | None,
+    as_json: bool,
+) -> int:
+    """Send a stopped run back to work.
+
+    A run that has failed, is blocked, was cancelled, ended without a change or waits for its next
+    attempt goes on at the stage that stopped it, with a new budget of attempts.
+    """
+    if blocked == (number is not None):
+        raise click.UsageError("name one issue, or --blocked for all that are blocked")
+    if not blocked and (reason or limit):
+        raise click.UsageError("--reason and --limit go with --blocked")
+    from repoagents.cli.desk import open_desk
+
+    with open_desk() as desk:
+        numbers = _blocked(desk.house, reason, limit) if number is None else (number,)
+        requests = [desk.write("retry", n, note=note, fresh=fresh) for n in numbers]
+        return desk.report(desk.ask(requests), as_json=as_json)
+
+
+def _blocked(house: "House", reason: str | None, limit: int | None) -> tuple[int, ...]:
+    """Issues with a blocked run that stopped for this reason, the longest blocked first."""
+    blocked = house.runs.select((RunStatus.BLOCKED,), limit=10_000)
+    wanted = [run for run in blocked if reason in (None, run.failure and run.failure.kind.value)]
+    return tuple(dict.fromkeys(run.issue_number for run in reversed(wanted)))[:limit]

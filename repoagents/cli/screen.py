@@ -1,0 +1,90 @@
+"""What is redrawn in place on a terminal. The only user of rich."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import IO
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table as Grid
+from rich.text import Text
+
+from repoagents.domain.run import Run, RunStatus
+
+STYLES = {
+    RunStatus.QUEUED: "dim",
+    RunStatus.IN_PROGRESS: "cyan",
+    RunStatus.RETRY_PENDING: "yellow",
+    RunStatus.AWAITING_APPROVAL: "magenta",
+    RunStatus.BLOCKED: "yellow",
+    RunStatus.COMPLETED: "green",
+    RunStatus.FAILED: "red",
+}
+
+
+class Table:
+    """A live table of stage, elapsed time and last event per run."""
+
+    def __init__(self, stream: IO[str], now: Callable[[], datetime]) -> None:
+        self._now = now
+        self._runs: Sequence[Run] = ()
+        # A function, so that elapsed times go on between two polls.
+        self._live = Live(
+            get_renderable=self._draw, console=Console(file=stream), refresh_per_second=4
+        )
+        self._live.start()
+
+    def show(self, runs: Sequence[Run]) -> None:
+        """Redraw."""
+        self._runs = runs
+        self._live.refresh()
+
+    def close(self) -> None:
+        """Leave the last state on the screen."""
+        self._live.stop()
+
+    def _draw(self) -> Grid:
+        table = Grid(box=None, padding=(0, 2, 0, 0), show_header=bool(self._runs))
+        for heading in ("issue", "status", "stage", "elapsed"):
+            table.add_column(heading, no_wrap=True)
+        table.add_column("last event", ratio=1, no_wrap=True, overflow="ellipsis")
+        for run in self._runs:
+            # Text, not str: brackets in an event are not markup.
+            table.add_row(
+                str(run.issue_number),
+                Text(run.status.value, style=STYLES.get(run.status, "")),
+                _stage(run),
+                _elapsed(run, self._now()),
+                Text(_last(run)),
+            )
+        return table
+
+
+@contextmanager
+def page(stream: IO[str]) -> Iterator[Callable[[str], None]]:
+    """A text that is redrawn by calling what this gives; the last one stays."""
+    with Live(console=Console(file=stream), auto_refresh=False) as live:
+        yield lambda text: live.update(Text(text), refresh=True)
+
+
+def _stage(run: Run) -> str:
+    if run.status is not RunStatus.IN_PROGRESS or run.stage is None:
+        return ""
+    return run.stage.value + (f" {run.round}" if run.round > 1 else "")
+
+
+def _elapsed(run: Run, now: datetime) -> str:
+    """Time in the stage while it runs, else from the run's start to its end."""
+    since = run.stage_started_at if run.status is RunStatus.IN_PROGRESS else run.started_at
+    if since is None:
+        return ""
+    until = run.finished_at or now
+    return str(timedelta(seconds=max(0, round((until - since).total_seconds()))))
+
+
+def _last(run: Run) -> str:
+    said = run.last_event
+    if run.failure is not None and run.status is not RunStatus.IN_PROGRESS:
+        said = run.failure.message
+    return said.strip().partition("\n")[0]

@@ -1,0 +1,101 @@
+"""Doing the work, or following whoever does it, with the progress shown meanwhile."""
+
+import sys
+import threading
+from collections.abc import Iterable
+
+from repoagents.cli.boundary import DONE, INTERRUPTED, UNFINISHED
+from repoagents.cli.desk import Answer, Desk
+from repoagents.cli.follow import POLL_SECONDS, Watch, display_on, in_background
+from repoagents.cli.output import effect_rows, remark, shown_path
+from repoagents.domain.reports import Verdict
+from repoagents.domain.run import Run, RunStatus, Stage
+from repoagents.durable.worker import Assignment, Interrupted
+from repoagents.errors import StoreError
+from repoagents.ports import Request
+from repoagents.views.headline import headline
+
+WELL_ENDED = (RunStatus.COMPLETED, RunStatus.NO_CHANGE, RunStatus.AWAITING_APPROVAL)
+UNDER_WAY = (RunStatus.QUEUED, RunStatus.IN_PROGRESS)
+
+
+def be_worker(desk: Desk, assignment: Assignment, *, quiet: bool) -> tuple[Run, ...]:
+    """Do the assigned work and show it; returns the runs that were seen moving.
+
+    `quiet` keeps stdout free for a JSON answer. Raises `Interrupted` when a person ended it.
+    """
+    watch = _watch(desk, assignment.issue, quiet=quiet)
+    with in_background(watch):
+        desk.premises.work(assignment, lambda: None)
+    return tuple(watch.seen.values())
+
+
+def see_through(desk: Desk, request: Request, *, quiet: bool) -> Answer:
+    """Have a request done and follow it to its rest: by the live worker, or as the worker."""
+    if desk.worker is None:
+        desk.house.inbox.put(request)
+        try:
+            be_worker(desk, Assignment(issue=request.issue_number), quiet=quiet)
+        except StoreError:
+            # Somebody else became the worker between the look and the lock: follow that one.
+            if desk.worker is None:
+                raise
+    (answer,) = desk.ask([request])
+    if desk.worker is not None and not answer.refused:
+        _attend(desk, request.issue_number, quiet=quiet)
+    return answer
+
+
+def _attend(desk: Desk, number: int, *, quiet: bool) -> None:
+    """Follow the live worker until the issue's run rests or the worker is gone."""
+    pause = threading.Event()
+    try:
+        with in_background(_watch(desk, number, quiet=quiet)):
+            while True:
+                # Asked before the run is read: a worker may finish the run and then end.
+                worker = desk.worker
+                run = desk.house.runs.latest(number)
+                if run is None or run.status not in UNDER_WAY:
+                    return
+                if worker is None:
+                    break
+                pause.wait(POLL_SECONDS)
+    except KeyboardInterrupt:
+        remark(f"detached; the work goes on: `repoagents status --issue {number}` shows it")
+        raise
+    remark("the worker has ended; `repoagents run` goes on with the issue")
+
+
+def explain_interruption(stop: Interrupted) -> int:
+    """Say what was parked and how it goes on; returns the exit code."""
+    for run in stop.parked:
+        remark(
+            f"issue {run.issue_number}: the agent was ended and the run is parked; "
+            f"`repoagents trigger {run.issue_number}` or `repoagents run` goes on with it"
+        )
+    if not stop.parked:
+        remark("stopped; nothing was under way")
+    return INTERRUPTED
+
+
+def code_of_runs(runs: Iterable[Run]) -> int:
+    """The exit code: unfinished unless every run ended well."""
+    return DONE if all(run.status in WELL_ENDED for run in runs) else UNFINISHED
+
+
+def story(desk: Desk, run: Run) -> str:
+    """What happened to a run, what is asked of the reader, and where to look first."""
+    house = desk.house
+    effects = effect_rows(desk.reader, run.id)
+    verdict = house.stages.last(run.id, Stage.VERDICT, Verdict)
+    folder = house.artifacts.folder(run.issue_number, run.id)
+    lines = [headline(run, verdict, effects)]
+    for name, what in (("handoff.md", "read first"), ("changes.patch", "the change")):
+        if (folder / name).is_file():
+            lines.append(f"  {what}: {shown_path(folder / name)}")
+    return "\n".join(lines)
+
+
+def _watch(desk: Desk, issue: int | None, *, quiet: bool) -> Watch:
+    stream = sys.stderr if quiet else sys.stdout
+    return Watch(desk.reader, display_on(stream, desk.house.clock.now), issue)
