@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from repoagents.durable.worker import Assignment
     from repoagents.pipeline.checkup import HostFacts
     from repoagents.store.database import Database
+    from repoagents.store.reader import Reader
 
 
 class SystemClock:
@@ -112,7 +113,7 @@ class Premises:
         """The bench with the books open; opening migrates the state."""
         from repoagents.store.database import open_database
 
-        place = self.loaded.settings.state.database_url or self.loaded.database
+        place = self.loaded.database or self.loaded.settings.state.database_url
         database = open_database(place, clock=self.clock)
         bench = self.bench()
         owner = f"{socket.gethostname()}-{os.getpid()}-{self.clock.token(6)}"
@@ -154,10 +155,17 @@ class Premises:
 
     def latest(self, number: int) -> "Run | None":
         """The newest run of an issue, read without opening the state for writing."""
+        return next(iter(self.reader().runs(limit=1, issue=number)), None)
+
+    def reader(self) -> "Reader":
+        """The state as it stands, read-only, without making or migrating it."""
         from repoagents.store.reader import open_reader
 
-        reader = open_reader(self.control)
-        return next(iter(reader.runs(limit=1, issue=number)), None)
+        if self.loaded.database is None:
+            from repoagents.store.database import open_server_reader
+
+            return open_server_reader(self.loaded.settings.state.database_url)
+        return open_reader(self.control)
 
     def host_facts(self) -> "HostFacts":
         """What `doctor` needs to know of this machine."""
@@ -181,10 +189,8 @@ class Premises:
         )
 
     def _state_problem(self) -> str:
-        from repoagents.store.reader import open_reader
-
         try:
-            open_reader(self.control).counts()
+            self.reader().counts()
         except StoreError as error:
             return str(error)
         return ""

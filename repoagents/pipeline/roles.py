@@ -13,6 +13,9 @@ from repoagents.policy import budget
 from repoagents.ports import Brief, House, RoleReport, RoleTask, Worktree
 from repoagents.views.roles import render_report, report_json
 
+TELL_SECONDS = 0.5
+"""How often the last event is noted: each note is a write to disk."""
+
 STAGE_OF = {Role.PLANNER: Stage.PLAN, Role.BUILDER: Stage.BUILD, Role.REVIEWER: Stage.REVIEW}
 
 
@@ -95,8 +98,13 @@ async def _ask(house: House, call: Call, task: RoleTask) -> str:
         house.artifacts.write, run.issue_number, run.id, f"{task.label}.prompt.md", task.prompt
     )
 
+    told = -TELL_SECONDS
+
     def heard(event: str) -> None:
-        house.runs.progress(run.id, stage, event, house.clock.now())
+        nonlocal told
+        if house.clock.monotonic() - told >= TELL_SECONDS:
+            told = house.clock.monotonic()
+            house.runs.progress(run.id, stage, event, house.clock.now())
 
     reply = await house.agents.ask(task, heard)
     used = replace(reply.usage, calls=max(reply.usage.calls, 1))
