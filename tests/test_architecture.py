@@ -28,9 +28,12 @@ FORBIDDEN_WORDS = {
     *("data", "info"),
 }
 FORBIDDEN_FUNCTIONS = {"process", "handle"}
+FOREIGN_NAMES = {"pipe_data_received", "info"}
+"""Methods that asyncio and structlog call by these names."""
 
-UNTYPED_ALLOWED = {"config/loader.py"}
-"""Where `dict[str, Any]` may stand, beside modules named `wire`: text from outside, just parsed."""
+UNTYPED_ALLOWED = {"config/loader.py", "config/reference.py"}
+"""Where `dict[str, Any]` may stand, beside modules named `wire`: text from outside, just parsed,
+and the JSON Schema as pydantic gives it."""
 
 BOUNDARIES = {"pipeline/boundary.py", "cli/boundary.py"}
 """Where any exception may be caught: the attempt boundary and the command line's."""
@@ -134,6 +137,7 @@ def test_names_say_something() -> None:
         for path in MODULES
         for node in ast.walk(tree(path))
         if isinstance(node, ast.ClassDef | FunctionNode)
+        and node.name not in FOREIGN_NAMES
         and (words(node.name) & FORBIDDEN_WORDS or node.name in FORBIDDEN_FUNCTIONS)
     ]
     assert empty == []
