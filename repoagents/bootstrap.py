@@ -142,6 +142,7 @@ class Premises:
         `durable.worker.Interrupted` after Ctrl-C or SIGTERM.
         """
         from repoagents.durable.worker import run_worker
+        from repoagents.logs import route_stdlib
         from repoagents.store.export import export_runs
         from repoagents.store.worker_lock import hold
 
@@ -151,6 +152,7 @@ class Premises:
                 export_runs(database.runs, self.control / "state" / "runs.json", self.clock.now())
                 changed()
 
+            route_stdlib(self.journal)
             run_worker(house, database.engine, assignment, export)
 
     def latest(self, number: int) -> "Run | None":

@@ -96,7 +96,6 @@ def _launched(house: House, engine: Engine, issue: int | None) -> Iterator[Durab
     With an id of its own the engine recovers nothing by itself; `DurableFlows.resume` does, under
     the worker lock, so that two processes never take up the same work.
     """
-    logging.getLogger("dbos").setLevel(logging.ERROR)
     config: DBOSConfig = {
         "name": "repoagents",
         "system_database_engine": engine,
@@ -115,6 +114,9 @@ def _launched(house: House, engine: Engine, issue: int | None) -> Iterator[Durab
         flows.open_queue()
         yield flows
     finally:
+        # Flows that wait are cut off here, and the engine calls each of them an error. The next
+        # worker starts them anew from our own records.
+        logging.getLogger("dbos").setLevel(logging.CRITICAL)
         DBOS.destroy(destroy_registry=True)
 
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from repoagents.git.workspaces import GitWorkspaces
 
 from repoagents.agents.checks import ProjectChecks
 from repoagents.agents.process import Supervisor
 from repoagents.domain.issue import Issue
 from repoagents.domain.run import Run
 from repoagents.domain.settings import Settings, TrackerSettings, VerifySettings
-from repoagents.git.workspaces import GitWorkspaces
 from repoagents.logs import Redactor
 from repoagents.pipeline.attempt import run_flow
 from repoagents.pipeline.intake import Wish, accept
