@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.conftest import Project
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "python-lib"
 ISSUES = (1, 2, 3, 4, 5)
 MARK = "    @unittest.expectedFailure\n"
@@ -124,3 +126,23 @@ def test_every_issue_has_its_files() -> None:
         assert (EXAMPLE / known_bug(number)).is_file()
         (issue,) = EXAMPLE.glob(f"issues/{number}-*.md")
         assert f"id: {number}\n" in issue.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_the_bot_mends_every_bug(project: Path, git: Callable[..., str], tmp_path: Path) -> None:
+    bot = Project(project, tmp_path / "calls.log")
+    bot.run("init", "--upgrade", "--yes")
+    git(project, "add", "--all")
+    git(project, "commit", "--quiet", "--message=Set up repoagents")
+    before = bot.print_of_checkout()
+    bot.run("run", "--until-idle")
+    runs = json.loads(bot.run("status", "--json").stdout)["runs"]
+    assert {run["issue"] for run in runs} == set(ISSUES)
+    assert {(run["status"], run["verified"]) for run in runs} == {("completed", True)}
+    assert bot.print_of_checkout() == before
+    for run in runs:
+        artifacts = bot.control / "artifacts" / f"issue-{run['issue']}" / run["id"]
+        assert "no model" in (artifacts / "handoff.md").read_text(encoding="utf-8")
+        git(project, "apply", str(artifacts / "changes.patch"))
+    ended = suite(project)
+    assert ended.stderr.rstrip().endswith("OK"), ended.stderr
