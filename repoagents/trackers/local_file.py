@@ -1,0 +1,77 @@
+"""Issues in one JSON file: an array, or `{"issues": […]}`; comments go back into it."""
+
+import json
+
+from repoagents.domain.effect import PostComment
+from repoagents.errors import TrackerError
+from repoagents.trackers import spans
+from repoagents.trackers.comments import AUTHOR, has_marker, render
+from repoagents.trackers.files import edit_text, inside, read_text
+from repoagents.trackers.json_issues import read_entry, read_spans
+from repoagents.trackers.local import Entry, LocalTracker, single
+from repoagents.trackers.spans import Span
+
+
+class LocalFileTracker(LocalTracker):
+    """The tracker `local_file`; everything but our own comments stays as it was typed."""
+
+    def _entries(self) -> tuple[Entry, ...]:
+        text = self._read()
+        return tuple(read_entry(text, span, self._name, "id") for span in self._spans(text))
+
+    def _find_comment(self, effect: PostComment) -> str | None:
+        issue = self.read_issue(effect.issue_number)
+        if issue is None:
+            return None
+        wanted = render(effect)
+        stands = any(comment.body == wanted for comment in issue.comments)
+        return self._location(effect) if stands else None
+
+    def _put_comment(self, effect: PostComment) -> str:
+        edit_text(inside(self._root, self._path), self._control, lambda t: self._edit(t, effect))
+        return self._location(effect)
+
+    def _edit(self, text: str, effect: PostComment) -> str:
+        issue = self._span_of(text, effect.issue_number)
+        comments = spans.member(text, issue, "comments")
+        new: object = {"author": AUTHOR, "body": render(effect)}
+        if comments is None:
+            rendered = spans.render(text, spans.lead(text, issue), [new])
+            return spans.append(text, issue, f'"comments": {rendered}')
+        if not comments.value:
+            return spans.replace(text, comments, spans.render(text, spans.lead(text, issue), [new]))
+        items = spans.items(text, comments)
+        for item in items:
+            body = spans.member(text, item, "body") if isinstance(item.value, dict) else item
+            if body is not None and has_marker(str(body.value), effect.marker):
+                string = json.dumps(render(effect), ensure_ascii=text.isascii())
+                return spans.replace(text, body, string)
+        if all(isinstance(item.value, str) for item in items):
+            new = render(effect)
+        rendered = spans.render(text, spans.lead(text, comments), new)
+        return spans.append(text, comments, rendered)
+
+    def _span_of(self, text: str, number: int) -> Span:
+        entries = [(read_entry(text, span, self._name, "id"), span) for span in self._spans(text)]
+        if single([entry for entry, _ in entries], number) is None:
+            raise TrackerError(f"{self._name} has no issue {number} to comment on")
+        return next(span for entry, span in entries if entry.number == number)
+
+    def _read(self) -> str:
+        path = inside(self._root, self._path)
+        if not path.exists():
+            raise TrackerError(
+                f"there is no {self._name}, where tracker.path expects the issues",
+                next_step=f"Create it: echo '[]' > {self._name}",
+            )
+        return read_text(path)
+
+    def _spans(self, text: str) -> list[Span]:
+        return read_spans(text, self._name)
+
+    def _location(self, effect: PostComment) -> str:
+        return f"{self._name}, issue {effect.issue_number}"
+
+    @property
+    def _name(self) -> str:
+        return self._shown(inside(self._root, self._path))
