@@ -145,7 +145,7 @@ def _check_points(evidence: Evidence) -> Iterator[_Point]:
         source = f"check {one_line(result.name, 60)}"
         command = one_line(result.command, 300)
         if not result.usable:
-            text = f"`{command}` could be run on the base and cannot be run now: {_ending(result)}"
+            text = f"`{command}` cannot be run to its end on this change: {_ending(result)}"
             yield _Point(Severity.HIGH, source, text + _output(result))
         elif not failed_before(result, evidence.base):
             text = f"`{command}` failed: {_ending(result)}"

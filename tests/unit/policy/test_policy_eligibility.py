@@ -1,0 +1,127 @@
+"""Which issues get a run, in which order."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from repoagents.domain.issue import IssueState, normal_labels
+from repoagents.domain.run import RunStatus
+from repoagents.domain.settings import Settings, TrackerSettings
+from repoagents.policy.eligibility import order, why_not
+from tests.unit.policy.builders import NOW, a_run, an_issue
+
+SETTINGS = Settings()
+
+
+def labelled(label: str | None) -> Settings:
+    return Settings(tracker=TrackerSettings(trigger_label=label))
+
+
+def test_a_labelled_open_issue_without_a_run_is_eligible() -> None:
+    assert why_not(an_issue(), None, SETTINGS) is None
+
+
+def test_a_closed_issue_is_not_even_by_hand() -> None:
+    reason = why_not(an_issue(state=IssueState.CLOSED), None, SETTINGS, forced=True, by_hand=True)
+    assert reason is not None
+    assert "#7 is closed" in reason
+
+
+@pytest.mark.parametrize("label", ["repoagents", " RepoAgents ", "REPOAGENTS"])
+def test_the_trigger_label_is_compared_trimmed_and_in_lower_case(label: str) -> None:
+    assert why_not(an_issue(labels=normal_labels([label])), None, SETTINGS) is None
+    assert why_not(an_issue(), None, labelled(label)) is None
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        "rep\u043eagents",
+        "repoagents2",
+        "repo agents",
+        "repoagent",
+        "repo\u200bagents",
+        "\uff52epoagents",
+    ],
+)
+def test_a_label_that_only_looks_like_the_trigger_does_not_count(label: str) -> None:
+    reason = why_not(an_issue(labels=normal_labels([label])), None, SETTINGS)
+    assert reason is not None
+    assert "'repoagents'" in reason
+    assert "repoagents trigger 7" in reason
+
+
+def test_by_hand_and_without_a_trigger_label_no_label_is_needed() -> None:
+    bare = an_issue(labels=())
+    assert why_not(bare, None, SETTINGS, by_hand=True) is None
+    assert why_not(bare, None, labelled(None)) is None
+    assert why_not(bare, None, labelled("")) is None
+
+
+@pytest.mark.parametrize("status", [status for status in RunStatus if not status.terminal])
+@pytest.mark.parametrize("forced", [False, True])
+def test_an_active_run_refuses_always(status: RunStatus, forced: bool) -> None:
+    edited = an_issue(body="another text")
+    reason = why_not(edited, a_run(status), SETTINGS, forced=forced, by_hand=True)
+    assert reason is not None
+    assert "r7a" in reason
+
+
+@pytest.mark.parametrize(
+    ("status", "command"),
+    [
+        (RunStatus.COMPLETED, "trigger 7 --force"),
+        (RunStatus.FAILED, "retry 7"),
+        (RunStatus.BLOCKED, "status --issue 7"),
+        (RunStatus.CANCELLED, "retry 7"),
+        (RunStatus.NO_CHANGE, "retry 7 --note"),
+        (RunStatus.SUPERSEDED, "trigger 7 --force"),
+    ],
+)
+def test_an_ended_run_of_the_same_text_names_the_next_command(
+    status: RunStatus, command: str
+) -> None:
+    reason = why_not(an_issue(), a_run(status), SETTINGS)
+    assert reason is not None
+    assert command in reason
+    assert why_not(an_issue(), a_run(status), SETTINGS, forced=True) is None
+    assert why_not(an_issue(body="edited"), a_run(status), SETTINGS) is None
+
+
+def test_every_ended_status_has_a_sentence_of_its_own() -> None:
+    ended = [status for status in RunStatus if status.terminal]
+    assert len({why_not(an_issue(), a_run(status), SETTINGS) for status in ended}) == len(ended)
+
+
+def test_a_comment_or_label_does_not_make_an_ended_issue_eligible() -> None:
+    commented = an_issue(labels=("repoagents", "p1"))
+    assert why_not(commented, a_run(RunStatus.COMPLETED), SETTINGS) is not None
+
+
+def test_order_is_priority_then_age_then_number() -> None:
+    old, new = NOW - timedelta(days=2), NOW
+    issues = (
+        an_issue(number=1, created_at=None),
+        an_issue(number=2, created_at=new),
+        an_issue(number=3, created_at=old),
+        an_issue(number=4, labels=("p3",), created_at=new),
+        an_issue(number=5, labels=("priority/2",), created_at=new),
+        an_issue(number=6, labels=("bug", "p9", "p0"), created_at=None),
+        an_issue(number=7, labels=("p3",), created_at=new),
+        an_issue(number=8, labels=("p10", "priority/", "prio/1"), created_at=old),
+    )
+    assert [issue.number for issue in order(issues, SETTINGS)] == [6, 5, 4, 7, 3, 8, 2, 1]
+
+
+def test_a_trigger_label_gives_no_priority() -> None:
+    issues = (an_issue(number=1, labels=("p0", "p5")), an_issue(number=2, labels=("p0", "p4")))
+    assert [issue.number for issue in order(issues, labelled("P0"))] == [2, 1]
+
+
+@given(st.permutations(list(range(1, 7))), st.lists(st.sampled_from(["p1", "p2", ""]), min_size=6))
+def test_order_does_not_depend_on_the_order_given(numbers: list[int], labels: list[str]) -> None:
+    issues = [replace(an_issue(number=n), labels=(labels[n - 1],)) for n in numbers]
+    assert order(issues, SETTINGS) == order(sorted(issues, key=lambda i: i.number), SETTINGS)
