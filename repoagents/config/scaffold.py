@@ -102,18 +102,17 @@ def write_scaffold(root: Path, steps: Sequence[Step], stamp: str) -> Path | None
 
 
 def own_paths(settings: Settings, root: Path) -> tuple[str, ...]:
-    """Paths and globs, from the root, that belong to the bot and never count as dirty.
+    """Files and whole folders, from the root, that belong to the bot and never count as dirty.
 
     `AGENTS.md` and `WORKFLOW.md` only while they carry our mark.
     """
-    own = [CONTROL, f"{CONTROL}/**"]
+    own = [CONTROL]
     for name, mark in ((AGENTS, BEGIN), (WORKFLOW, WORKFLOW_MARK)):
         path = root / name
         if path.is_file() and mark.encode() in path.read_bytes():
             own.append(name)
     if settings.tracker.kind in LOCAL_PATHS:
-        place = settings.tracker.path or LOCAL_PATHS[settings.tracker.kind]
-        own += [place, f"{place}/**"]
+        own.append(settings.tracker.path or LOCAL_PATHS[settings.tracker.kind])
     return (*own, *LEFT_BEHIND)
 
 
