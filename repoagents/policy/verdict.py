@@ -169,12 +169,12 @@ def _criteria_points(plan: Plan, review: Review) -> Iterator[_Point]:
         name = f"criterion {number}"
         wanted = one_line(criterion, 500)
         if rows[number] != 1:
-            text = f"{wanted}: the review must answer it once and did {rows[number]} times"
+            text = f"{wanted} (the review must answer it once and did {rows[number]} times)"
             yield _Point(Severity.HIGH, name, text)
     for row in review.criteria:
         if 1 <= row.id <= len(plan.acceptance_criteria) and not row.met:
             wanted = one_line(plan.acceptance_criteria[row.id - 1], 500)
-            text = f"{wanted}: not met. {one_line(row.evidence, 1_000)}"
+            text = f"{wanted} (not met: {one_line(row.evidence, 1_000)})"
             yield _Point(Severity.HIGH, f"criterion {row.id}", text)
 
 

@@ -74,7 +74,7 @@ def render_handoff(handoff: Handoff) -> str:
     """The whole story as Markdown; the first line says what happened and what is asked."""
     return document(
         _first_line(handoff),
-        f"Issue #{handoff.issue.number}: {inline(handoff.issue.title, TITLE_LIMIT)}",
+        f"The issue: {inline(handoff.issue.title, TITLE_LIMIT)}",
         section("Next step", *_next_step(handoff)),
         section("Decision", _decision(handoff)),
         section("Change", _statistics(handoff), _files(handoff)),
@@ -92,7 +92,7 @@ def render_handoff(handoff: Handoff) -> str:
 
 def render_pull_request(handoff: Handoff) -> tuple[str, str]:
     """Title and body of the draft pull request."""
-    title = one_line(quiet(one_line(handoff.issue.title)), TITLE_LIMIT)
+    title = _outside(handoff.issue.title, TITLE_LIMIT)
     build = handoff.build
     body = document(
         f"Issue: #{handoff.issue.number}. A draft for a person to review and merge.",
@@ -179,9 +179,14 @@ def _decision(handoff: Handoff) -> str:
         failure = handoff.run.failure
         return f"{failure.kind.value}: {inline(failure.message)}" if failure else ""
     word = verdict.kind.value.replace("_", " ")
-    lines = [f"**{word}**", *(inline(reason) for reason in verdict.reasons)]
-    lines += [inline(point) for point in verdict.contract]
-    return bullets(lines)
+    reasons = bullets([f"**{word}**", *(inline(reason) for reason in verdict.reasons)])
+    # The output below a point stands in full under Verification.
+    heads = [point.partition("\n")[0] for point in verdict.contract]
+    contract = "\n".join(
+        f"{number}. {inline(head.removeprefix(f'{number}. '))}"
+        for number, head in enumerate(heads, 1)
+    )
+    return f"{reasons}\n\nTo mend:\n\n{contract}" if contract else reasons
 
 
 def _statistics(handoff: Handoff) -> str:

@@ -58,7 +58,7 @@ def headline(run: Run, verdict: Verdict | None, effects: Sequence[EffectRow]) ->
     """What happened to the issue and what is asked of the reader, on one line of plain text."""
     happened, asked = _story(run, verdict, effects)
     number = run.issue_number
-    return f"Issue #{number}: {happened}. Asked of you: {asked.format(n=number)}."
+    return f"Issue #{number}: {happened}. Asked of you: {asked.replace('{n}', str(number))}."
 
 
 def _story(run: Run, verdict: Verdict | None, effects: Sequence[EffectRow]) -> tuple[str, str]:
@@ -101,5 +101,4 @@ def _stopped(run: Run) -> tuple[str, str]:
 
 
 def _plain(text: str) -> str:
-    """A message on one line, its braces doubled for the formatting that follows."""
-    return one_line(text, 300).rstrip(".").replace("{", "{{").replace("}", "}}")
+    return one_line(text, 300).rstrip(".")

@@ -38,10 +38,9 @@ def render_status(
 
 
 def _table(runs: Sequence[Run], now: datetime, width: int) -> list[str]:
-    head = ("ISSUE", "STATUS", "STAGE", "TRY", "TIME", "TITLE")
-    rows = [head, *(_row(run, now) for run in runs)]
+    rows = [("ISSUE", "STATUS", "STAGE", "TRY", "TIME", "TITLE"), *(_row(run, now) for run in runs)]
     if width < 72:
-        rows = [(row[0], row[1], row[4], row[5]) for row in rows]
+        rows = [(row[0], row[1].split(" ")[0], row[4], row[5]) for row in rows]
     widths = [max(columns(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
     lines = []
     for row in rows:

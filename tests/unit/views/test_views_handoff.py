@@ -1,0 +1,189 @@
+"""The handoff, the pull request, the comment and the commit message."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from repoagents.domain.reports import VerdictKind
+from repoagents.domain.run import Failure, FailureClass, RunStatus
+from repoagents.views.handoff import (
+    render_comment,
+    render_commit_message,
+    render_handoff,
+    render_pull_request,
+)
+from repoagents.views.headline import headline
+from repoagents.views.markdown import BODY_LIMIT
+from tests.unit.policy.builders import a_change, a_plan
+from tests.unit.views import stories
+from tests.unit.views.stories import STORIES, ended
+
+MARKER = "<!-- repoagents:home:issue=7 -->"
+
+
+@pytest.mark.parametrize("name", sorted(STORIES))
+def test_handoff_golden(name: str, golden: Callable[[str, str], None]) -> None:
+    golden(f"handoff-{name}.md", render_handoff(STORIES[name]()))
+
+
+@pytest.mark.parametrize("name", ["published", "withheld", "hostile"])
+def test_pull_request_golden(name: str, golden: Callable[[str, str], None]) -> None:
+    title, body = render_pull_request(STORIES[name]())
+    golden(f"pull-request-{name}.md", f"{title}\n\n{body}")
+
+
+@pytest.mark.parametrize("name", sorted(STORIES))
+def test_comment_golden(name: str, golden: Callable[[str, str], None]) -> None:
+    golden(f"comment-{name}.md", render_comment(STORIES[name](), MARKER))
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("published", ("a proven change is published", "review it and merge it")),
+        ("withheld", ("no check has proven", "approval approve 7", "no model was called")),
+        ("stopped_by_review", ("stopped by review, not broken", "retry 7 --note", "cancel 7")),
+        ("asked", ("a question", "retry 7 --note ANSWER")),
+        ("failed", ("engine_crash", "{no answer}", "read the transcript")),
+    ],
+)
+def test_the_first_line_says_what_happened_and_what_is_asked(
+    name: str, words: tuple[str, ...]
+) -> None:
+    first = render_handoff(STORIES[name]()).split("\n")[0]
+    assert "Asked of you" in first
+    for word in words:
+        assert word in first
+
+
+@pytest.mark.parametrize("render", [render_handoff, lambda h: render_comment(h, MARKER)])
+def test_a_rehearsal_is_named_in_every_output(render: Callable[..., str]) -> None:
+    assert "no model was called" in render(stories.withheld())
+    assert "no model was called" not in render(stories.published())
+    assert "no model was called" in render_pull_request(stories.withheld())[1]
+
+
+def test_the_one_line_that_applies_the_patch() -> None:
+    line = "`git apply .ai-repoagents/artifacts/issue-7/r7a/changes.patch`"
+    assert line in render_handoff(stories.withheld())
+
+
+def test_a_measured_failure_of_the_base_is_shown() -> None:
+    shown = render_handoff(stories.stopped_by_review())
+    lint = next(line for line in shown.split("\n") if line.startswith("| lint"))
+    assert "failed before too" in lint
+    unit = next(line for line in shown.split("\n") if line.startswith("| unit"))
+    assert "failed before too" not in unit
+
+
+def bodies(story: stories.Handoff) -> tuple[str, ...]:
+    return render_handoff(story), render_comment(story, MARKER), render_pull_request(story)[1]
+
+
+def test_hostile_text_stays_text_everywhere() -> None:
+    for body in bodies(stories.hostile()):
+        prose = re.sub(r"(`{3,})text\n.*?\n\1", "", body.removeprefix(MARKER), flags=re.DOTALL)
+        prose = re.sub(r"(`+)[^`\n].*?\1", "", prose)
+        assert not re.search(r"@octocat|[Ff]ixes #1|<!--|!\[|javascript:", prose)
+        assert not re.search(r"[\x1b\u202e]", body)
+        headings = [line for line in prose.split("\n") if line.startswith("#")]
+        assert len(headings) == len(set(headings))
+
+
+def test_a_hostile_pull_request_title_calls_nobody() -> None:
+    title, _ = render_pull_request(stories.hostile())
+    assert not re.search(r"@octocat|Fixes #1|[\x1b\u202e\n]", title)
+
+
+def test_the_marker_comes_first_and_once() -> None:
+    for marker in (MARKER, "repoagents:home:issue=7"):
+        comment = render_comment(stories.hostile(), marker)
+        assert comment.startswith(MARKER + "\n")
+        assert comment.count(MARKER) == 1
+
+
+def test_bodies_are_bounded() -> None:
+    many = tuple("x" * 400 for _ in range(400))
+    story = replace(stories.published(), plan=a_plan(acceptance_criteria=many))
+    _, body = render_pull_request(story)
+    assert len(body) <= BODY_LIMIT
+    assert "cut here" in body
+
+
+def test_a_pull_request_has_a_title_whatever_the_issue_is_called() -> None:
+    blank = replace(stories.published(), issue=replace(stories.published().issue, title="\x00"))
+    assert render_pull_request(blank)[0] == "Issue 7"
+
+
+@pytest.mark.parametrize("status", list(RunStatus))
+@pytest.mark.parametrize("kind", [None, *FailureClass])
+def test_every_end_has_a_headline(status: RunStatus, kind: FailureClass | None) -> None:
+    failure = kind and Failure(kind, "it {broke}", "mend {it}")
+    line = headline(ended(status, failure), None, ())
+    assert line.startswith("Issue #7: ")
+    assert "Asked of you: " in line
+    assert "{n}" not in line
+    assert "\n" not in line
+
+
+def test_a_run_that_is_publishing_is_told_by_its_verdict() -> None:
+    story = stories.published()
+    publishing = replace(story.run, status=RunStatus.IN_PROGRESS)
+    assert story.verdict is not None
+    assert story.verdict.kind is VerdictKind.PUBLISH
+    assert "proven change" in headline(publishing, story.verdict, ())
+    assert "being worked on" in headline(publishing, None, ())
+
+
+# --- the commit message --------------------------------------------------------------------------
+
+TEMPLATE = "{title}\n\nIssue: #{number}\n"
+
+
+def message(template: str = TEMPLATE, title: str = "Totals", summary: str = "Done.") -> str:
+    return render_commit_message(template, title=title, number=7, summary=summary, run_id="r7a")
+
+
+def test_the_template_is_filled_in() -> None:
+    assert message() == "Totals\n\nIssue: #7\n"
+    assert message("{summary} {run_id} {other} {{title}}") == "Done. r7a {other} {Totals}\n"
+
+
+def test_a_field_inside_a_value_is_not_filled_in_again() -> None:
+    assert message(title="{summary} {number}") == "{summary} {number}\n\nIssue: #7\n"
+
+
+def test_the_subject_is_one_bounded_line() -> None:
+    subject = message(title="a\n\nSigned-off-by: x\n" + "y" * 200).split("\n")[0]
+    assert len(subject) == 72
+
+
+@pytest.mark.parametrize(
+    ("title", "forbidden"),
+    [
+        ("Fixes #1 quickly", r"Fixes #1"),
+        ("Thank @octocat", r"@octocat"),
+        ("Totals [skip ci]", r"\[skip ci\]"),
+        ("Co-authored-by: x <x@y>", r"Co-authored-by:"),
+        ("red \x1b[31m", r"\x1b"),
+    ],
+)
+def test_a_title_does_nothing_in_a_commit(title: str, forbidden: str) -> None:
+    made = message("{title}\n\n{summary}\n", title=title, summary=title)
+    assert not re.search(forbidden, made)
+
+
+@given(st.text(), st.text())
+def test_any_text_makes_a_message_of_the_templates_form(title: str, summary: str) -> None:
+    made = message("{title}\n\n{summary}\n\nIssue: #{number}\n", title, summary)
+    assert made.endswith("Issue: #7\n")
+    assert len([line for line in made.split("\n") if line]) <= 3
+
+
+def test_an_empty_change_is_not_offered_as_a_patch() -> None:
+    story = replace(stories.published(), change=a_change())
+    assert "git apply" not in render_handoff(story)

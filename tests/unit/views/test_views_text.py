@@ -1,0 +1,167 @@
+"""Status, one run, the dry run, and their forms in JSON."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from repoagents.domain.reports import Role
+from repoagents.domain.run import Failure, FailureClass, RunStatus, Stage
+from repoagents.views.layout import columns, fit
+from repoagents.views.preview import PlanPreview, RoleEngine, render_plan_preview
+from repoagents.views.snapshot import Snapshot, run_row, snapshot_row
+from repoagents.views.text import age, render_run, render_status
+from tests.unit.policy.builders import NOW, a_plan, a_run
+from tests.unit.views import stories
+from tests.unit.views.stories import ended
+
+RUNS = (
+    a_run(RunStatus.QUEUED, issue_number=12, title="Add a dark theme"),
+    a_run(
+        RunStatus.IN_PROGRESS,
+        attempt=1,
+        stage=Stage.BUILD,
+        stage_started_at=NOW + timedelta(minutes=2),
+        started_at=NOW,
+        last_event="edited src/totals.py",
+    ),
+    replace(stories.stopped_by_review().run, issue_number=5, title="合計が\x1b[2J一つずれる"),
+    replace(stories.published().run, issue_number=3),
+    replace(stories.failed().run, issue_number=104, title="A title that goes on and on " * 5),
+)
+COUNTS = {status: sum(run.status is status for run in RUNS) for status in RunStatus}
+LATER = NOW + timedelta(minutes=5)
+HOLDER = "worker: pid 4711 on build-host, since 12 m"
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_status_golden(width: int, golden: Callable[[str, str], None]) -> None:
+    golden(f"status-{width}.txt", render_status(RUNS, COUNTS, LATER, width, HOLDER))
+
+
+def test_status_of_nothing_says_how_to_begin(golden: Callable[[str, str], None]) -> None:
+    golden("status-empty.txt", render_status((), {}, NOW, 80, ""))
+
+
+@given(st.lists(st.text(), max_size=4), st.integers(0, 250), st.text())
+def test_status_fits_every_width(titles: list[str], width: int, holder: str) -> None:
+    runs = [replace(RUNS[n], title=title) for n, title in enumerate(titles)]
+    table = render_status(runs, COUNTS, LATER, width, holder)
+    assert all(columns(line) <= min(max(width, 40), 200) for line in table.split("\n"))
+    assert len([line for line in table.split("\n") if line.startswith("#")]) >= len(titles)
+    assert "\x1b" not in table
+
+
+@pytest.mark.parametrize(
+    ("name", "run"),
+    [
+        ("in-progress", RUNS[1]),
+        ("blocked", RUNS[2]),
+        ("completed", RUNS[3]),
+        (
+            "waiting",
+            a_run(RunStatus.IN_PROGRESS, attempt=1).wait_for_retry(
+                Failure(FailureClass.NETWORK, "the model host cannot be reached"),
+                NOW + timedelta(minutes=10),
+                NOW,
+                spent=False,
+            ),
+        ),
+    ],
+)
+def test_run_golden(name: str, run: object, golden: Callable[[str, str], None]) -> None:
+    timings = ((Stage.PLAN, 1, 20.5), (Stage.BUILD, 1, 61.25))
+    effects = stories.WITHHELD if name == "completed" else ()
+    golden(f"run-{name}.txt", render_run(run, effects, timings, LATER))
+
+
+def test_withheld_effects_name_flag_and_the_command_that_publishes() -> None:
+    shown = render_run(RUNS[3], stories.WITHHELD, (), LATER)
+    assert "withheld by safety.allow_open_pr" in shown
+    assert "repoagents approval approve 3" in shown
+    assert "approval approve" not in render_run(RUNS[3], stories.WITHHELD[:1], (), LATER)
+
+
+def test_a_failure_without_a_next_step_still_has_one() -> None:
+    run = ended(RunStatus.BLOCKED, Failure(FailureClass.INFRA, "disk full"))
+    assert "repoagents retry 7" in render_run(run, (), (), LATER)
+
+
+PREVIEW = PlanPreview(
+    issue_number=7,
+    title="Totals are off\x1b[2J by one",
+    eligible="open, labelled repoagents, no run yet",
+    roles=stories.CODEX[:2] + stories.REHEARSAL[2:],
+    plan=a_plan(risks=("Callers may rely on it.",), questions=("Which rounding?",)),
+    plan_note="made now, kept for the real run",
+    checks=(("unit", "pytest -q"),),
+    limits=(("calls_per_hour", "3 of 100 used"), ("cost_per_run", "10.00")),
+    effects=(
+        ("comment", "safety.allow_write_comments", "comments are off"),
+        ("branch", "", ""),
+    ),
+)
+
+
+def test_preview_golden(golden: Callable[[str, str], None]) -> None:
+    golden("preview.txt", render_plan_preview(PREVIEW))
+
+
+def test_preview_without_agent_golden(golden: Callable[[str, str], None]) -> None:
+    bare = replace(PREVIEW, plan=None, plan_note="--no-agent", checks=(), roles=stories.CODEX)
+    golden("preview-no-agent.txt", render_plan_preview(bare))
+
+
+def test_roles_are_named_with_engine_and_model() -> None:
+    assert RoleEngine(Role.BUILDER, "codex", "m").label == "codex, m"
+    assert RoleEngine(Role.BUILDER, "codex").label == "codex, its own default model"
+    assert "no model" in RoleEngine(Role.BUILDER, "rehearsal", rehearsal=True).label
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(-5, "0 s"), (0, "0 s"), (59, "59 s"), (180, "3 m"), (7_200, "2 h"), (86_400 * 5, "5 d")],
+)
+def test_age(seconds: int, shown: str) -> None:
+    assert age(timedelta(seconds=seconds)) == shown
+
+
+def test_fit_counts_columns() -> None:
+    assert fit("abc", 3) == "abc"
+    assert fit("abcd", 3) == "ab…"
+    assert fit("日本語", 5) == "日本…"
+
+
+def test_a_run_row_has_its_promised_keys() -> None:
+    row = run_row(RUNS[2])
+    assert list(row) == [
+        "id", "issue", "title", "status", "stage", "attempt", "round", "failure", "next_at",
+        "base_sha", "head_sha", "branch", "verified", "created_at", "updated_at", "finished_at",
+    ]  # fmt: skip
+    assert row["status"] == "blocked"
+    assert row["failure"]["kind"] == "request_changes"
+    assert row["created_at"] == "2026-03-04T12:00:00+00:00"
+    assert run_row(RUNS[0])["failure"] is None
+    assert run_row(RUNS[0])["finished_at"] is None
+
+
+def test_a_snapshot_is_json() -> None:
+    snapshot = Snapshot(LATER, RUNS, COUNTS, HOLDER)
+    read = json.loads(json.dumps(snapshot_row(snapshot)))
+    assert read["counts"] == {
+        "queued": 1, "in_progress": 1, "blocked": 1, "completed": 1, "failed": 1,
+    }  # fmt: skip
+    assert [run["issue"] for run in read["runs"]] == [12, 7, 5, 3, 104]
+
+
+def test_the_status_view_is_cheap_to_import() -> None:
+    heavy = {"jinja2", "rich", "pydantic", "repoagents.domain.settings", "repoagents.ports"}
+    code = "import sys, repoagents.views.text; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert not heavy & set(run.stdout.split())
