@@ -171,7 +171,7 @@ class Premises:
 
     def host_facts(self) -> "HostFacts":
         """What `doctor` needs to know of this machine."""
-        from repoagents.config.scaffold import drift
+        from repoagents.config.managed import drift
         from repoagents.pipeline.checkup import HostFacts
         from repoagents.store.worker_lock import holder
 

@@ -232,7 +232,8 @@ def _tracker(bench: Bench) -> list[Check]:
         issues = bench.tracker.read_issues()
     except RepoAgentsError as error:
         return [Check("tracker", "error", str(error), fix=error.next_step)]
-    return [labelled(issues, bench.settings)]
+    unreadable = [Check("tracker", "warn", problem) for problem in bench.tracker.problems]
+    return [*unreadable, labelled(issues, bench.settings)]
 
 
 def labelled(issues: tuple[Issue, ...], settings: Settings) -> Check:

@@ -54,6 +54,8 @@ def _due(last: datetime | None, interval: timedelta, now: datetime) -> bool:
 def poll(house: House, flows: Flows, rhythm: Rhythm) -> None:
     """Read every open issue and queue the eligible ones, in order of priority and age."""
     issues = house.tracker.read_issues()
+    for problem in house.tracker.problems:
+        house.journal.warn("issue_unreadable", problem)
     queued = 0
     for issue in eligibility.order(issues, house.settings):
         accepted = accept(house, issue, Wish())

@@ -43,6 +43,10 @@ class Clock(Protocol):
 class Tracker(Protocol):
     """Where issues come from and where comments and pull requests go."""
 
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What the latest listing left out and why, one sentence each."""
+
     def read_issues(self) -> tuple[Issue, ...]:
         """Every open issue; all or an error, never a part."""
 

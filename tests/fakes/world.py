@@ -23,6 +23,7 @@ class MemoryTracker:
     pull_requests: dict[str, str] = field(default_factory=dict)
     writes: int = 0
     down: bool = False
+    problems: tuple[str, ...] = ()
 
     def read_issues(self) -> tuple[Issue, ...]:
         """Every open issue."""
