@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from repoagents.cli import boundary
+
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
@@ -60,6 +62,12 @@ Exit codes:
   130  interrupted
 
 \b
+Tab completion:
+  bash  eval "$(_REPOAGENTS_COMPLETE=bash_source repoagents)"
+  zsh   eval "$(_REPOAGENTS_COMPLETE=zsh_source repoagents)"
+  fish  _REPOAGENTS_COMPLETE=fish_source repoagents | source
+
+\b
 Example:
   repoagents init --preset python-library
   repoagents doctor
@@ -82,6 +90,13 @@ class Program(click.Group):
         module = importlib.import_module(f"repoagents.cli.{entry.module}")
         command: click.Command = module.command
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; click itself would make a closed pipe a failure."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            return boundary.hush()
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """One section per heading, from the table alone."""
@@ -133,6 +148,4 @@ def run(argv: list[str]) -> int:
     if sys.platform == "win32":
         click.echo("repoagents runs on Linux and macOS; on Windows use WSL.", err=True)
         return 2
-    from repoagents.cli import boundary
-
     return boundary.guard(lambda: program.main(argv, PROGRAM, standalone_mode=False))

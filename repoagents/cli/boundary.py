@@ -56,7 +56,7 @@ def _explain(error: Exception) -> int:
             code = USAGE if isinstance(error, ConfigError) else UNFINISHED
             return _refuse(str(error), error.next_step, code)
         case BrokenPipeError():
-            return _hush()
+            return hush()
         case OSError(errno=number) if number in OF_THE_MACHINE:
             return _refuse(str(error), OF_THE_MACHINE[number], UNFINISHED)
         case _:
@@ -70,8 +70,8 @@ def _refuse(message: str, next_step: str, code: int) -> int:
     return code
 
 
-def _hush() -> int:
-    """The reader closed the pipe because it has enough: that is no error.
+def hush() -> int:
+    """The reader closed the pipe because it has enough: that is no error; returns the exit code.
 
     stdout goes to the null device, or the interpreter complains at exit about the same pipe.
     """

@@ -4,6 +4,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -32,17 +33,17 @@ def command(*, number: int, follow: bool, as_json: bool) -> int:
     """
     if follow and as_json:
         raise click.UsageError("--follow and --json exclude each other")
-    log = Log(place.control_folder() / LOG)
-    if as_json:
-        print_json({"issue": number, "lines": list(_about(number, log))})
-        return 0
-    pause = threading.Event()
-    while True:
-        for line in _about(number, log):
-            click.echo(render_line(line))
-        if not follow:
+    with closing(Log(place.control_folder() / LOG)) as log:
+        if as_json:
+            print_json({"issue": number, "lines": list(_about(number, log))})
             return 0
-        pause.wait(POLL_SECONDS)
+        pause = threading.Event()
+        while True:
+            for line in _about(number, log):
+                click.echo(render_line(line))
+            if not follow:
+                return 0
+            pause.wait(POLL_SECONDS)
 
 
 def _about(number: int, log: "Log") -> Iterator[Line]:
@@ -76,11 +77,18 @@ class Log:
         self._path = path
         self._torn = b""
         self._files: list[BinaryIO] = []
-        for place_ in (path, *sorted(path.parent.glob(f"{path.name}.[0-9]"))):
-            file = _open(place_)
+        for name in (path, *sorted(path.parent.glob(f"{path.name}.[0-9]"))):
+            file = _open(name)
             # A rotation between two opens gives the same file under its new name.
-            if file is not None and not any(_same(file, other) for other in self._files):
+            if file is not None and any(_same(file, other) for other in self._files):
+                file.close()
+            elif file is not None:
                 self._files.insert(0, file)
+
+    def close(self) -> None:
+        """Close what is open."""
+        for file in self._files:
+            file.close()
 
     def new_lines(self) -> Iterator[bytes]:
         """Every complete line that was not given before, oldest first."""

@@ -15,7 +15,7 @@ from repoagents.cli.boundary import DONE, UNFINISHED
 from repoagents.cli.follow import Lines, Watch, follow
 from repoagents.cli.output import at_terminal, effect_rows, examples, remark, render_json
 from repoagents.domain.run import Run, RunStatus
-from repoagents.store.reader import Reader, open_reader
+from repoagents.store.reader import Reader, StateOnServer, open_reader
 from repoagents.store.worker_lock import holder
 from repoagents.views.snapshot import Snapshot, run_row, snapshot_row
 from repoagents.views.text import render_run, render_status
@@ -64,7 +64,10 @@ def command(*, issue: int | None, watch: bool, limit: int, as_json: bool) -> int
 
 def _open(control: Path) -> Reader:
     """The records, wherever they are."""
-    return open_reader(control) or place.open_premises().reader()
+    try:
+        return open_reader(control)
+    except StateOnServer:
+        return place.open_premises().reader()
 
 
 def _text(question: Question, reader: Reader) -> str | None:

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from repoagents.cli.boundary import DONE, INTERRUPTED, UNFINISHED
 from repoagents.cli.desk import Answer, Desk
 from repoagents.cli.follow import POLL_SECONDS, Watch, display_on, in_background
-from repoagents.cli.output import effect_rows, remark, shown_path
-from repoagents.domain.reports import Verdict
-from repoagents.domain.run import Run, RunStatus, Stage
+from repoagents.cli.output import remark, shown_path
+from repoagents.domain.run import Run, RunStatus
 from repoagents.durable.worker import Assignment, Interrupted
 from repoagents.errors import StoreError
+from repoagents.pipeline.dossier import gather
 from repoagents.ports import Request
 from repoagents.views.headline import headline
 
@@ -85,11 +85,9 @@ def code_of_runs(runs: Iterable[Run]) -> int:
 
 def story(desk: Desk, run: Run) -> str:
     """What happened to a run, what is asked of the reader, and where to look first."""
-    house = desk.house
-    effects = effect_rows(desk.reader, run.id)
-    verdict = house.stages.last(run.id, Stage.VERDICT, Verdict)
-    folder = house.artifacts.folder(run.issue_number, run.id)
-    lines = [headline(run, verdict, effects)]
+    told = gather(desk.house, run)
+    folder = desk.house.artifacts.folder(run.issue_number, run.id)
+    lines = [headline(run, told.verdict, told.effects)]
     for name, what in (("handoff.md", "read first"), ("changes.patch", "the change")):
         if (folder / name).is_file():
             lines.append(f"  {what}: {shown_path(folder / name)}")

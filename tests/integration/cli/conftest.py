@@ -1,0 +1,97 @@
+"""The command line as people use it: `python -m repoagents` as a process of its own."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "python-lib"
+CONFIG = ".ai-repoagents/repoagents.yaml"
+
+LOCAL = "tracker:\n  kind: local_markdown\n  path: issues\nllm:\n  mode: rehearsal\n"
+"""The smallest configuration that works without a network and without a model."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Repoagents = Callable[..., Ended]
+
+
+@pytest.fixture
+def repoagents() -> Repoagents:
+    """Run one command in a folder, to its end."""
+
+    def run(folder: Path, *arguments: str, stdin: str = "", **variables: str) -> Ended:
+        ended = subprocess.run(
+            [sys.executable, "-m", "repoagents", *arguments],
+            cwd=folder,
+            input=stdin,
+            env={**os.environ, **variables},
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+        return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+    return run
+
+
+@pytest.fixture
+def started() -> Callable[..., subprocess.Popen[str]]:
+    """Start a command in a folder and leave it running; what still runs is killed at the end."""
+    running: list[subprocess.Popen[str]] = []
+
+    def start(folder: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "repoagents", *arguments],
+            cwd=folder,
+            env={**os.environ, **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        running.append(process)
+        return process
+
+    yield start
+    for process in running:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def control(git_repository: Callable[..., Path]) -> Path:
+    """A repository with the smallest configuration and one issue; gives its root."""
+    return git_repository(
+        {
+            CONFIG: LOCAL,
+            "README.md": "# A project\n",
+            "issues/1-first.md": "# Say hello\n\nThe project should say hello.\n",
+        }
+    )
+
+
+@pytest.fixture
+def example(tmp_path: Path, git: Callable[..., str]) -> Path:
+    """The example project as a repository with one commit."""
+    root = tmp_path / "example"
+    shutil.copytree(EXAMPLE, root, ignore=shutil.ignore_patterns("__pycache__"))
+    git(root, "init", "--quiet", "--initial-branch=main")
+    git(root, "add", "--all", "--force")
+    git(root, "commit", "--quiet", "--message=Start")
+    return root

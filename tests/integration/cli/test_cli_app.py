@@ -1,0 +1,114 @@
+"""The top of the command line: help, version, completion, what is refused at the door."""
+
+import importlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from repoagents.cli import app
+
+CONTEXT = click.Context(app.program, info_name="repoagents")
+
+
+def every_command() -> Iterator[tuple[str, click.Command]]:
+    """Each command and each command below it, by the words that are typed."""
+    waiting = [(name, app.program.get_command(CONTEXT, name)) for name in app.COMMANDS]
+    while waiting:
+        name, command = waiting.pop()
+        assert command is not None, name
+        yield name, command
+        if isinstance(command, click.Group):
+            waiting += [(f"{name} {child}", found) for child, found in command.commands.items()]
+
+
+def test_help_groups_the_commands_as_they_are_needed(repoagents, tmp_path: Path) -> None:
+    shown = repoagents(tmp_path, "--help")
+    assert (shown.code, shown.err) == (0, "")
+    order = ["First evening:", "init", "doctor", "trigger", "run", "status", "approval"]
+    order += ["Operate:", "retry", "cancel", "logs", "clean", "Expert:", "config", "demo"]
+    rest = iter(shown.out.splitlines())
+    for word in order:
+        assert any(line.strip().startswith(word) for line in rest), word
+
+
+def test_without_arguments_the_help_is_shown(repoagents, tmp_path: Path) -> None:
+    shown = repoagents(tmp_path)
+    assert shown.code == 2
+    assert "First evening:" in shown.err
+
+
+@pytest.mark.parametrize("name", app.COMMANDS)
+def test_the_table_says_what_the_command_says(name: str) -> None:
+    module = importlib.import_module(f"repoagents.cli.{app.COMMANDS[name].module}")
+    assert module.command.get_short_help_str(200) == app.COMMANDS[name].summary
+
+
+def test_every_command_explains_itself_with_an_example() -> None:
+    named = dict(every_command())
+    assert {"trigger", "approval reject", "config show"} <= named.keys()
+    for name, command in named.items():
+        shown = command.get_help(click.Context(command, info_name=name))
+        assert f"repoagents {name}" in shown.partition("Example:")[2], name
+        silent = [o.name for o in command.params if isinstance(o, click.Option) and not o.help]
+        assert silent == [], name
+
+
+def test_version_names_program_python_and_schema(repoagents, tmp_path: Path) -> None:
+    from repoagents import __version__
+    from repoagents.store.reader import SCHEMA
+
+    python = ".".join(map(str, sys.version_info[:3]))
+    shown = repoagents(tmp_path, "--version")
+    assert shown.out == f"repoagents {__version__} (Python {python}, state schema {SCHEMA})\n"
+    assert shown.code == 0
+
+
+@pytest.mark.parametrize(
+    ("typed", "named"),
+    [
+        (["tigger", "1"], "No such command 'tigger'"),
+        (["trigger"], "Missing argument 'NUMBER'"),
+        (["trigger", "0"], "0 is not in the range"),
+        (["trigger", "one"], "'one' is not a valid integer"),
+        (["trigger", "1", "--no-agent"], "--no-agent goes with --dry-run"),
+        (["run", "--once", "--until-idle"], "exclude each other"),
+        (["retry"], "name one issue, or --blocked"),
+        (["retry", "1", "--blocked"], "name one issue, or --blocked"),
+        (["retry", "1", "--limit", "2"], "--reason and --limit go with --blocked"),
+        (["retry", "--blocked", "--reason", "weather"], "'weather' is not one of"),
+        (["logs", "1", "--follow", "--json"], "exclude each other"),
+        (["status", "--watch", "--json"], "exclude each other"),
+    ],
+)
+def test_wrong_usage_ends_with_2(repoagents, tmp_path: Path, typed: list[str], named: str) -> None:
+    ended = repoagents(tmp_path, *typed)
+    assert ended.code == 2
+    assert named in ended.err
+    assert ended.out == ""
+
+
+def test_the_shell_completes_commands_without_importing_them(repoagents, tmp_path: Path) -> None:
+    variables = {"_REPOAGENTS_COMPLETE": "bash_complete", "COMP_WORDS": "repoagents r"}
+    completed = repoagents(tmp_path, **variables, COMP_CWORD="1", PYTHONPROFILEIMPORTTIME="1")
+    assert completed.out.split() == ["plain,run", "plain,retry"]
+    assert "repoagents.cli.app" in completed.err
+    assert "repoagents.cli.retry" not in completed.err
+    script = repoagents(tmp_path, _REPOAGENTS_COMPLETE="bash_source")
+    assert "complete -o nosort" in script.out
+
+
+def test_windows_is_refused_with_one_line() -> None:
+    pretend = "import sys; from repoagents.cli.app import run; sys.platform = 'win32'; "
+    ended = subprocess.run(
+        [sys.executable, "-c", pretend + "sys.exit(run(['status']))"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert len(ended.stderr.splitlines()) == 1
+    assert "WSL" in ended.stderr

@@ -1,0 +1,95 @@
+"""The boundary: which exception becomes which exit code, and what a crash leaves behind."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from repoagents.cli import boundary
+from repoagents.errors import ConfigError, GitError, StateUnreadable, StoreError
+
+TOKEN = "ghp_" + "a1B2" * 9
+
+
+def raises(error: BaseException):
+    """A command that ends with this exception."""
+
+    def command() -> object:
+        raise error
+
+    return command
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConfigError("bad key", next_step="mend it"), 2),
+        (StoreError("no room", next_step="mend it"), 1),
+        (StateUnreadable("corrupt", next_step="mend it"), 1),
+        (GitError("refused", next_step="mend it"), 1),
+        (OSError(errno.ENOSPC, "No space left on device", "state/x"), 1),
+        (OSError(errno.EACCES, "Permission denied", "state/x"), 1),
+    ],
+)
+def test_what_a_person_can_mend_is_said_with_the_next_step(error, code, capsys) -> None:
+    assert boundary.guard(raises(error)) == code
+    said = capsys.readouterr()
+    assert said.out == ""
+    first, second = said.err.splitlines()
+    assert first == f"error: {error}"
+    assert second.strip() in (getattr(error, "next_step", ""), *boundary.OF_THE_MACHINE.values())
+
+
+def test_an_interruption_is_130_and_a_result_is_the_code(capsys) -> None:
+    assert boundary.guard(raises(KeyboardInterrupt())) == 130
+    assert boundary.guard(raises(click.Abort())) == 130
+    assert boundary.guard(lambda: 1) == 1
+    assert boundary.guard(lambda: None) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_bug_of_ours_leaves_a_redacted_report(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["repoagents", "status", TOKEN])
+    (tmp_path / ".ai-repoagents").mkdir()
+    boundary.know({"SOME_PASSWORD": "correct horse battery"})
+    assert boundary.guard(raises(KeyError(f"{TOKEN} correct horse battery"))) == 3
+    (report,) = (tmp_path / ".ai-repoagents/logs").iterdir()
+    assert str(report) in capsys.readouterr().err
+    text = report.read_text()
+    assert "repoagents 0." in text
+    assert "KeyError" in text
+    assert "in command" in text, "the traceback"
+    assert TOKEN not in text
+    assert "correct horse battery" not in text
+
+
+def test_a_report_that_cannot_be_written_is_printed(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".ai-repoagents").mkdir()
+    (tmp_path / ".ai-repoagents/logs").write_text("a file in the place of the folder")
+    assert boundary.guard(raises(KeyError("x"))) == 3
+    assert "KeyError" in capsys.readouterr().err
+
+
+def test_a_reader_who_has_enough_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / ".ai-repoagents/logs").mkdir(parents=True)
+    line = (
+        '{"at": "2026-01-02T03:04:05Z", "level": "info", "code": "x", "message": "m", "issue": 1}'
+    )
+    (tmp_path / ".ai-repoagents/logs/repoagents.jsonl").write_text(f"{line}\n" * 20_000)
+    command = [sys.executable, "-m", "repoagents", "logs", "1"]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ.copy()
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(60) == 0
+    assert process.stderr is not None
+    assert process.stderr.read() == b""
+    process.stderr.close()

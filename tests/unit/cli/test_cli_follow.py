@@ -1,0 +1,201 @@
+"""Progress: what a watch sees, and which lines a pipe gets."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from repoagents.cli.follow import Lines, Watch, in_background, render_place
+from repoagents.domain.run import Failure, FailureClass, Run, RunStatus, Stage
+from repoagents.errors import StoreError
+
+NOON = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
+
+
+def run(number: int = 1, status: RunStatus = RunStatus.IN_PROGRESS, **more: object) -> Run:
+    """A run of an issue."""
+    made = Run(f"r{number}", number, "Title", "f", status, NOON, NOON)
+    return replace(made, **more)
+
+
+class Books:
+    """Runs that a test changes under the watch, newest first."""
+
+    def __init__(self, *runs: Run) -> None:
+        self.now = list(runs)
+        self.broken = False
+
+    def runs(
+        self, statuses: Sequence[RunStatus] = (), limit: int = 50, issue: int | None = None
+    ) -> tuple[Run, ...]:
+        """As the reader does it."""
+        if self.broken:
+            raise StoreError("locked")
+        found = [r for r in self.now if not statuses or r.status in statuses]
+        return tuple(r for r in found if issue in (None, r.issue_number))[:limit]
+
+
+class Shown:
+    """A display that keeps what it was shown."""
+
+    def __init__(self) -> None:
+        self.last: tuple[Run, ...] = ()
+        self.closed = False
+
+    def show(self, runs: Sequence[Run]) -> None:
+        """Keep the runs."""
+        self.last = tuple(runs)
+
+    def close(self) -> None:
+        """Note that it is over."""
+        self.closed = True
+
+
+class Told:
+    """Lines as they are written, on a clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.at = NOON
+        self.written: list[str] = []
+        self.lines = Lines(self.written.append, lambda: self.at)
+
+    def later(self, seconds: float, *runs: Run) -> list[str]:
+        """What is written when these runs are shown so much later."""
+        self.at += timedelta(seconds=seconds)
+        before = len(self.written)
+        self.lines.show(runs)
+        return self.written[before:]
+
+
+def test_what_rested_before_is_not_shown() -> None:
+    old = run(1, RunStatus.COMPLETED)
+    books = Books(run(2), old)
+    watch = Watch(books, Shown())
+    assert set(watch.look()) == {"r2"}
+
+
+def test_a_run_that_comes_to_rest_is_seen_once_more() -> None:
+    books = Books(run(1))
+    watch = Watch(books, Shown())
+    watch.look()
+    # So many newer ones that the finished run is not among the newest any more.
+    books.now = [run(n, RunStatus.COMPLETED) for n in range(200, 100, -1)] + [
+        run(1, RunStatus.FAILED)
+    ]
+    assert watch.look()["r1"].status is RunStatus.FAILED
+
+
+def test_a_run_that_began_and_ended_between_two_looks_is_seen() -> None:
+    books = Books()
+    watch = Watch(books, Shown(), issue=1)
+    books.now = [run(2, RunStatus.BLOCKED), run(1, RunStatus.BLOCKED)]
+    assert set(watch.look()) == {"r1"}
+
+
+def test_a_rested_run_that_was_sent_back_is_seen() -> None:
+    books = Books(run(1, RunStatus.BLOCKED))
+    watch = Watch(books, Shown())
+    assert watch.look() == {}
+    books.now = [run(1, RunStatus.COMPLETED, generation=1)]
+    assert watch.look()["r1"].status is RunStatus.COMPLETED
+
+
+def test_the_end_is_shown_and_an_unreadable_moment_is_not_the_end() -> None:
+    books, shown = Books(run(1)), Shown()
+    books_read = threading.Event()
+    with in_background(Watch(books, shown)):
+        books.broken = True
+        books_read.wait(0.7)
+        books.broken = False
+        books.now = [run(1, RunStatus.COMPLETED)]
+    assert [r.status for r in shown.last] == [RunStatus.COMPLETED]
+    assert shown.closed
+
+
+def test_a_line_per_stage_with_what_was_heard() -> None:
+    told = Told()
+    assert told.later(0, run(stage=Stage.PLAN)) == ["12:00:00 issue 1 plan"]
+    assert told.later(1, run(stage=Stage.PLAN, last_event="reading")) == []
+    edited = run(stage=Stage.BUILD, last_event="edited src/x.py")
+    assert told.later(1, edited) == ["12:00:02 issue 1 build: edited src/x.py"]
+    assert told.later(1, run(stage=Stage.BUILD, round=2)) == ["12:00:03 issue 1 build, round 2"]
+    assert told.later(1, run(1, RunStatus.COMPLETED)) == ["12:00:04 issue 1 completed"]
+    assert told.later(60, run(1, RunStatus.COMPLETED)) == []
+
+
+def test_a_long_stage_gives_a_sign_of_life_now_and_then() -> None:
+    told = Told()
+    told.later(0, run(stage=Stage.BUILD, last_event="a"))
+    assert told.later(9, run(stage=Stage.BUILD, last_event="b")) == []
+    assert told.later(1, run(stage=Stage.BUILD, last_event="b")) == ["12:00:10 issue 1 build: b"]
+    assert told.later(60, run(stage=Stage.BUILD, last_event="b")) == []
+
+
+def test_a_closed_pipe_does_not_stop_the_work() -> None:
+    calls = []
+
+    def refuse(line: str) -> None:
+        calls.append(line)
+        raise BrokenPipeError
+
+    lines = Lines(refuse, lambda: NOON)
+    lines.show([run(1)])
+    lines.show([run(1), run(2)])
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("there", "text"),
+    [
+        (run(1, RunStatus.QUEUED), "issue 1 queued"),
+        (run(1, RunStatus.IN_PROGRESS), "issue 1 in_progress"),
+        (
+            run(1, RunStatus.BLOCKED, failure=Failure(FailureClass.QUESTION, "Which one?\nThis?")),
+            "issue 1 blocked: Which one?",
+        ),
+        (
+            run(
+                1,
+                RunStatus.RETRY_PENDING,
+                next_at=NOON,
+                failure=Failure(FailureClass.NETWORK, "no route"),
+            ),
+            "issue 1 retry_pending until 12:00:00: no route",
+        ),
+        (
+            run(1, stage=Stage.BUILD, failure=Failure(FailureClass.NETWORK, "earlier")),
+            "issue 1 build",
+        ),
+    ],
+)
+def test_where_a_run_stands_fits_one_line(there: Run, text: str) -> None:
+    assert render_place(there) == text
+
+
+def test_the_table_shows_stage_time_and_event() -> None:
+    import io
+
+    from repoagents.cli.screen import Table
+
+    stream = io.StringIO()
+    clock: Callable[[], datetime] = lambda: NOON + timedelta(minutes=2, seconds=5)  # noqa: E731
+    table = Table(stream, clock)
+    moving = run(1, stage=Stage.BUILD, stage_started_at=NOON, last_event="[bold]edited x[/bold]")
+    failure = Failure(FailureClass.NETWORK, "no route\nto host")
+    ended = run(
+        2,
+        RunStatus.FAILED,
+        started_at=NOON,
+        finished_at=NOON + timedelta(seconds=7),
+        failure=failure,
+    )
+    table.show([moving, ended])
+    table.close()
+    shown = stream.getvalue()
+    assert "0:02:05" in shown
+    assert "[bold]edited x[/bold]" in shown
+    assert "0:00:07" in shown
+    assert "no route" in shown
+    assert "to host" not in shown
