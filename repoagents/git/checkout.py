@@ -1,0 +1,236 @@
+"""The operator's checkout: read without a trace, and written in one way only, a branch of ours.
+
+Of the operator's git configuration exactly the keys named here are honoured; they are handed on by
+the environment, because a helper or a header may hold a secret and an argument list is public.
+"""
+
+import base64
+import os
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from urllib.parse import unquote
+
+from repoagents.errors import GitError
+from repoagents.git.command import LOCAL_SECONDS, Git
+
+PERSONAL = (
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "XDG_CONFIG_HOME",
+    "XDG_RUNTIME_DIR",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "SSH_AUTH_SOCK",
+    "SSH_ASKPASS",
+    "GH_CONFIG_DIR",
+    "GH_TOKEN",
+    "GITHUB_TOKEN",
+    "GIT_ASKPASS",
+    "GIT_SSH",
+    "GIT_SSH_COMMAND",
+    "GIT_SSL_CAINFO",
+    "CURL_CA_BUNDLE",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+)
+"""Variables that a fetch may need besides: SSH's agent, credential helpers, proxies, CA files."""
+
+WHERE_CONFIG_IS = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
+LOCAL_KEYS = r"^(core\.excludesfile|safe\.directory)$"
+REMOTE_KEYS = r"^(core\.sshcommand|credential\..*|http\..*|safe\.directory|ssh\..*|url\..*)$"
+
+_HTTP = re.compile(r"(?P<scheme>https?://)(?P<user>[^/]*)@(?P<rest>.*)", re.IGNORECASE)
+_ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*://|[^/]+:", re.IGNORECASE)
+BRANCH_PREFIX = "repoagents/"
+RECEIVE_OPTIONS = {
+    "core.hooksPath": os.devnull,
+    "gc.auto": "0",
+    "maintenance.auto": "false",
+    "receive.autogc": "false",
+    "receive.updateServerInfo": "false",
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the bot's clone fetches from.
+
+    `url` holds no credentials; `git` carries what is needed to reach it, `upload_pack` the command
+    at the other end.
+    """
+
+    url: str
+    git: Git
+    upload_pack: str = "git-upload-pack"
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """The repository at `root`; `outside` is the environment that the operator started us with."""
+
+    root: Path
+    outside: Mapping[str, str]
+    own_paths: tuple[str, ...] = ()
+
+    @property
+    def _sealed(self) -> Git:
+        return Git.sealed(self.root, self.outside)
+
+    def require(self) -> None:
+        """`GitError` unless `root` is the top of a git work tree."""
+        advice = (
+            "Run `git init` and commit, or set workspace.strategy: copy for a folder without git."
+        )
+        found = self._local().run("rev-parse", "--show-toplevel", accept=(0, 128))
+        if found.code:
+            # Asked again so that any other complaint (ownership, say) is told in git's own words.
+            if not (self.root / ".git").exists():
+                raise GitError(f"{self.root} is not a git repository", next_step=advice)
+            self._local().run("rev-parse", "--show-toplevel")
+        if Path(found.line).resolve() != self.root.resolve():
+            raise GitError(
+                f"{self.root} lies inside the git repository {found.line}, it is not its top",
+                next_step=f"Run the bot in {found.line}, or make this folder a repository.",
+            )
+
+    def dirty_paths(self) -> tuple[str, ...]:
+        """Paths that `git status` reports, our own left out; nothing is written, no lock taken."""
+        self.require()
+        status = self._local().run(
+            "status",
+            "--porcelain=v1",
+            "-z",
+            "--no-renames",
+            "--untracked-files=all",
+            "--ignore-submodules=dirty",
+        )
+        paths = (record[3:] for record in status.records)
+        return tuple(path for path in paths if not self._is_own(path))
+
+    def source(self, clone_url: str) -> Source:
+        """What to fetch from: the configured URL, else origin, else this repository itself."""
+        self.require()
+        url = clone_url or self._origin()
+        if url and _ELSEWHERE.match(url):
+            clean, secret = split_credentials(url)
+            personal = {name: self.outside[name] for name in PERSONAL if name in self.outside}
+            keys = [*self._keys(REMOTE_KEYS), *secret, *_STALLED]
+            return Source(clean, self._sealed.told(**personal, **render_config(keys)))
+        path = str((self.root / url).resolve()) if url else str(self.root)
+        return Source(path, self._sealed, self._at_the_other_end("upload-pack", {}))
+
+    def branch_head(self, branch: str) -> str | None:
+        """The commit that a branch names, or None."""
+        self.require()
+        name = f"refs/heads/{branch}^{{commit}}"
+        found = self._local().run("rev-parse", "--verify", "--quiet", name, accept=(0, 1))
+        return found.line or None
+
+    def receive(self, mirror: Git, branch: str, commit: str, expected: str | None) -> str:
+        """Bring a commit of the bot's clone here as a branch; returns where it is.
+
+        Only a branch that is absent or at `expected` is written: git itself compares at the moment
+        of writing. No hook runs and nothing else of the repository changes.
+        """
+        ref = our_ref(mirror, branch)
+        head = self.branch_head(branch)
+        if head not in (None, expected, commit):
+            raise GitError(
+                f"The branch {branch} holds another commit: {self._describe(ref)}",
+                next_step=f"Rename or delete the branch {branch}, then retry.",
+            )
+        if head != commit:
+            mirror.run(
+                "push",
+                "--quiet",
+                f"--receive-pack={self._at_the_other_end('receive-pack', RECEIVE_OPTIONS)}",
+                f"--force-with-lease={ref}:{expected or ''}",
+                "--",
+                str(self.root),
+                f"{commit}:{ref}",
+                seconds=LOCAL_SECONDS,
+            )
+        return f"branch {branch} in {self.root}"
+
+    def _local(self) -> Git:
+        personal = ("HOME", "XDG_CONFIG_HOME")
+        kept = {name: self.outside[name] for name in personal if name in self.outside}
+        return self._sealed.told(**kept, **render_config(self._keys(LOCAL_KEYS)))
+
+    def _keys(self, pattern: str) -> list[tuple[str, str]]:
+        """The operator's own values of the named keys; `git config` runs nothing."""
+        names = (*PERSONAL, *WHERE_CONFIG_IS)
+        seen = {name: self.outside[name] for name in names if name in self.outside}
+        sealed = {k: v for k, v in self._sealed.environment.items() if k not in WHERE_CONFIG_IS}
+        reader = Git(self.root, sealed | seen)
+        found = reader.run("config", "--null", "--get-regexp", pattern, accept=(0, 1))
+        pairs = (record.partition("\n") for record in found.records)
+        return [(key, value if newline else "true") for key, newline, value in pairs]
+
+    def _origin(self) -> str:
+        asked = ("config", "--local", "--includes", "--null", "--get-all", "remote.origin.url")
+        urls = self._local().run(*asked, accept=(0, 1)).records
+        return urls[0] if urls else ""
+
+    def _at_the_other_end(self, command: str, options: Mapping[str, str]) -> str:
+        """The command that serves this repository; git starts it without our `-c` options."""
+        trusted = [pair for pair in self._keys(LOCAL_KEYS) if pair[0] == "safe.directory"]
+        settings = [f"{key}={value}" for key, value in [*trusted, *options.items()]]
+        return shlex.join(["git", *(word for s in settings for word in ("-c", s)), command])
+
+    def _describe(self, ref: str) -> str:
+        form = "--format=%(objectname:short) by %(authorname), %(subject)"
+        return self._local().run("for-each-ref", form, ref).line
+
+    def _is_own(self, path: str) -> bool:
+        return any(
+            path == own or path.startswith(own.rstrip("/") + "/") or fnmatchcase(path, own)
+            for own in self.own_paths
+        )
+
+
+_STALLED = (("http.lowSpeedLimit", "1000"), ("http.lowSpeedTime", "60"))
+"""A transfer that stands still for a minute is given up."""
+
+
+def our_ref(git: Git, branch: str) -> str:
+    """The full name of a branch of ours; `GitError` for any other name."""
+    ref = f"refs/heads/{branch}"
+    checked = git.run("check-ref-format", ref, accept=(0, 1))
+    if checked.code or not branch.startswith(BRANCH_PREFIX):
+        raise GitError(f"{branch!r} is not a branch that the bot may write")
+    return ref
+
+
+def split_credentials(url: str) -> tuple[str, list[tuple[str, str]]]:
+    """An http URL without its user and password, and the configuration that stands for them."""
+    found = _HTTP.match(url)
+    if not found:
+        return url, []
+    clean = found["scheme"] + found["rest"]
+    user, colon, password = found["user"].partition(":")
+    if not colon:
+        return clean, [(f"credential.{clean}.username", unquote(user))]
+    pair = f"{unquote(user)}:{unquote(password)}".encode()
+    header = f"Authorization: Basic {base64.b64encode(pair).decode()}"
+    return clean, [(f"http.{clean}.extraHeader", header)]
+
+
+def render_config(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Configuration as the environment variables that git reads it from."""
+    numbered = list(enumerate(pairs))
+    variables = {f"GIT_CONFIG_KEY_{number}": key for number, (key, _) in numbered}
+    variables |= {f"GIT_CONFIG_VALUE_{number}": value for number, (_, value) in numbered}
+    return variables | {"GIT_CONFIG_COUNT": str(len(numbered))}

@@ -1,0 +1,284 @@
+"""Files of a tree that an agent wrote: reached by descriptors, never through a symlink.
+
+Every step from the top is one `openat` with `O_NOFOLLOW`, so that a folder which is swapped for a
+symlink between two looks is an error and not a way out.
+"""
+
+import itertools
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from repoagents.errors import GitError
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+Enter = Callable[[str, int], int]
+"""Opens the folder of that name in an open folder."""
+
+
+class Print(NamedTuple):
+    """What `lstat` says of a path that changes whenever its content does."""
+
+    mode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+
+def take_print(seen: os.stat_result) -> Print:
+    """The print of a path from its `lstat`."""
+    return Print(seen.st_mode, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino)
+
+
+def is_folder(seen: os.stat_result) -> bool:
+    """Whether this is a real folder, not a symlink to one."""
+    return stat.S_ISDIR(seen.st_mode)
+
+
+@contextmanager
+def reporting(action: str) -> Iterator[None]:
+    """Turn an error of the file system into a `GitError` that says what was being done."""
+    try:
+        yield
+    except OSError as error:
+        place = f" ({os.fspath(error.filename)!r})" if error.filename else ""
+        raise GitError(
+            f"Could not {action}: {error.strerror or error}{place}",
+            next_step="Check free space and permissions, and that no process still works there.",
+        ) from error
+
+
+class Folder:
+    """A folder held open; paths are relative to it, with `/` between names."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._top = os.open(path, _FOLDER)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        os.close(self._top)
+
+    def scan(self, relative: str = "") -> Iterator[tuple[str, os.stat_result]]:
+        """The paths in one folder with their `lstat`, in no order."""
+        prefix = f"{relative}/" if relative else ""
+        with self._inside(relative) as folder, os.scandir(folder) as entries:
+            for entry in entries:
+                yield prefix + entry.name, entry.stat(follow_symlinks=False)
+
+    def walk(self) -> Iterator[tuple[str, os.stat_result]]:
+        """Every path of the tree, folders before what they hold, the private `.git` left out."""
+        waiting = [""]
+        while waiting:
+            for path, seen in self.scan(waiting.pop()):
+                if path == ".git":
+                    continue
+                yield path, seen
+                if is_folder(seen):
+                    waiting.append(path)
+
+    def copy(self, path: str, seen: os.stat_result, target: Path) -> None:
+        """Copy the file or symlink that was seen; `GitError` when it is no longer the same."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with self._parent(path) as (folder, name):
+            if stat.S_ISLNK(seen.st_mode):
+                target.symlink_to(os.readlink(name, dir_fd=folder))
+                same = take_print(_look(name, folder)) == take_print(seen)
+            else:
+                same = _copy_file(_open_file(name, folder), seen, target)
+        if not same:
+            raise GitError(
+                f"{path!r} changed while it was being read in {self.path}",
+                next_step="A process that the agent or a check started may still be running.",
+            )
+
+    def place(self, source: Path, path: str, trash: Path) -> None:
+        """Move a finished file to its path; what stands in the way goes to `trash`."""
+        parent, _, name = path.rpartition("/")
+        with self._inside(parent, lambda name, folder: _make_folder(name, folder, trash)) as folder:
+            _make_writable(folder)
+            _discard(name, folder, trash)
+            os.rename(source, name, dst_dir_fd=folder)
+
+    def discard(self, path: str, trash: Path) -> None:
+        """Take a path of any kind out of the tree; absent is fine."""
+        with self._parent(path) as (folder, name):
+            _make_writable(folder)
+            _discard(name, folder, trash)
+
+    @contextmanager
+    def _inside(self, relative: str, enter: Enter | None = None) -> Iterator[int]:
+        folder = os.dup(self._top)
+        try:
+            for name in relative.split("/") if relative else ():
+                child = (enter or _open_folder)(name, folder)
+                os.close(folder)
+                folder = child
+            yield folder
+        finally:
+            os.close(folder)
+
+    @contextmanager
+    def _parent(self, path: str) -> Iterator[tuple[int, str]]:
+        parent, _, name = path.rpartition("/")
+        with self._inside(parent) as folder:
+            yield folder, name
+
+
+def empty(folder: Path) -> None:
+    """Delete everything in a folder of ours, whatever an agent built there.
+
+    Each folder below is first moved up to the top: neither depth nor path length matters, and no
+    more than two descriptors are open.
+    """
+    top = os.open(folder, _FOLDER)
+    numbers = itertools.count()
+    try:
+        waiting = _children(top)
+        while waiting:
+            name, holds = waiting.pop()
+            if not holds:
+                os.unlink(name, dir_fd=top)
+                continue
+            waiting.extend((moved, True) for moved in _hoist(name, top, numbers))
+            os.rmdir(name, dir_fd=top)
+    finally:
+        os.close(top)
+
+
+def size_on_disk(folder: Path) -> int:
+    """Bytes that a tree takes on the disk, the private `.git` included."""
+    total = 0
+    with Folder(folder) as top:
+        waiting = [""]
+        while waiting:
+            for path, seen in top.scan(waiting.pop()):
+                total += seen.st_blocks * 512
+                if is_folder(seen):
+                    waiting.append(path)
+    return total
+
+
+def _hoist(name: str, top: int, numbers: Iterator[int]) -> list[str]:
+    """Delete a folder's files and move its folders to the top; returns their new names."""
+    moved = []
+    folder = _open_folder(name, top)
+    try:
+        _make_writable(folder)
+        for entry, holds in _children(folder):
+            if not holds:
+                os.unlink(entry, dir_fd=folder)
+                continue
+            _unlock(entry, folder)
+            new = next(n for n in map("discarded-{}".format, numbers) if not _exists(n, top))
+            os.rename(entry, new, src_dir_fd=folder, dst_dir_fd=top)
+            moved.append(new)
+    finally:
+        os.close(folder)
+    return moved
+
+
+def _children(folder: int) -> list[tuple[str, bool]]:
+    """The names in an open folder, and which of them are real folders."""
+    with os.scandir(folder) as entries:
+        return [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+
+
+def _look(name: str, folder: int) -> os.stat_result:
+    return os.stat(name, dir_fd=folder, follow_symlinks=False)
+
+
+def _exists(name: str, folder: int) -> bool:
+    try:
+        _look(name, folder)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _open_folder(name: str, folder: int) -> int:
+    try:
+        return os.open(name, _FOLDER, dir_fd=folder)
+    except PermissionError:
+        _unlock(name, folder)
+        return os.open(name, _FOLDER, dir_fd=folder)
+
+
+def _make_folder(name: str, folder: int, trash: Path) -> int:
+    """Open a folder; anything else that stands there goes to `trash` first."""
+    _make_writable(folder)
+    if _exists(name, folder) and not is_folder(_look(name, folder)):
+        _discard(name, folder, trash)
+    if not _exists(name, folder):
+        os.mkdir(name, dir_fd=folder)
+    return _open_folder(name, folder)
+
+
+def _make_writable(folder: int) -> None:
+    mode = stat.S_IMODE(os.fstat(folder).st_mode)
+    if mode & stat.S_IRWXU != stat.S_IRWXU:
+        os.fchmod(folder, mode | stat.S_IRWXU)
+
+
+def _open_file(name: str, folder: int) -> int:
+    try:
+        return os.open(name, _FILE, dir_fd=folder)
+    except PermissionError:
+        _unlock(name, folder)
+        return os.open(name, _FILE, dir_fd=folder)
+
+
+def _copy_file(source: int, seen: os.stat_result, target: Path) -> bool:
+    """Copy an open file; returns whether it is the one that was seen and stayed the same."""
+    with open(source, "rb") as stream, target.open("xb") as copy:
+        before = os.fstat(source)
+        if not stat.S_ISREG(before.st_mode) or before.st_ino != seen.st_ino:
+            return False
+        shutil.copyfileobj(stream, copy, length=1 << 20)
+        os.fchmod(copy.fileno(), 0o755 if seen.st_mode & stat.S_IXUSR else 0o644)
+        after = os.fstat(source)
+    return take_print(before) == take_print(after) and after.st_size == seen.st_size
+
+
+def _discard(name: str, folder: int, trash: Path) -> None:
+    if not _exists(name, folder):
+        return
+    if not is_folder(_look(name, folder)):
+        os.unlink(name, dir_fd=folder)
+        return
+    _unlock(name, folder)
+    numbers = itertools.count()
+    new = next(p for p in (trash / str(number) for number in numbers) if not p.exists())
+    os.rename(name, new, src_dir_fd=folder)
+
+
+def _unlock(name: str, folder: int) -> None:
+    """Let the owner read and write a path, and enter a folder; a symlink is never followed."""
+    seen = _look(name, folder)
+    mode = stat.S_IMODE(seen.st_mode) | (0o700 if is_folder(seen) else 0o600)
+    if not hasattr(os, "O_PATH"):
+        os.chmod(name, mode, dir_fd=folder, follow_symlinks=False)
+        return
+    # Linux has no chmod that stops at a symlink: go by a descriptor that only names the thing.
+    thing = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        if not stat.S_ISLNK(os.fstat(thing).st_mode):
+            Path(f"/proc/self/fd/{thing}").chmod(mode)
+    finally:
+        os.close(thing)

@@ -1,0 +1,273 @@
+"""The bot's own bare clone: fetched with explicit URLs, its configuration written by us alone.
+
+The refs below `refs/base/` and `refs/runs/` keep objects alive and shorten the next fetch; nothing
+is ever decided by reading them, so they are the one part that the seal leaves out.
+"""
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import stat
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from repoagents.domain.change import Base
+from repoagents.errors import GitError
+from repoagents.git.checkout import Source
+from repoagents.git.command import Git, redact
+from repoagents.git.disk import reporting
+
+OBJECT_NAME = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+LS_REMOTE_SECONDS = 120.0
+TRIES = 3
+
+RAW_ATTRIBUTES = "* -text -ident -filter !eol !working-tree-encoding\n"
+"""For a folder without git: its bytes as they are, so that the patch fits them."""
+
+
+def checked_object(name: str) -> str:
+    """The object's name when it is one; it goes into argument lists."""
+    if not OBJECT_NAME.fullmatch(name):
+        raise GitError(f"{name!r} is not the name of a git object")
+    return name
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """The clone at `home/repo.git`; `raw` switches every conversion of content off."""
+
+    home: Path
+    outside: Mapping[str, str]
+    raw: bool = False
+
+    @property
+    def path(self) -> Path:
+        """The bare repository."""
+        return self.home / "repo.git"
+
+    @property
+    def objects(self) -> Path:
+        """Where its objects are, for a worktree to borrow."""
+        return self.path / "objects"
+
+    @property
+    def shallow(self) -> Path:
+        """Where it says that its history is cut, when the source's is."""
+        return self.path / "shallow"
+
+    @property
+    def git(self) -> Git:
+        """Git on this clone, without a work tree."""
+        return Git.sealed(self.path, self.outside).told(GIT_DIR=self.path)
+
+    def fetch(self, source: Source, wanted: str) -> Base:
+        """Bring the branch that is wanted, or the source's default branch, up to date."""
+        with self.locked(), _naming(source.url):
+            for _ in range(TRIES):
+                base = _advertised(source, wanted)
+                self.prepare(base.sha)
+                if self._holds(base):
+                    return base
+                self._fetch(source, base.branch)
+                if self._holds(base):
+                    return base
+        raise GitError(
+            f"{redact(source.url)} changes its branch {wanted} faster than it can be fetched",
+            kind="unreachable",
+        )
+
+    def keep(self, ref: str, commit: str) -> None:
+        """Keep a commit alive under a ref of ours."""
+        self.git.run("update-ref", ref, commit)
+
+    def prepare(self, like: str) -> None:
+        """Make the clone when it is absent and put its configuration right.
+
+        `like` is the name of any object of the source: its length tells the object format.
+        """
+        config = render_config(like)
+        with reporting("prepare the bot's clone"):
+            if not self.path.exists():
+                self._create(_object_format(like))
+            elif ("objectformat" in config) != ("objectformat" in _read(self.path / "config")):
+                raise GitError(
+                    f"The bot's clone {self.path} has another object format than its source",
+                    next_step=f"Delete {self.path}: it is fetched anew.",
+                )
+            self._write(self.path / "config", config)
+            kept = {"attributes"} if self.raw else set()
+            for strange in (self.path / "hooks", *(self.path / "info").glob("*")):
+                if strange.name not in kept:
+                    _clear(strange)
+            if self.raw:
+                (self.path / "info").mkdir(exist_ok=True)
+                self._write(self.path / "info" / "attributes", RAW_ATTRIBUTES)
+
+    def seal(self) -> str:
+        """SHA-256 over everything but objects and the refs that nothing is decided by."""
+        digest = hashlib.sha256()
+        with reporting("read the bot's clone"):
+            for path in sorted(self._trusted()):
+                name = os.fsencode(path.relative_to(self.path))
+                digest.update(hashlib.sha256(name).digest() + _content_hash(path))
+        return digest.hexdigest()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """One fetch at a time, over all processes."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        with (self.home / "lock").open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _write(self, path: Path, text: str) -> None:
+        """Replace a file of the clone at once; its half-written form lies outside the clone."""
+        if path.is_symlink() or _read(path) != text:
+            fresh = self.home / f"{path.name}.new"
+            fresh.write_text(text)
+            fresh.replace(path)
+
+    def _create(self, form: str) -> None:
+        # Made aside and renamed, so that a crash never leaves half a repository.
+        fresh = self.home / "repo.git.new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        maker = Git.sealed(self.home, self.outside)
+        options = ("--bare", "--template=", "--initial-branch=main", f"--object-format={form}")
+        maker.run("init", "--quiet", *options, str(fresh))
+        fresh.rename(self.path)
+
+    def _holds(self, base: Base) -> bool:
+        ref = f"refs/base/{base.branch}^{{commit}}"
+        found = self.git.run("rev-parse", "--verify", "--quiet", ref, accept=(0, 1, 128))
+        return found.line == base.sha
+
+    def _fetch(self, source: Source, branch: str) -> None:
+        source.git.at(self.path).told(GIT_DIR=self.path).run(
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            "--no-recurse-submodules",
+            "--no-auto-maintenance",
+            "--no-write-fetch-head",
+            "--update-shallow",
+            f"--upload-pack={source.upload_pack}",
+            "--",
+            source.url,
+            f"+refs/heads/{branch}:refs/base/{branch}",
+        )
+
+    def _trusted(self) -> Iterator[Path]:
+        yield from (self.objects / "info").glob("*")
+        for folder, folders, files in os.walk(self.path):
+            here = Path(folder)
+            if here == self.path:
+                folders.remove("objects")
+            links = [name for name in folders if (here / name).is_symlink()]
+            yield from (here / name for name in (*links, *files) if not self._moves(here / name))
+
+    def _moves(self, path: Path) -> bool:
+        """Whether a concurrent run may rightly change this file: a plain ref of ours, `shallow`."""
+        parts = path.relative_to(self.path).parts
+        if parts[0] in ("shallow", "shallow.lock"):
+            return True
+        if parts[:2] not in (("refs", "base"), ("refs", "runs")) or path.is_symlink():
+            return False
+        if path.suffix == ".lock":
+            return True
+        return bool(OBJECT_NAME.fullmatch(path.read_bytes().decode(errors="replace").strip()))
+
+
+def _advertised(source: Source, wanted: str) -> Base:
+    """The branch to start from and its commit, as the source names them now."""
+    name = redact(source.url)
+    # Away from any repository, whose configuration would count besides what we hand on.
+    answer = source.git.at(Path("/")).run(
+        "ls-remote",
+        "--symref",
+        f"--upload-pack={source.upload_pack}",
+        "--",
+        source.url,
+        "HEAD",
+        f"refs/heads/{wanted or '*'}",
+        seconds=LS_REMOTE_SECONDS,
+    )
+    pairs = [line.partition("\t") for line in os.fsdecode(answer.out).splitlines()]
+    links = {ref: left.removeprefix("ref: ") for left, _, ref in pairs if left.startswith("ref: ")}
+    heads = {ref: left for left, _, ref in pairs if not left.startswith("ref: ")}
+    if not heads:
+        raise GitError(
+            f"{name} has no commit yet",
+            next_step="Commit something first: the bot starts its work from a commit.",
+        )
+    ref = f"refs/heads/{wanted}" if wanted else links.get("HEAD", "")
+    if ref not in heads:
+        problem = (
+            f"has no branch {wanted}" if wanted else "names no branch with a commit as its HEAD"
+        )
+        raise GitError(
+            f"{name} {problem}",
+            next_step="Set tracker.base_branch to the branch that changes start from.",
+        )
+    return Base(ref.removeprefix("refs/heads/"), checked_object(heads[ref]))
+
+
+@contextmanager
+def _naming(url: str) -> Iterator[None]:
+    """Say which source could not be reached."""
+    try:
+        yield
+    except GitError as error:
+        if error.kind == "failed":
+            raise
+        message = f"Could not fetch from {redact(url)}: {error}"
+        raise GitError(message, kind=error.kind, next_step=error.next_step) from error
+
+
+def render_config(like: str, *, bare: bool = True, sparse: bool = False) -> str:
+    """A repository's configuration, from constants; `like` is the name of one of its objects."""
+    form = _object_format(like)
+    lines = [
+        "[core]",
+        f"\trepositoryformatversion = {0 if form == 'sha1' else 1}",
+        f"\tbare = {str(bare).lower()}",
+        "\tfilemode = true",
+        "\tautocrlf = false",
+        "\tsafecrlf = false",
+        "\tprotectHFS = true",
+        "\tprotectNTFS = true",
+    ]
+    if sparse:
+        lines += ["\tsparseCheckout = true", "\tsparseCheckoutCone = true"]
+    if sys.platform == "darwin":
+        lines += ["\tignorecase = true", "\tprecomposeunicode = true"]
+    if form != "sha1":
+        lines += ["[extensions]", f"\tobjectformat = {form}"]
+    return "\n".join(lines) + "\n"
+
+
+def _object_format(name: str) -> str:
+    return "sha1" if len(name) == 40 else "sha256"
+
+
+def _read(path: Path) -> str:
+    return path.read_text(errors="replace") if path.exists() else ""
+
+
+def _clear(path: Path) -> None:
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    elif path.exists():
+        shutil.rmtree(path)
+
+
+def _content_hash(path: Path) -> bytes:
+    seen = path.lstat()
+    if stat.S_ISREG(seen.st_mode):
+        return hashlib.sha256(path.read_bytes()).digest()
+    shown = os.fsencode(path.readlink()) if stat.S_ISLNK(seen.st_mode) else b""
+    return hashlib.sha256(f"{stat.S_IFMT(seen.st_mode)}".encode() + shown).digest()

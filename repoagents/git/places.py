@@ -1,0 +1,151 @@
+"""Where runs live on the disk, and the proof that a path is inside the control folder."""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from repoagents.errors import GitError
+from repoagents.git.disk import Print
+from repoagents.git.trees import Entry
+
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What stood in a worktree before an agent saw it.
+
+    `files` are the prints of paths that equal the base; `extras` what a hook added beside it, as
+    entries, and `kept` the names of whatever else there was. `stamp` is the file system's time, in
+    nanoseconds, at which the prints were taken; `sparse` the folders that were checked out.
+    """
+
+    base: str
+    stamp: int
+    files: Mapping[str, Print]
+    extras: Mapping[str, Entry]
+    kept: frozenset[str]
+    sparse: tuple[str, ...] = ()
+
+    def holds(self, path: str, seen: Print) -> bool:
+        """Whether the path is certainly as it was.
+
+        A file that changed in the same tick of the clock in which its print was taken could look
+        the same: such a print proves nothing.
+        """
+        return seen.ctime_ns < self.stamp and self.files.get(path) == seen
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One run's folder: the worktree in `repo`, and beside it what only the host uses."""
+
+    path: Path
+
+    @property
+    def repo(self) -> Path:
+        """Where agents work."""
+        return self.path / "repo"
+
+    @property
+    def index(self) -> Path:
+        """The index as it was after the checkout, for a new private `.git`."""
+        return self.path / "index"
+
+    @property
+    def _manifest(self) -> Path:
+        return self.path / "manifest.json"
+
+    def read_manifest(self) -> Manifest:
+        """The manifest; `GitError` when it is not there or not whole."""
+        try:
+            return parse_manifest(self._manifest.read_bytes())
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise GitError(
+                f"The record of the worktree {self.repo} cannot be read: {error}",
+                next_step="Start the run in a new worktree: repoagents retry N --fresh.",
+            ) from error
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Replace the manifest at once."""
+        fresh = self.path / "manifest.json.new"
+        fresh.write_bytes(render_manifest(manifest))
+        fresh.replace(self._manifest)
+
+    def stamp(self) -> int:
+        """The file system's own time: what a file written now would get."""
+        probe = self.path / "probe"
+        probe.write_bytes(b"")
+        os.utime(probe)
+        now = probe.stat().st_ctime_ns
+        probe.unlink()
+        return now
+
+
+def parse_manifest(content: bytes) -> Manifest:
+    """A manifest from JSON; `ValueError`, `TypeError` or `KeyError` when it is none."""
+    raw = json.loads(content)
+    return Manifest(
+        base=raw["base"],
+        stamp=raw["stamp"],
+        files={path: Print(*values) for path, values in raw["files"].items()},
+        extras={path: Entry(*values) for path, values in raw["extras"].items()},
+        kept=frozenset(raw["kept"]),
+        sparse=tuple(raw["sparse"]),
+    )
+
+
+def render_manifest(manifest: Manifest) -> bytes:
+    """A manifest as compact JSON; names that are not UTF-8 survive as lone surrogates."""
+    raw = {
+        "base": manifest.base,
+        "stamp": manifest.stamp,
+        "sparse": manifest.sparse,
+        "extras": manifest.extras,
+        "kept": sorted(manifest.kept),
+        "files": manifest.files,
+    }
+    return json.dumps(raw, separators=(",", ":")).encode("ascii")
+
+
+@dataclass(frozen=True)
+class Grounds:
+    """The folder of all worktrees, `<control>/workspaces`."""
+
+    control: Path
+
+    @property
+    def path(self) -> Path:
+        """The folder, symlinks above the control folder resolved."""
+        return self.control.resolve() / "workspaces"
+
+    def run(self, issue_number: int, run_id: str) -> RunFolder:
+        """A run's folder; `GitError` when its name or a symlink would lead elsewhere."""
+        if not _RUN_ID.fullmatch(run_id):
+            raise GitError(f"{run_id!r} cannot be the name of a run's folder")
+        folder = RunFolder(self.path / f"issue-{issue_number:d}" / run_id)
+        _require_real(folder.path)
+        return folder
+
+    def runs(self) -> list[tuple[int, RunFolder]]:
+        """Every run's folder on the disk, by issue number and name."""
+        _require_real(self.path)
+        found = [
+            (int(issue.name.removeprefix("issue-")), RunFolder(run))
+            for issue in self.path.glob("issue-*")
+            if issue.name.removeprefix("issue-").isdecimal() and not issue.is_symlink()
+            for run in issue.iterdir()
+            if run.is_dir() and not run.is_symlink() and _RUN_ID.fullmatch(run.name)
+        ]
+        return sorted(found, key=lambda pair: (pair[0], pair[1].path.name))
+
+
+def _require_real(path: Path) -> None:
+    if path.resolve() != path:
+        raise GitError(
+            f"{path} leads to {path.resolve()}: a symlink stands in its way",
+            next_step=f"Put a real folder in the place of the symlink in {path}.",
+        )

@@ -1,0 +1,57 @@
+"""A folder without git as the source of work: its files become a commit in the bot's clone."""
+
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+from repoagents.domain.change import Base
+from repoagents.git.changes import require_small
+from repoagents.git.command import Git
+from repoagents.git.disk import Folder
+from repoagents.git.mirror import Mirror
+from repoagents.git.survey import Found, Rules, survey
+from repoagents.git.trees import Outline, join_paths
+
+BRANCH = "copy"
+WHO = {
+    f"GIT_{person}_{what}": value
+    for person in ("AUTHOR", "COMMITTER")
+    for what, value in (
+        ("NAME", "repoagents"),
+        ("EMAIL", "repoagents@localhost"),
+        ("DATE", "946684800 +0000"),
+    )
+}
+"""Fixed, so that an unchanged folder is the same commit again."""
+
+
+class LiveRules(Rules):
+    """The folder's own ignore rules, read as the walk comes to them."""
+
+    def __init__(self, git: Git, folder: Path, tree: Folder, left_out: str) -> None:
+        super().__init__(git, folder)
+        self._tree = tree
+        self._left_out = left_out
+
+    def ignored(self, found: Sequence[Found]) -> frozenset[str]:
+        """Those of these paths that the rules name, and the control folder."""
+        for path, seen in found:
+            if path.rpartition("/")[2] == ".gitignore" and stat.S_ISREG(seen.st_mode):
+                self._tree.copy(path, seen, self.folder / path)
+        return super().ignored(found) | {self._left_out}
+
+
+def record_folder(mirror: Mirror, root: Path, control: Path, scratch: Path) -> Base:
+    """Store the folder's files, bytes as they are, as a commit without a parent."""
+    with mirror.locked():
+        mirror.prepare("0" * 40)
+    with Folder(root) as tree:
+        rules = LiveRules(mirror.git, scratch / "rules", tree, control.name)
+        files = survey(tree, Outline({}), rules.ignored).files
+    require_small(files)
+    git = mirror.git.at(root).told(GIT_WORK_TREE=root, GIT_INDEX_FILE=scratch / "index")
+    git.run("update-index", "-z", "--add", "--stdin", stdin=join_paths(sorted(files)))
+    written = git.run("write-tree").line
+    commit = git.told(**WHO).run("commit-tree", written, "-m", "The folder as it was").line
+    mirror.keep(f"refs/base/{BRANCH}", commit)
+    return Base(BRANCH, commit)

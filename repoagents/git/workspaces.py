@@ -1,0 +1,179 @@
+"""`ports.Workspaces` with git: one class that hands each question to the module that knows."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from repoagents.domain.change import Base, ChangeSet
+from repoagents.domain.settings import CommitSettings, TrackerSettings, WorkspaceSettings
+from repoagents.errors import GitError
+from repoagents.git import changes, worktrees
+from repoagents.git.changes import Reader
+from repoagents.git.checkout import Checkout
+from repoagents.git.commit import build_commit, why_stale
+from repoagents.git.disk import Folder, empty, reporting, size_on_disk
+from repoagents.git.mirror import Mirror, checked_object
+from repoagents.git.places import Grounds, RunFolder
+from repoagents.git.plain_folder import record_folder
+from repoagents.git.sparse import Cone
+from repoagents.ports import Clock, CommitRequest, Worktree
+
+
+class GitWorkspaces:
+    """The bot's own clone and the worktrees made from it, for both strategies.
+
+    `environment` is the one that the operator started us with: a fetch takes from it what
+    `checkout.PERSONAL` names, every other call of git only PATH, TMPDIR and TZ. `own_paths` are
+    relative paths or globs that never count as dirty.
+    """
+
+    def __init__(  # noqa: PLR0913 - built once, in bootstrap
+        self,
+        root: Path,
+        control: Path,
+        workspace: WorkspaceSettings,
+        tracker: TrackerSettings,
+        commit: CommitSettings,
+        environment: Mapping[str, str],
+        own_paths: tuple[str, ...],
+        clock: Clock,
+    ) -> None:
+        self._root = root.resolve()
+        self._copying = workspace.strategy == "copy"
+        self._cone = Cone.of(workspace.sparse_paths)
+        self._tracker = tracker
+        self._identity = commit
+        self._clock = clock
+        self._control = control
+        self._grounds = Grounds(control)
+        self._mirror = Mirror(control.resolve() / "git", environment, raw=self._copying)
+        self._checkout = Checkout(self._root, environment, own_paths)
+
+    def dirty_paths(self) -> tuple[str, ...]:
+        """Uncommitted paths of the operator's checkout; none under strategy copy."""
+        return () if self._copying else self._checkout.dirty_paths()
+
+    def refresh(self) -> Base:
+        """Fetch the base branch into the bot's own clone, or record the folder there."""
+        if not self._copying:
+            return self._mirror.fetch(
+                self._checkout.source(self._tracker.clone_url), self._tracker.base_branch
+            )
+        with reporting(f"read {self._root}"), self._scratch(self._mirror.home) as scratch:
+            return record_folder(self._mirror, self._root, self._control, scratch)
+
+    def open(self, issue_number: int, run_id: str, base_sha: str) -> tuple[Worktree, bool]:
+        """The run's worktree at the base, and whether it was made just now."""
+        run = self._grounds.run(issue_number, run_id)
+        with reporting(f"make the worktree {run.repo}"):
+            made = worktrees.check_out(self._mirror, run, checked_object(base_sha), self._cone)
+        return Worktree(issue_number, run_id, run.repo), made
+
+    def settle(self, worktree: Worktree) -> None:
+        """Take what a hook has just left in the worktree for its starting state."""
+        run = self._run(worktree)
+        with self._reading(run, run.read_manifest().base) as reader:
+            worktrees.settle(run, reader)
+
+    def freeze(self, worktree: Worktree, base_sha: str) -> str:
+        """The worktree's content as a git tree, read without trusting anything inside it."""
+        with self._reading(self._run(worktree), base_sha) as reader:
+            tree, skipped = changes.freeze(reader)
+            changes.remember_skipped(self._mirror, tree, skipped)
+        return tree
+
+    def restore(self, worktree: Worktree, base_sha: str, tree: str) -> tuple[str, ...]:
+        """Put the worktree back to a tree; returns the paths that had to be changed."""
+        run = self._run(worktree)
+        with self._reading(run, base_sha) as reader:
+            return worktrees.restore(self._mirror, run, reader, checked_object(tree))
+
+    def change_set(self, base_sha: str, tree: str) -> ChangeSet:
+        """The difference between the base and a frozen tree."""
+        return changes.read_change_set(self._mirror, base_sha, tree)
+
+    def seal(self) -> str:
+        """A hash over what the host later trusts in the bot's own clone."""
+        return self._mirror.seal()
+
+    def commit(self, request: CommitRequest) -> str:
+        """Build the commit by plumbing and keep it in the bot's own clone; returns its SHA."""
+        return build_commit(self._mirror, request, self._identity)
+
+    def why_stale(self, commit: str, base: Base) -> str | None:
+        """Why a stored commit no longer applies to the base, or None."""
+        return why_stale(self._mirror, commit, base)
+
+    def branch_head(self, branch: str) -> str | None:
+        """The commit that a branch of the operator's repository names, or None."""
+        self._require_repository()
+        return self._checkout.branch_head(branch)
+
+    def push(self, branch: str, commit: str, expected: str | None) -> str:
+        """Bring a commit as a branch where it is absent or `expected`; returns where it is."""
+        self._require_repository()
+        name = checked_object(commit)
+        return self._checkout.receive(self._mirror.git, branch, name, expected)
+
+    def worktrees(self) -> tuple[Worktree, ...]:
+        """Every worktree on disk."""
+        with reporting(f"list {self._grounds.path}"):
+            found = self._grounds.runs()
+        return tuple(Worktree(number, run.path.name, run.repo) for number, run in found)
+
+    def size(self, worktree: Worktree) -> int:
+        """Bytes on disk."""
+        run = self._run(worktree)
+        with reporting(f"measure {run.path}"):
+            return size_on_disk(run.path)
+
+    def remove(self, worktree: Worktree) -> None:
+        """Delete the worktree's folder, whatever the agent left in it, and empty folders above."""
+        run = self._run(worktree)
+        with reporting(f"delete {run.path}"):
+            if not run.path.exists():
+                return
+            empty(run.path)
+            run.path.rmdir()
+            for parent in (run.path.parent, self._grounds.path):
+                if not any(parent.iterdir()):
+                    parent.rmdir()
+
+    @contextmanager
+    def _reading(self, run: RunFolder, base_sha: str) -> Iterator[Reader]:
+        manifest = run.read_manifest()
+        if manifest.base != base_sha:
+            raise GitError(
+                f"{run.repo} was made from {manifest.base[:12]}, not from {base_sha[:12]}",
+                next_step="Start the run in a new worktree: repoagents retry N --fresh.",
+            )
+        with (
+            reporting(f"read {run.repo}"),
+            self._scratch(run.path) as scratch,
+            Folder(run.repo) as tree,
+        ):
+            yield Reader(self._mirror.git, tree, manifest, scratch)
+
+    @contextmanager
+    def _scratch(self, parent: Path) -> Iterator[Path]:
+        """A folder of our own beside what is being read, gone afterwards."""
+        place = parent / f"scratch-{self._clock.token(8)}"
+        place.mkdir(mode=0o700, parents=True)
+        try:
+            yield place
+        finally:
+            empty(place)
+            place.rmdir()
+
+    def _run(self, worktree: Worktree) -> RunFolder:
+        run = self._grounds.run(worktree.issue_number, worktree.run_id)
+        if worktree.path != run.repo:
+            raise GitError(f"{worktree.path} is not the worktree of run {worktree.run_id}")
+        return run
+
+    def _require_repository(self) -> None:
+        if self._copying:
+            raise GitError(
+                f"{self._root} is worked on as a copy: there is no repository to bring a branch to",
+                next_step="Apply the run's changes.patch with `git apply` or `patch -p1`.",
+            )
