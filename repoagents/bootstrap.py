@@ -1,14 +1,11 @@
 """The composition root: builds every adapter and hands the pipeline its house.
 
 `Premises` is what a command gets: the configuration, and on demand the bench (a dry run's world),
-the house (with the books open) and the work itself (under the worker lock).
+the house (with the books open) and the work itself (under the worker lock). Modules are imported
+where they are needed: `status` wants the clock only.
 """
 
 import os
-import random
-import secrets
-import shutil
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,14 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repoagents.errors import StoreError
-from repoagents.logs import JsonlJournal, Redactor, open_journal, secret_values
-from repoagents.ports import Bench, House
 
 if TYPE_CHECKING:
     from repoagents.config.loader import Loaded
     from repoagents.domain.run import Run
     from repoagents.durable.worker import Assignment
+    from repoagents.logs import JsonlJournal, Redactor
     from repoagents.pipeline.checkup import HostFacts
+    from repoagents.ports import Bench, House
     from repoagents.store.database import Database
     from repoagents.store.reader import Reader
 
@@ -49,10 +46,14 @@ class SystemClock:
 
     def token(self, size: int) -> str:
         """`size` random hexadecimal characters."""
+        import secrets
+
         return secrets.token_hex((size + 1) // 2)[:size]
 
     def fraction(self) -> float:
         """A random number in [0, 1)."""
+        import random
+
         return random.random()  # noqa: S311 - jitter, not a secret
 
 
@@ -62,21 +63,22 @@ class Premises:
 
     loaded: "Loaded"
     clock: SystemClock
-    redactor: Redactor
-    journal: JsonlJournal
+    redactor: "Redactor"
+    journal: "JsonlJournal"
 
     @property
     def control(self) -> Path:
         """The control plane's folder."""
         return self.loaded.control
 
-    def bench(self) -> Bench:
+    def bench(self) -> "Bench":
         """Adapters without books: nothing that is done with them leaves a row."""
         from repoagents.agents.checks import ProjectChecks
         from repoagents.agents.crew import AgentCrew
         from repoagents.agents.process import Supervisor
         from repoagents.config.scaffold import own_paths
         from repoagents.git.workspaces import GitWorkspaces
+        from repoagents.ports import Bench
         from repoagents.store.artifacts import FileArtifacts
         from repoagents.trackers import make_tracker
 
@@ -109,8 +111,11 @@ class Premises:
         )
 
     @contextmanager
-    def house(self) -> Iterator[tuple[House, "Database"]]:
+    def house(self) -> Iterator[tuple["House", "Database"]]:
         """The bench with the books open; opening migrates the state."""
+        import socket
+
+        from repoagents.ports import House
         from repoagents.store.database import open_database
 
         place = self.loaded.database or self.loaded.settings.state.database_url
@@ -120,7 +125,7 @@ class Premises:
         try:
             yield (
                 House(
-                    **{name: getattr(bench, name) for name in Bench.__dataclass_fields__},
+                    **{name: getattr(bench, name) for name in bench.__dataclass_fields__},
                     owner=owner,
                     installation=database.installation,
                     runs=database.runs,
@@ -171,6 +176,8 @@ class Premises:
 
     def host_facts(self) -> "HostFacts":
         """What `doctor` needs to know of this machine."""
+        import shutil
+
         from repoagents.config.managed import drift
         from repoagents.pipeline.checkup import HostFacts
         from repoagents.store.worker_lock import holder
@@ -204,6 +211,7 @@ def open_premises(start: Path, *, terminal: bool = False) -> Premises:
     With `terminal` the log goes to its file only: the screen belongs to the progress view.
     """
     from repoagents.config.loader import find_root, load
+    from repoagents.logs import Redactor, open_journal, secret_values
 
     loaded = load(find_root(start))
     clock = SystemClock()
