@@ -1,6 +1,7 @@
 """The command line: the table of commands, each imported only when it is used."""
 
 import importlib
+import os
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -148,4 +149,18 @@ def run(argv: list[str]) -> int:
     if sys.platform == "win32":
         click.echo("repoagents runs on Linux and macOS; on Windows use WSL.", err=True)
         return 2
-    return boundary.guard(lambda: program.main(argv, PROGRAM, standalone_mode=False))
+    return boundary.guard(
+        lambda: program.main(argv, PROGRAM, standalone_mode=False, terminal_width=_width())
+    )
+
+
+def _width() -> int:
+    """Columns for the help, at most as many as are easy to read.
+
+    Asked of the terminal itself: click's own way would import three compression libraries.
+    """
+    try:
+        columns = os.get_terminal_size(sys.stdout.fileno()).columns
+    except (OSError, ValueError):
+        columns = 80
+    return max(min(columns, 80) - 2, 50)
