@@ -52,23 +52,30 @@ def edit_text(path: Path, control: Path, edit: Callable[[str], str]) -> None:
     A lock in the control folder keeps our own processes apart. An editor knows no such lock: when
     the file changed while we worked, the edit is made again on the new text.
     """
-    with _locked(control / LOCK):
-        for _ in range(TRIES):
-            before = read_text(path)
-            after = edit(before)
-            if after == before:
-                return
-            try:
-                with _scratch(path, control, after) as fresh:
-                    if read_text(path) == before:
-                        fresh.replace(path)
-                        return
-            except OSError as error:
-                raise TrackerError(
-                    f"{path} cannot be written: {error.strerror}",
-                    next_step="Make room and the file writable, then retry the run.",
-                ) from error
+    try:
+        with _locked(control / LOCK):
+            for _ in range(TRIES):
+                if _replaced(path, control, edit):
+                    return
+    except OSError as error:
+        raise TrackerError(
+            f"{path} cannot be written: {error.strerror}",
+            next_step="Make room and the file writable, then retry the run.",
+        ) from error
     raise TrackerError(f"{path} keeps changing while the bot writes", next_step="Retry the run.")
+
+
+def _replaced(path: Path, control: Path, edit: Callable[[str], str]) -> bool:
+    """One try; false when somebody changed the file meanwhile."""
+    before = read_text(path)
+    after = edit(before)
+    if after == before:
+        return True
+    with _scratch(path, control, after) as fresh:
+        if read_text(path) != before:
+            return False
+        fresh.replace(path)
+    return True
 
 
 @contextmanager

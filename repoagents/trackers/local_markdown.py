@@ -10,6 +10,7 @@ text
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import yaml
@@ -23,7 +24,7 @@ from repoagents.trackers.shapes import Fields, Misshapen, parse_issue, parse_num
 
 SECTION = f"{PREFIX}comments -->"
 END = f"{PREFIX}end -->"
-FRONT_MATTER_LIMIT = 100_000
+FRONT_MATTER_LIMIT = 20_000
 
 _FRONT_MATTER = re.compile(r"\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.S | re.M)
 _HEADING = re.compile(r"#{1,6}[ \t]+(.+?)[ \t]*#*")
@@ -59,9 +60,10 @@ class LocalMarkdownTracker(LocalTracker):
             text = read_text(inside(self._root, path))
             fields, body = _split(text)
             if "id" in fields:
-                number = parse_number(fields["id"])
-                if number is None:
+                known = parse_number(fields["id"])
+                if known is None:
                     raise Misshapen("its id is not a positive whole number")
+                number = known
             if number is None:
                 problem = f"{place} is left out: it has neither an id nor a number in its name"
                 return Entry(place, None, problem=problem, stray=True)
@@ -158,8 +160,7 @@ def _blocks(text: str) -> Iterator[_Block]:
         return
     mark = re.compile(rf"(?m)^{re.escape(PREFIX)}.*?-->\r?$")
     marks = [found for found in mark.finditer(text, section) if found.start() != section]
-    following = [*marks[1:], None]
-    for here, after in zip(marks, following, strict=True):
+    for here, after in zip_longest(marks, marks[1:]):
         if here[0].rstrip() == END:
             continue
         closed = after is not None and after[0].rstrip() == END
