@@ -23,6 +23,9 @@ def read_text(path: Path, shown: str) -> str | None:
             return None
         if not path.is_file():
             raise ConfigError(f"{shown} is not a file", next_step=f"Move {shown} out of the way.")
+        if not path.stat().st_mode & 0o400:
+            # The mode is asked, not the attempt made: root reads what its owner locked.
+            raise ConfigError(f"{shown} is not readable", next_step=f"chmod u+r {shown}")
         if path.stat().st_size > LARGEST:
             raise ConfigError(f"{shown} is larger than {LARGEST:,} bytes and was not read")
         return path.read_bytes().decode("utf-8-sig" if path.suffix == ".yaml" else "utf-8")
@@ -64,7 +67,6 @@ def why_not_writable(root: Path, relative: str) -> str | None:
         last = position == len(parts) - 1
         if path.exists() and (path.is_dir() if last else not path.is_dir()):
             return f"{path.relative_to(root)} is {'a folder' if last else 'not a folder'}"
-        # The mode is asked, not the attempt made: root may write what its owner locked.
         if path.exists() and not path.stat().st_mode & 0o200:
             return f"{path.relative_to(root)} is read-only"
     return None

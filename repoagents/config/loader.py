@@ -33,10 +33,11 @@ class Loaded:
     """The configuration of one repository.
 
     `environment` is the process environment with the env file's variables added where they were
-    unset; it holds secrets and is never shown. `warnings` are sentences for the operator.
+    unset. It and the settings may hold secrets and are never shown. `warnings` are sentences for
+    the operator.
     """
 
-    settings: Settings
+    settings: Settings = field(repr=False)
     root: Path
     control: Path
     origins: tuple[Origin, ...]
@@ -114,7 +115,7 @@ def _note_location(loaded: Loaded) -> None:
     database = None if loaded.database is None else DATABASE
     text = json.dumps({"version": 1, "database": database}) + "\n"
     try:
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        if not path.is_file() or path.read_bytes() != text.encode():
             write_whole(path, text)
     except OSError:
         # A read-only checkout can still be looked at; whoever needs to write says what is wrong.

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 
 from repoagents.config.document import Plain
 from repoagents.config.keys import catalogue
-from repoagents.config.redaction import HIDDEN, mask
+from repoagents.config.redaction import mask
 from repoagents.config.validation import Sources
 from repoagents.config.variables import SHOWN, EnvironmentFile
+from repoagents.logs import HIDDEN
 
 
 @dataclass(frozen=True)

@@ -483,7 +483,7 @@ def test_config_show_names_every_origin_and_no_secret(
     assert rows["tracker.kind"][1:] == ["local_markdown", f"{CONFIG}:2"]
     assert rows["codex.command"][1:] == ["codex", "default"]
     assert rows["agent.retry_limit"][2].endswith(".ai-repoagents/repoagents.env:2")
-    assert rows["$GITHUB_TOKEN"][1] == "***"
+    assert rows["$GITHUB_TOKEN"][1] == "[redacted]"
     assert rows["state.database_url"][2] == "REPOAGENTS_STATE__DATABASE_URL"
     assert "placeholder for X" in err
     assert run(["config", "show", "--json"]) == 0

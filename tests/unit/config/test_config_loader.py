@@ -197,6 +197,9 @@ def test_the_three_errors_about_the_file_itself_differ(write: Write, tmp_path: P
         (LOCAL + "verify: [{name: a, run: x}, {name: a, run: y}]\n", 2, "is already verify[0]"),
         (LOCAL + "verify: [{name: a, run: []}]\n", 2, "verify[0].run is empty"),
         (LOCAL + "retry_limit: 3\n", 2, "the nearest is agent.retry_limit"),
+        (LOCAL + "qqq: 3\n", 2, "qqq is not a known key; the nearest is re"),
+        (LOCAL + "agent: {1: 2}\n", 2, "agent.1 is not a known key; the nearest is "),
+        (LOCAL + "agent: {[a]: 2}\n", 2, "is not a known key; the nearest is "),
         (LOCAL + "agent: {a: &x 1, b: *x}\n", 2, "aliases (*name) are not read here"),
         (LOCAL + "agent: !!python/name:os.system {}\n", 2, "is not read here"),
         (LOCAL + "commit: {name: a}\ncommit: {name: b}\n", 3, "commit is given twice, first in"),
@@ -260,6 +263,10 @@ def test_empty_and_unreadable_shapes(write: Write) -> None:
     root = write(LOCAL)
     (root / ".ai-repoagents/repoagents.yaml").write_bytes(b"tracker: \xff\n")
     assert "is not UTF-8 text (byte 9)" in refusal(root)
+    (root / ".ai-repoagents/repoagents.yaml").write_text("#" * 1_000_001)
+    assert "is larger than 1,000,000 bytes" in refusal(root)
+    (root / ".ai-repoagents/repoagents.yaml").chmod(0o200)
+    assert "repoagents.yaml is not readable" in refusal(root)
     (root / ".ai-repoagents/repoagents.yaml").unlink()
     (root / ".ai-repoagents/repoagents.yaml").mkdir()
     assert "is not a file" in refusal(root)
@@ -348,7 +355,7 @@ def test_a_password_is_refused_in_the_file_and_hidden_from_the_environment(write
     assert "hunter22" not in refusal(root)
     loaded = load(write(LOCAL), {"REPOAGENTS_STATE__DATABASE_URL": url})
     assert loaded.settings.state.database_url == url
-    assert shown(loaded, "state.database_url") == "postgresql://bot:***@db/state"
+    assert shown(loaded, "state.database_url") == "postgresql://[redacted]@db/state"
     assert loaded.database is None
     assert "hunter22" not in repr(loaded.origins)
 
@@ -358,7 +365,7 @@ def test_the_value_of_a_secret_variable_is_hidden_wherever_it_stands(write: Writ
         write(LOCAL + "command: {argv: [fix, topsecret123, --api-key=abc]}\n"),
         {"VENDOR_TOKEN": "topsecret123"},
     )
-    assert shown(loaded, "command.argv") == ["fix", "***", "--api-key=***"]
+    assert shown(loaded, "command.argv") == ["fix", "[redacted]", "--api-key=[redacted]"]
 
 
 # --- the env file ---------------------------------------------------------------------------
@@ -420,6 +427,16 @@ def test_a_line_of_the_env_file_that_cannot_be_read_is_never_quoted(write: Write
     assert message == ".ai-repoagents/repoagents.env:2: expected NAME=value"
 
 
+def test_an_env_file_that_cannot_be_read(write: Write) -> None:
+    with pytest.raises(ConfigError, match=r"repoagents\.env is not readable") as caught:
+        load(write(LOCAL, "A=b\n", 0o000), {})
+    assert caught.value.next_step == "chmod u+r .ai-repoagents/repoagents.env"
+    root = write(LOCAL)
+    (root / ".ai-repoagents/repoagents.env").chmod(0o600)
+    (root / ".ai-repoagents/repoagents.env").write_bytes(b"A=\xff\n")
+    assert "repoagents.env is not UTF-8 text" in refusal(root)
+
+
 def test_an_env_file_that_is_not_a_file(write: Write) -> None:
     root = write(LOCAL)
     (root / ".ai-repoagents/repoagents.env").mkdir()
@@ -440,6 +457,9 @@ def test_location_is_written_once_and_only_when_it_changes(write: Write) -> None
     load(root, {"REPOAGENTS_STATE__DATABASE_URL": "postgresql://h/d"})
     assert json.loads(path.read_text()) == {"version": 1, "database": None}
     assert sorted(p.name for p in path.parent.iterdir()) == ["location.json"]
+    path.write_bytes(b"\xff\xfe")
+    load(root, {})
+    assert json.loads(path.read_text())["database"] == "state/repoagents.sqlite"
 
 
 def test_a_place_that_cannot_be_written_does_not_stop_readers(write: Write) -> None:
