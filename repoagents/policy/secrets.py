@@ -115,11 +115,9 @@ def _shape(text: str) -> str:
 
 
 def _guess(text: str, path: str) -> str:
-    if heuristic.is_indirect_reference(text):
-        return ""
     for window in _windows(text):
         for kind, value in _candidates(window, path):
-            if not _harmless(value, window):
+            if not _harmless(value, window) and not heuristic.is_indirect_reference(text):
                 return kind
     return ""
 

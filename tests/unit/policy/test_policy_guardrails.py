@@ -288,6 +288,12 @@ def test_a_known_shape_is_critical_anywhere_and_never_repeated(
     assert token not in repr(inspect(change, None, SETTINGS))
 
 
+@pytest.mark.parametrize("offset", range(1_660, 2_020, 7))
+def test_a_token_at_any_place_of_a_long_line_is_found(offset: int) -> None:
+    line = "x " * (offset // 2) + "glpat-" + "a1B2c3D4e5F6g7H8i9J0" + " y" * 3_000
+    assert weight(a_change(("a.min.js", f"+{line}")), "secret") == "critical"
+
+
 @pytest.mark.parametrize(
     "line",
     [

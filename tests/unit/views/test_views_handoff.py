@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repoagents.domain.reports import VerdictKind
+from repoagents.domain.reports import BuildReport, VerdictKind
 from repoagents.domain.run import Failure, FailureClass, RunStatus
 from repoagents.views.handoff import (
     render_comment,
@@ -112,6 +112,10 @@ def test_bodies_are_bounded() -> None:
     _, body = render_pull_request(story)
     assert len(body) <= BODY_LIMIT
     assert "cut here" in body
+    questions = BuildReport("Unsure.", questions=many)
+    comment = render_comment(replace(story, build=questions), MARKER)
+    assert len(comment) <= BODY_LIMIT
+    assert "cut here" in comment
 
 
 def test_a_pull_request_has_a_title_whatever_the_issue_is_called() -> None:
