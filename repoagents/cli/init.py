@@ -73,7 +73,7 @@ def command(
     """
     from repoagents.bootstrap import SystemClock
     from repoagents.config.loader import find_top
-    from repoagents.config.scaffold import plan_scaffold, write_scaffold
+    from repoagents.config.scaffold import make_issue_folder, plan_scaffold, write_scaffold
 
     wish = Wish(preset, tracker_kind, tracker_repo, tracker_path)
     mode = _mode(wish, upgrade=upgrade, force=force)
@@ -84,6 +84,7 @@ def command(
     backup = None
     if not dry_run:
         backup = write_scaffold(root, steps, f"{SystemClock().now():%Y%m%dT%H%M%S.%fZ}")
+        make_issue_folder(root, choices)
         _try(root)
     if as_json:
         print_json(_document(root, choices, steps, backup, dry_run=dry_run))
@@ -253,7 +254,7 @@ def _next(choices: "Choices", steps: "tuple[Step, ...]") -> None:
         )
     if choices.suggested and any(step.path == CONFIG_PATH and step.text for step in steps):
         click.echo(
-            f"\n{len(choices.suggested)} checks are proposed as comments in "
-            f"{CONFIG_PATH}: take the marks away from those you want."
+            f"\nProposed checks are comments in {CONFIG_PATH}: "
+            "take the marks away from those you want."
         )
     click.echo("\nThen: repoagents doctor")

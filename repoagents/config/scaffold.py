@@ -101,6 +101,13 @@ def write_scaffold(root: Path, steps: Sequence[Step], stamp: str) -> Path | None
     return backup
 
 
+def make_issue_folder(root: Path, choices: Choices) -> None:
+    """An empty folder for a Markdown tracker, which git does not see; nothing is put into it."""
+    folder = root / choices.path
+    if choices.kind == "local_markdown" and not folder.exists():
+        folder.mkdir(parents=True)
+
+
 def own_paths(settings: Settings, root: Path) -> tuple[str, ...]:
     """Files and whole folders, from the root, that belong to the bot and never count as dirty.
 

@@ -197,7 +197,7 @@ def test_the_three_errors_about_the_file_itself_differ(write: Write, tmp_path: P
         (LOCAL + "verify: [{name: a, run: x}, {name: a, run: y}]\n", 2, "is already verify[0]"),
         (LOCAL + "verify: [{name: a, run: []}]\n", 2, "verify[0].run is empty"),
         (LOCAL + "retry_limit: 3\n", 2, "the nearest is agent.retry_limit"),
-        (LOCAL + "qqq: 3\n", 2, "qqq is not a known key; the nearest is re"),
+        (LOCAL + "qqq: 3\n", 2, "qqq is not a known key; the nearest is verify"),
         (LOCAL + "agent: {1: 2}\n", 2, "agent.1 is not a known key; the nearest is "),
         (LOCAL + "agent: {[a]: 2}\n", 2, "is not a known key; the nearest is "),
         (LOCAL + "agent: {a: &x 1, b: *x}\n", 2, "aliases (*name) are not read here"),
