@@ -139,13 +139,14 @@ async def plan(attempt: Attempt, run: Run) -> StepResult:
     """Ask the planner, or take the plan that stands for the same text, base and prompt."""
     house = attempt.house
     brief = attempt.brief(run, Role.PLANNER)
-    prompt = await asyncio.to_thread(house.agents.render, brief)
+    # A person's note does not undo a finished plan; it reaches the planner when it is asked anew.
+    prompt = await asyncio.to_thread(house.agents.render, replace(brief, note=""))
     hashed = prompt_key(prompt, brief, engine_for(Role.PLANNER, house.settings))
     worktree = await attempt.open(run)
 
     async def make() -> Plan:
         kept = await asyncio.to_thread(house.artifacts.find_plan, run.issue_number, hashed)
-        if kept is not None:
+        if kept is not None and not run.note:
             house.journal.note(
                 "plan_reused",
                 "the dry run's plan is used: same text, base and prompt",
