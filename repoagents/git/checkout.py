@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from urllib.parse import unquote
 
+from repoagents.domain.change import Base
 from repoagents.errors import GitError
 from repoagents.git.command import LOCAL_SECONDS, Git
 
@@ -130,6 +131,19 @@ class Checkout:
             return Source(clean, self._sealed.told(**personal, **render_config(keys)))
         path = str((self.root / url).resolve()) if url else str(self.root)
         return Source(path, self._sealed, self._at_the_other_end("upload-pack", {}))
+
+    def why_ahead(self, mirror: Git, base: Base) -> str | None:
+        """How many commits HEAD has that the base lacks, in words; None when it has none."""
+        self.require()
+        head = self._local().run("rev-parse", "--verify", "--quiet", "HEAD", accept=(0, 1)).line
+        if not head:
+            return None
+        # Neither side needs to know the other's commits: the bot's clone looks into both stores.
+        objects = self._local().run("rev-parse", "--path-format=absolute", "--git-path", "objects")
+        both = mirror.told(GIT_ALTERNATE_OBJECT_DIRECTORIES=objects.line)
+        count = int(both.run("rev-list", "--count", head, f"^{base.sha}").line)
+        commits = "1 commit" if count == 1 else f"{count} commits"
+        return f"the checkout has {commits} that {base.branch} lacks" if count else None
 
     def branch_head(self, branch: str) -> str | None:
         """The commit that a branch names, or None."""

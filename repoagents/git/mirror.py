@@ -71,15 +71,26 @@ class Mirror:
             for _ in range(TRIES):
                 base = _advertised(source, wanted)
                 self.prepare(base.sha)
+                if not self._holds(base):
+                    self._fetch(source, base.branch)
                 if self._holds(base):
-                    return base
-                self._fetch(source, base.branch)
-                if self._holds(base):
+                    self.note_base(base.branch)
                     return base
         raise GitError(
             f"{redact(source.url)} changes its branch {wanted} faster than it can be fetched",
             kind="unreachable",
         )
+
+    def note_base(self, branch: str) -> None:
+        """Remember which branch work starts from."""
+        self._write(self.home / "base-branch", branch)
+
+    def base_branch(self) -> str:
+        """The branch that work starts from; `GitError` before the first fetch."""
+        branch = _read(self.home / "base-branch")
+        if not branch:
+            raise GitError("No base was fetched yet", next_step="Run repoagents doctor.")
+        return branch
 
     def keep(self, ref: str, commit: str) -> None:
         """Keep a commit alive under a ref of ours."""

@@ -54,4 +54,5 @@ def record_folder(mirror: Mirror, root: Path, control: Path, scratch: Path) -> B
     written = git.run("write-tree").line
     commit = git.told(**WHO).run("commit-tree", written, "-m", "The folder as it was").line
     mirror.keep(f"refs/base/{BRANCH}", commit)
+    mirror.note_base(BRANCH)
     return Base(BRANCH, commit)

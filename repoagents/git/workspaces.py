@@ -62,6 +62,10 @@ class GitWorkspaces:
         with reporting(f"read {self._root}"), self._scratch(self._mirror.home) as scratch:
             return record_folder(self._mirror, self._root, self._control, scratch)
 
+    def base_branch(self) -> str:
+        """The name of the branch that `refresh` last fetched, in this process or another."""
+        return self._mirror.base_branch()
+
     def open(self, issue_number: int, run_id: str, base_sha: str) -> tuple[Worktree, bool]:
         """The run's worktree at the base, and whether it was made just now."""
         run = self._grounds.run(issue_number, run_id)
@@ -103,6 +107,10 @@ class GitWorkspaces:
     def why_stale(self, commit: str, base: Base) -> str | None:
         """Why a stored commit no longer applies to the base, or None."""
         return why_stale(self._mirror, commit, base)
+
+    def why_ahead(self, base: Base) -> str | None:
+        """In what way the operator's checkout holds commits that the base lacks, or None."""
+        return None if self._copying else self._checkout.why_ahead(self._mirror.git, base)
 
     def branch_head(self, branch: str) -> str | None:
         """The commit that a branch of the operator's repository names, or None."""

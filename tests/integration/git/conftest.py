@@ -1,4 +1,4 @@
-"""A repository with a bot beside it, and a fingerprint of everything that the bot must not touch."""
+"""A repository with a bot beside it, and a print of everything that the bot must not touch."""
 
 import hashlib
 import os
@@ -119,7 +119,7 @@ def _print(path: Path) -> str:
     seen = path.lstat()
     if stat.S_ISDIR(seen.st_mode):
         return f"folder {seen.st_mode:o}"
-    content = os.readlink(path).encode() if path.is_symlink() else path.read_bytes()
+    content = os.fsencode(path.readlink()) if path.is_symlink() else path.read_bytes()
     return f"{seen.st_mode:o} {seen.st_mtime_ns} {hashlib.sha256(content).hexdigest()}"
 
 
