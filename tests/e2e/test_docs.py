@@ -51,16 +51,21 @@ def workshop(root: Path) -> Path:
 
 
 def project(root: Path) -> Path:
-    """A repository with issues and recordings, before `init`."""
+    """A repository with issues, before `init`; only the rehearsal's recordings are there."""
     shutil.copytree(EXAMPLE, root / "project")
-    (root / "project/.ai-repoagents/repoagents.yaml").unlink()
+    for path in (root / "project/.ai-repoagents").iterdir():
+        if path.is_file():
+            path.unlink()
+        elif path.name != "rehearsal":
+            shutil.rmtree(path)
+    for name in ("AGENTS.md", "WORKFLOW.md"):
+        (root / "project" / name).unlink()
     return commit(root / "project")
 
 
 def ready(root: Path) -> Path:
-    """The same after `init` and one finished run."""
+    """A repository with its control plane and one finished run."""
     shutil.copytree(EXAMPLE, root / "project")
-    run(root / "project", "git init -q -b main; repoagents init --upgrade")
     commit(root / "project")
     run(root / "project", "repoagents trigger 1")
     return root / "project"

@@ -128,12 +128,20 @@ def test_every_issue_has_its_files() -> None:
         assert f"id: {number}\n" in issue.read_text(encoding="utf-8")
 
 
+def test_its_control_plane_is_what_init_writes(
+    project: Path, golden: Callable[[Path, str], None], tmp_path: Path
+) -> None:
+    bot = Project(project, tmp_path / "calls.log")
+    told = json.loads(bot.run("init", "--upgrade", "--yes", "--json").stdout)
+    paths = [step["path"] for step in told["files"]]
+    assert ".ai-repoagents/prompts/builder.md" in paths
+    for path in paths:
+        golden(EXAMPLE / path, (project / path).read_text(encoding="utf-8"))
+
+
 @pytest.mark.slow
 def test_the_bot_mends_every_bug(project: Path, git: Callable[..., str], tmp_path: Path) -> None:
     bot = Project(project, tmp_path / "calls.log")
-    bot.run("init", "--upgrade", "--yes")
-    git(project, "add", "--all")
-    git(project, "commit", "--quiet", "--message=Set up repoagents")
     before = bot.print_of_checkout()
     bot.run("run", "--until-idle")
     runs = json.loads(bot.run("status", "--json").stdout)["runs"]
