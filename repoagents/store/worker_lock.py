@@ -6,7 +6,6 @@ The kernel releases the lock when its holder dies, however it dies; the file its
 import fcntl
 import json
 import os
-import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -118,7 +117,7 @@ def _locked(descriptor: int, how: int) -> bool:
 
 
 def _this_process() -> tuple[str, str]:
-    return socket.gethostname(), " ".join(["repoagents", *sys.argv[1:]])
+    return os.uname().nodename, " ".join(["repoagents", *sys.argv[1:]])
 
 
 def _write(descriptor: int, owner: Owner) -> None:
