@@ -120,3 +120,13 @@ class Door:
         if self.engine.dialect.name == "sqlite":
             return sqlite.insert(table)
         return postgresql.insert(table)
+
+    def insert_new(
+        self, table: sa.Table, columns: Mapping[str, Column]
+    ) -> sa.sql.dml.ReturningInsert[tuple[int]]:
+        """An insert that returns the row's `seq`, or nothing where a unique key is taken.
+
+        Not its row count, which PostgreSQL's driver does not know beside an implicit RETURNING.
+        """
+        insert = self.insert(table).values(dict(columns)).on_conflict_do_nothing()
+        return insert.returning(table.c.seq)

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from repoagents.ports import Approval, Request
 from repoagents.store import schema
 from repoagents.store.engine import Door
-from repoagents.store.rows import Row, parse_instant, render_instant, storable
+from repoagents.store.rows import Column, Row, parse_instant, render_instant, storable
 
 
 class StoredInbox:
@@ -18,18 +18,18 @@ class StoredInbox:
 
     def put(self, request: Request) -> bool:
         """Keep a request; False when one with this id was seen before."""
-        insert = self._door.insert(schema.inbox).values(
-            id=request.id,
-            kind=request.kind,
-            issue_number=request.issue_number,
-            at=render_instant(request.at),
-            note=storable(request.note),
-            fresh=int(request.fresh),
-            force=int(request.force),
-            asked_by=storable(request.by),
-        )
+        columns: dict[str, Column] = {
+            "id": request.id,
+            "kind": request.kind,
+            "issue_number": request.issue_number,
+            "at": render_instant(request.at),
+            "note": storable(request.note),
+            "fresh": int(request.fresh),
+            "force": int(request.force),
+            "asked_by": storable(request.by),
+        }
         with self._door.begin() as connection:
-            return connection.execute(insert.on_conflict_do_nothing()).rowcount == 1
+            return connection.scalar(self._door.insert_new(schema.inbox, columns)) is not None
 
     def pending(self) -> tuple[Request, ...]:
         """Requests not yet taken, oldest first."""

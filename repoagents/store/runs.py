@@ -29,10 +29,10 @@ class StoredRuns:
 
     def add(self, run: Run, issue: Issue) -> bool:
         """Insert with the issue's frozen text; False when the issue already has an active run."""
-        insert = self._door.insert(schema.runs).values(run_columns(run)).on_conflict_do_nothing()
+        insert = self._door.insert_new(schema.runs, run_columns(run))
         frozen = sa.insert(schema.issues).values(run_id=run.id, issue=encode(issue))
         with self._door.begin() as connection:
-            if not connection.execute(insert).rowcount:
+            if connection.scalar(insert) is None:
                 return False
             connection.execute(frozen)
             _tally(connection, {run.status: 1})
