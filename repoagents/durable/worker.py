@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from sqlalchemy import Engine
 from repoagents.domain.run import Run, RunStatus
 from repoagents.durable.flows import DurableFlows
 from repoagents.pipeline import recovery
-from repoagents.pipeline.tick import Rhythm, tick
+from repoagents.pipeline.tick import Rhythm, sweep_when_due, tick
 from repoagents.ports import House
 
 PIPELINE_VERSION = "1"
@@ -62,26 +63,21 @@ def run_worker(
         for run in recovered:
             flows.start(run)
         with _stop_signals() as stop:
-            asyncio.run(_loop(house, flows, assignment, changed, stop))
-        if stop.is_set:
+            _work(house, flows, assignment, changed, stop)
+        if stop.is_set():
             raise Interrupted(recovery.park_all(house, assignment.issue))
         changed()
 
 
-class _Stop:
-    """Set by the first Ctrl-C or SIGTERM."""
-
-    def __init__(self) -> None:
-        self.is_set = False
-
-    def request(self, _signal: int, _frame: FrameType | None) -> None:
-        self.is_set = True
-
-
 @contextmanager
-def _stop_signals() -> Iterator[_Stop]:
-    stop = _Stop()
-    before = {name: signal.signal(name, stop.request) for name in (signal.SIGINT, signal.SIGTERM)}
+def _stop_signals() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C or SIGTERM sets."""
+    stop = threading.Event()
+
+    def request(_signal: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    before = {name: signal.signal(name, request) for name in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
     finally:
@@ -120,18 +116,19 @@ def _launched(house: House, engine: Engine, issue: int | None) -> Iterator[Durab
         DBOS.destroy(destroy_registry=True)
 
 
-async def _loop(
+def _work(
     house: House,
     flows: DurableFlows,
     assignment: Assignment,
     changed: Callable[[], None],
-    stop: _Stop,
+    stop: threading.Event,
 ) -> None:
     rhythm = Rhythm(issue=assignment.issue)
     before: tuple[Run, ...] = ()
     beat = 0
-    while not stop.is_set:
-        await tick(house, flows, rhythm)
+    while not stop.is_set():
+        tick(house, flows, rhythm)
+        asyncio.run(sweep_when_due(house, rhythm))
         rhythm.polls = rhythm.polls and not assignment.once
         active = _active(house, assignment.issue)
         if active != before and beat % 2 == 0:
@@ -140,7 +137,7 @@ async def _loop(
         if assignment.ends and _idle(house, assignment, active):
             return
         beat += 1
-        await house.clock.sleep(TICK_SECONDS)
+        stop.wait(TICK_SECONDS)
 
 
 def _active(house: House, issue: int | None) -> tuple[Run, ...]:

@@ -1,4 +1,7 @@
-"""One tick of the worker: take up requests, read the tracker when it is due, start flows."""
+"""One tick of the worker: take up requests, read the tracker when it is due, start flows.
+
+Nothing here is async: the engine refuses its synchronous calls inside a running event loop.
+"""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -25,19 +28,22 @@ class Rhythm:
     said: dict[int, str] = field(default_factory=dict)
 
 
-async def tick(house: House, flows: Flows, rhythm: Rhythm) -> None:
-    """Drain the inbox, poll when due, sweep now and then; an outage ends none of it."""
+def tick(house: House, flows: Flows, rhythm: Rhythm) -> None:
+    """Drain the inbox and poll when that is due; an outage ends neither."""
     drain(house, flows, rhythm.issue)
-    if rhythm.issue is not None:
-        return
     now = house.clock.now()
-    if rhythm.polls and _due(rhythm.polled_at, _interval(house), now):
+    if rhythm.issue is None and rhythm.polls and _due(rhythm.polled_at, _interval(house), now):
         rhythm.polled_at = now
         try:
             poll(house, flows, rhythm)
         except RepoAgentsError as error:
             house.journal.warn("poll_failed", f"the tracker could not be read: {error}")
-    if _due(rhythm.swept_at, SWEEP_EVERY, now):
+
+
+async def sweep_when_due(house: House, rhythm: Rhythm) -> None:
+    """Remove what has outlived its retention, now and then."""
+    now = house.clock.now()
+    if rhythm.issue is None and _due(rhythm.swept_at, SWEEP_EVERY, now):
         rhythm.swept_at = now
         await janitor.sweep(house, dry_run=False, expired_only=True)
 

@@ -32,7 +32,7 @@ def ask(place: Place, kind: str, number: int = 1, **more: object) -> str:
 
 async def said(place: Place, request: str, rhythm: Rhythm | None = None) -> str:
     """What a tick made of the request."""
-    await tick(place.house, place.flows, rhythm or Rhythm(polls=False))
+    tick(place.house, place.flows, rhythm or Rhythm(polls=False))
     outcome = place.house.inbox.outcome(request)
     assert outcome is not None
     return outcome
@@ -50,26 +50,26 @@ async def test_polling_queues_what_is_eligible_once(place: Place) -> None:
         3: replace(ISSUE, number=3, state=IssueState.CLOSED),
     }
     rhythm = Rhythm()
-    await tick(place.house, place.flows, rhythm)
+    tick(place.house, place.flows, rhythm)
     runs = [place.house.runs.find(run_id) for run_id in place.flows.started]
     assert [run.issue_number for run in runs if run] == [2, 1]
-    await tick(place.house, place.flows, rhythm)
+    tick(place.house, place.flows, rhythm)
     assert len(place.flows.started) == 2, "not due yet"
     await place.clock.sleep(301)
-    await tick(place.house, place.flows, rhythm)
+    tick(place.house, place.flows, rhythm)
     assert len(place.flows.started) == 2, "already running"
 
 
 async def test_an_outage_never_ends_the_loop(place: Place) -> None:
     place.tracker.down = True
-    await tick(place.house, place.flows, Rhythm())
+    tick(place.house, place.flows, Rhythm())
     assert "poll_failed" in place.journal.codes()
 
 
 async def test_a_clock_set_back_still_polls(place: Place) -> None:
     rhythm = Rhythm(polled_at=place.clock.now() + timedelta(days=1))
     place.tracker.issues = {1: ISSUE}
-    await tick(place.house, place.flows, rhythm)
+    tick(place.house, place.flows, rhythm)
     assert len(place.flows.started) == 1
 
 
