@@ -1,13 +1,12 @@
 """The command line: the table of commands, each imported only when it is used."""
 
 import importlib
-import os
-import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from repoagents.cli import boundary
+from repoagents.cli.terminal import columns
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -146,21 +145,7 @@ def program() -> None:
 
 def run(argv: list[str]) -> int:
     """Run one command line; returns the exit code and lets no exception out."""
-    if sys.platform == "win32":
-        click.echo("repoagents runs on Linux and macOS; on Windows use WSL.", err=True)
-        return 2
+    width = max(min(columns(), 80) - 2, 50)
     return boundary.guard(
-        lambda: program.main(argv, PROGRAM, standalone_mode=False, terminal_width=_width())
+        lambda: program.main(argv, PROGRAM, standalone_mode=False, terminal_width=width)
     )
-
-
-def _width() -> int:
-    """Columns for the help, at most as many as are easy to read.
-
-    Asked of the terminal itself: click's own way would import three compression libraries.
-    """
-    try:
-        columns = os.get_terminal_size(sys.stdout.fileno()).columns
-    except (OSError, ValueError):
-        columns = 80
-    return max(min(columns, 80) - 2, 50)

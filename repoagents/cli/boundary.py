@@ -6,8 +6,6 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import IO
 
-import click
-
 from repoagents.errors import ConfigError, RepoAgentsError
 
 DONE = 0
@@ -40,7 +38,7 @@ def guard(command: Callable[[], object]) -> int:
     try:
         result = command()
         sys.stdout.flush()
-    except (click.Abort, KeyboardInterrupt):
+    except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the boundary: what nobody expected ends here
         return _explain(error)
@@ -49,9 +47,6 @@ def guard(command: Callable[[], object]) -> int:
 
 def _explain(error: Exception) -> int:
     match error:
-        case click.ClickException():
-            error.show()
-            return USAGE
         case RepoAgentsError():
             code = USAGE if isinstance(error, ConfigError) else UNFINISHED
             return _refuse(str(error), error.next_step, code)
@@ -60,13 +55,26 @@ def _explain(error: Exception) -> int:
         case OSError(errno=number) if number in OF_THE_MACHINE:
             return _refuse(str(error), OF_THE_MACHINE[number], UNFINISHED)
         case _:
+            return _explain_parsing(error)
+
+
+def _explain_parsing(error: Exception) -> int:
+    import click  # Here, because most commands end well, and `status` does without.
+
+    match error:
+        case click.Abort():
+            return INTERRUPTED
+        case click.ClickException():
+            error.show()
+            return USAGE
+        case _:
             return _confess(error)
 
 
 def _refuse(message: str, next_step: str, code: int) -> int:
-    click.echo(f"error: {message}", err=True)
-    if next_step:
-        click.echo(f"  {next_step}", err=True)
+    print(
+        f"error: {message}", *([f"  {next_step}"] if next_step else []), sep="\n", file=sys.stderr
+    )
     return code
 
 
@@ -85,13 +93,13 @@ def _confess(error: BaseException) -> int:
     try:
         with _crash_file() as file:
             file.write(report)
-        click.echo(
+        print(
             f"bug: {type(error).__name__}: this is ours, not yours."
             f"\n  Please open an issue and paste this file: {file.name}",
-            err=True,
+            file=sys.stderr,
         )
     except OSError:
-        click.echo(report, err=True)
+        print(report, file=sys.stderr)
     return BUG
 
 

@@ -2,11 +2,10 @@
 
 import dataclasses
 import json
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
-
-import click
 
 from repoagents import __version__
 from repoagents.views.snapshot import EffectRow
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 def print_json(document: object) -> None:
     """Print one JSON document; values of ours become objects, instants ISO 8601."""
-    click.echo(render_json(document))
+    print(render_json(document))
 
 
 def render_json(document: object) -> str:
@@ -37,7 +36,7 @@ def _plain(value: object) -> object:
 
 def remark(text: str) -> None:
     """Say something beside the answer."""
-    click.echo(text, err=True)
+    print(text, file=sys.stderr)
 
 
 def at_terminal(stream: IO[str]) -> bool:

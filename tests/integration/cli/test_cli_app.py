@@ -102,9 +102,9 @@ def test_the_shell_completes_commands_without_importing_them(repoagents, tmp_pat
 
 
 def test_windows_is_refused_with_one_line() -> None:
-    pretend = "import sys; from repoagents.cli.app import run; sys.platform = 'win32'; "
+    pretend = "import sys; from repoagents.__main__ import main; sys.platform = 'win32'; "
     ended = subprocess.run(
-        [sys.executable, "-c", pretend + "sys.exit(run(['status']))"],
+        [sys.executable, "-c", pretend + "sys.exit(main())"],
         capture_output=True,
         text=True,
         check=False,

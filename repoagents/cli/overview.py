@@ -1,0 +1,80 @@
+"""What `status` answers. No command line parser in here: plain `status` is typed all the time."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from repoagents.bootstrap import SystemClock
+from repoagents.cli import place
+from repoagents.cli.boundary import DONE
+from repoagents.cli.output import effect_rows, render_json
+from repoagents.cli.terminal import columns
+from repoagents.store.reader import Reader, StateOnServer, open_reader
+from repoagents.store.worker_lock import holder
+from repoagents.views.snapshot import Snapshot, run_row, snapshot_row
+from repoagents.views.text import render_run, render_status
+
+LIMIT = 20
+
+
+class Question(NamedTuple):
+    """What is asked: where, about all or one issue, how many runs, and in which form."""
+
+    control: Path
+    issue: int | None = None
+    limit: int = LIMIT
+    as_json: bool = False
+
+
+def show() -> int:
+    """Answer a plain `status`; returns the exit code."""
+    print(answer(Question(place.control_folder())))
+    return DONE
+
+
+def answer(question: Question) -> str | None:
+    """The text or JSON asked for; None when the issue has no run."""
+    reader = open_records(question.control)
+    if question.issue is None:
+        return _all(question, reader)
+    return _one(question, reader, question.issue)
+
+
+def open_records(control: Path) -> Reader:
+    """The records, wherever they are."""
+    try:
+        return open_reader(control)
+    except StateOnServer:
+        return place.open_premises().reader()
+
+
+def _all(question: Question, reader: Reader) -> str:
+    runs, counts = reader.runs(limit=question.limit), reader.counts()
+    now, worker = SystemClock().now(), _worker(question.control)
+    if question.as_json:
+        return render_json(snapshot_row(Snapshot(now, runs, counts, worker)))
+    return render_status(runs, counts, now, columns(), worker).rstrip()
+
+
+def _one(question: Question, reader: Reader, issue: int) -> str | None:
+    """The newest run of an issue in full; in JSON every run of it."""
+    runs = reader.runs(limit=question.limit, issue=issue)
+    if not runs:
+        return None
+    effects, timings = effect_rows(reader, runs[0].id), reader.timings(runs[0].id)
+    if not question.as_json:
+        return render_run(runs[0], effects, timings, SystemClock().now()).rstrip()
+    names = ("name", "state", "flag", "reason", "location")
+    return render_json(
+        {
+            "worker": _worker(question.control),
+            "issue": issue,
+            "runs": [run_row(run) for run in runs],
+            "effects": [dict(zip(names, row, strict=True)) for row in effects],
+            "stages": [{"stage": s, "round": r, "seconds": t} for s, r, t in timings],
+        }
+    )
+
+
+def _worker(control: Path) -> str:
+    owner = holder(control)
+    return f"a worker is live: {owner}" if owner else ""
