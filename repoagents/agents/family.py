@@ -66,8 +66,9 @@ def started_at(pid: int) -> float | None:
 
 
 def with_children(pid: int) -> Processes:
-    """A process and all its descendants."""
-    return [p for process in _existing([pid]) for p in (process, *_children(process))]
+    """A process and all its descendants, as far as they run."""
+    related = [p for process in _existing([pid]) for p in (process, *_children(process))]
+    return [process for process in related if _running(process)]
 
 
 def end(alive: Callable[[], Processes], leader: int | None = None) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ _INVISIBLE = re.compile(
 """Zero-width, bidirectional, filler, variation and tag characters: what a person does not see."""
 
 _OPENING = re.compile(r"<<<(?=[A-Z]+-TEXT\b)")
-_CLOSING = re.compile(r"([A-Z]+-TEXT \S{1,64})>>>")
+_CLOSING = re.compile(r"(?<![A-Z])([A-Z]{1,20}-TEXT \S{1,64})>>>")
 _BREAKS = re.compile("\r\n?|[\u2028\u2029\x85]")
 
 

@@ -1,6 +1,7 @@
 """What a role must answer: the JSON Schema that it is given, and the strict reading of it."""
 
 import json
+import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
@@ -22,8 +23,9 @@ from repoagents.ports import RoleReport
 ANSWER_LIMIT = 1_000_000
 """Characters of an answer that are looked at."""
 
-_SEARCH_BUDGET = 20 * ANSWER_LIMIT
-_DEEP = 20_000
+_SEARCH_BUDGET = 2_000 * ANSWER_LIMIT
+_PARSE_COST = 20
+_OPENING = re.compile(r"""\{\s*["}]|\[\s*["\[{\]tfn0-9-]""")
 _PROBLEMS = 10
 
 _ASKED_IDS: JsonValue = ["the ids of the criteria"]
@@ -149,33 +151,28 @@ def parse_answer(role: Role, criteria: tuple[int, ...], answer: str) -> RoleRepo
 def last_object(text: str) -> str | None:
     """The last outermost JSON object in a text, as it stands there; None when there is none.
 
-    Prose and code fences around it do not matter. The search is bounded: a hostile text cannot
-    make it slow.
+    Prose and code fences around it do not matter. The search is bounded, in units of a character
+    looked at: a hostile text cannot make it slow.
     """
+    text = text[-ANSWER_LIMIT:]
     decoder = json.JSONDecoder()
     found: str | None = None
     place, budget = 0, _SEARCH_BUDGET
-    text = text[-ANSWER_LIMIT:]
-    while budget > 0 and (place := _next_opening(text, place)) >= 0:
+    while budget > 0 and (opening := _OPENING.search(text, place)):
+        start = opening.start()
         try:
-            value, end = decoder.raw_decode(text, place)
+            value, place = decoder.raw_decode(text, start)
         except json.JSONDecodeError as error:
-            budget -= error.pos - place + 1
-            place += 1
+            # To give a line number, the exception counts newlines from the very beginning.
+            budget -= error.pos + _PARSE_COST * (error.pos - start)
+            place = start + 1
         except RecursionError:
-            budget -= _DEEP
-            place += 1
+            budget -= _PARSE_COST * (len(text) - start)
+            place = start + 1
         else:
-            budget -= end - place
-            found = text[place:end] if isinstance(value, dict) else found
-            place = end
+            budget -= _PARSE_COST * (place - start)
+            found = text[start:place] if isinstance(value, dict) else found
     return found
-
-
-def _next_opening(text: str, place: int) -> int:
-    """Where the next object or array may begin, -1 for nowhere."""
-    places = [found for mark in "{[" if (found := text.find(mark, place)) >= 0]
-    return min(places, default=-1)
 
 
 def _bare(schema: JsonValue, criteria: tuple[int, ...]) -> JsonValue:

@@ -130,7 +130,9 @@ _BY_WORDS = (
 
 def explain(ended: Ended, failure: str) -> Trouble:
     """What a call that gave no answer means; `failure` is what codex's last error event said."""
-    message = failure or last_line(ended.errors) or "no error message"
+    # Where the arguments are refused, the reason stands above a usage text.
+    refusals = [line for line in ended.errors.splitlines() if line.lower().startswith("error")]
+    message = failure or last_line("\n".join(refusals) or ended.errors) or "no error message"
     kind = _kind(ended.exit_code, message, started=bool(ended.output.strip()))
     how = f"exit code {ended.exit_code}"
     if ended.exit_code is not None and ended.exit_code < 0:

@@ -1,0 +1,148 @@
+"""What the tests of the agents room share: a repository to work in, tasks, crews, real codex."""
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from repoagents.agents.crew import AgentCrew
+from repoagents.agents.process import Command, Supervisor
+from repoagents.domain.reports import Role
+from repoagents.domain.settings import EngineChoice, EngineName, Settings
+from repoagents.logs import Redactor
+from repoagents.ports import RoleTask
+
+SECRET = "s3cret-value-of-the-operator"
+
+
+@pytest.fixture
+def redactor() -> Redactor:
+    """Hides one known value, and everything of a known shape."""
+    return Redactor([SECRET])
+
+
+@pytest.fixture
+def control(tmp_path: Path) -> Path:
+    """The control plane's folder."""
+    folder = tmp_path / "control"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def ambient(tmp_path: Path) -> dict[str, str]:
+    """The bot's own environment: a home of its own, and tokens that agents must not see."""
+    home = tmp_path / "operator"
+    (home / ".codex").mkdir(parents=True)
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "LANG": "C.UTF-8",
+        "GITHUB_TOKEN": "ghp_000000000000000000000000000000000000",
+        "GH_TOKEN": "ghp_111111111111111111111111111111111111",
+        "REPOAGENTS_WEBHOOK_SECRET": "webhook-secret",
+        "UNRELATED": "not for agents",
+    }
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Path:
+    """Where running processes are recorded."""
+    return tmp_path / "state" / "processes"
+
+
+@pytest.fixture
+def supervisor(processes: Path) -> Iterator[Supervisor]:
+    """A supervisor; whatever a test leaves running or recorded is a failure."""
+    yield Supervisor(processes)
+    left = [p for p in psutil.Process().children(recursive=True) if p.status() != "zombie"]
+    assert left == [], "the test left processes behind"
+    assert list(processes.glob("*")) == [], "the test left records behind"
+
+
+@pytest.fixture
+def worktree(tmp_path: Path) -> Path:
+    """An empty folder to work in."""
+    folder = tmp_path / "worktree"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def python(worktree: Path) -> Callable[..., Command]:
+    """A command that runs Python code in the worktree."""
+
+    def make(code: str, *, deadline: float = 20, **options: object) -> Command:
+        return Command(
+            argv=(sys.executable, "-c", code),
+            cwd=worktree,
+            environment={"PATH": os.environ["PATH"]},
+            run_id="run-1",
+            deadline_seconds=deadline,
+            **options,  # type: ignore[arg-type]
+        )
+
+    return make
+
+
+@pytest.fixture
+def task(tmp_path: Path, worktree: Path) -> Callable[..., RoleTask]:
+    """A call of a role."""
+
+    def make(
+        role: Role = Role.BUILDER,
+        engine: EngineName = "command",
+        *,
+        deadline: float = 60,
+        idle: float = 30,
+        model: str = "",
+        prompt: str = "Do it.",
+    ) -> RoleTask:
+        return RoleTask(
+            role=role,
+            run_id="run-1",
+            issue_number=7,
+            label=role.value,
+            worktree=worktree,
+            artifacts=tmp_path / "artifacts",
+            prompt=prompt,
+            engine=EngineChoice(engine, model, None, 60),
+            writable=role is Role.BUILDER,
+            deadline_seconds=deadline,
+            idle_seconds=idle,
+            criteria=(1, 2) if role is Role.REVIEWER else (),
+        )
+
+    return make
+
+
+@pytest.fixture
+def crew(
+    control: Path, ambient: dict[str, str], supervisor: Supervisor, redactor: Redactor
+) -> Callable[[Settings], AgentCrew]:
+    """The crew under these settings."""
+    return lambda settings: AgentCrew(control, settings, ambient, supervisor, redactor)
+
+
+@pytest.fixture
+def codex() -> str:
+    """The path of the real codex binary; the test is skipped where it is not installed."""
+    if importlib.util.find_spec("codex_cli_bin") is None:
+        pytest.skip("openai-codex-cli-bin is not installed")
+    from codex_cli_bin import bundled_codex_path
+
+    return str(bundled_codex_path())
+
+
+def running(marker: str) -> list[int]:
+    """The pids of running processes whose command line holds this text."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "status"]):
+        line = " ".join(process.info["cmdline"] or ())
+        if marker in line and process.info["status"] != psutil.STATUS_ZOMBIE:
+            found.append(process.pid)
+    return found
