@@ -64,10 +64,14 @@ def project(root: Path) -> Path:
 
 
 def ready(root: Path) -> Path:
-    """A repository with its control plane and one finished run."""
+    """A repository with its control plane."""
     shutil.copytree(EXAMPLE, root / "project")
-    commit(root / "project")
-    run(root / "project", "repoagents trigger 1")
+    return commit(root / "project")
+
+
+def worked(root: Path) -> Path:
+    """The same with one finished run."""
+    run(ready(root), "repoagents trigger 1")
     return root / "project"
 
 
@@ -97,7 +101,7 @@ def run(folder: Path, script: str) -> str:
 START: dict[str, Place] = {
     "README.md": project,
     "docs/quickstart.md": workshop,
-    "examples/python-lib/README.md": ready,
+    "docs/how-to/recover-from-failure.md": worked,
 }
 
 
@@ -105,8 +109,10 @@ START: dict[str, Place] = {
 @pytest.mark.parametrize("page", RUNNABLE, ids=name_of)
 def test_the_commands_of_a_page_work(page: Path, tmp_path: Path) -> None:
     folder = START.get(name_of(page), ready)(tmp_path)
-    script = "\n".join(f"echo '{'-' * 8}'; {line}" for line in commands(page))
-    assert run(folder, script).count("-" * 8) == len(commands(page))
+    steps = list(enumerate(commands(page)))
+    script = "\n".join(f"echo 'next: {number}'; {line}" for number, line in steps)
+    said = run(folder, script)
+    assert [f"next: {number}" in said for number, _ in steps] == [True] * len(steps)
 
 
 def test_the_quickstart_ends_where_it_says(tmp_path: Path) -> None:
