@@ -81,7 +81,9 @@ def _forms(secret: str) -> Iterator[str]:
     if len(value) < SHORTEST:
         return
     raw = value.encode("utf-8", "surrogateescape")
-    yield from (value, json_text.dumps(value)[1:-1], quote(raw, safe=""), quote_plus(raw))
+    once = json_text.dumps(value)[1:-1]
+    # Twice, because agents' events hold the JSON that their tools wrote.
+    yield from (value, once, json_text.dumps(once)[1:-1], quote(raw, safe=""), quote_plus(raw))
     yield from (raw.hex(), raw.hex().upper())
     yield from (line.strip() for line in value.splitlines() if len(line.strip()) >= 2 * SHORTEST)
     for before in range(3):

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -33,22 +33,25 @@ INSTALLATION_LENGTH = 12
 def create_file(path: Path, clock: Clock) -> None:
     """Make a new SQLite state, whole or not at all; one that appears meanwhile is left alone."""
     refuse_orphaned_log(path)
-    fresh = path.with_name(f".{path.name}.{clock.token(8)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        engine = make_engine(fresh)
-        try:
-            with Door(engine).begin() as connection:
-                _lay(connection, clock)
-        finally:
-            engine.dispose()
-        # A link never replaces a file, as a rename would: the first of two processes wins.
-        os.link(fresh, path)
-    except FileExistsError:
-        pass
+        _create(path, clock)
     except OSError as error:
         raise fault(error, str(path)) from error
+
+
+def _create(path: Path, clock: Clock) -> None:
+    fresh = path.with_name(f".{path.name}.{clock.token(8)}")
+    engine = make_engine(fresh)
+    try:
+        with Door(engine).begin() as connection:
+            _lay(connection, clock)
+        engine.dispose()
+        # A link never replaces a file, as a rename would: the first of two processes wins.
+        with suppress(FileExistsError):
+            os.link(fresh, path)
     finally:
+        engine.dispose()
         for suffix in ("", "-wal", "-shm"):
             fresh.with_name(fresh.name + suffix).unlink(missing_ok=True)
 
