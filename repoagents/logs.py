@@ -230,7 +230,6 @@ class _RotatedFile:
         try:
             self._append(content)
         except OSError as error:
-            self._torn = True
             first, self._complained = not self._complained, True
             return str(error) if first else ""
         return ""
