@@ -1,13 +1,12 @@
 """The worker lock: who works on this state. Standard library only; `status` asks it.
 
-The kernel releases the lock when its holder dies, however it dies; the file itself stays.
+The kernel releases the lock when its holder dies, however it dies; the file itself stays. What
+only the holder needs is imported late.
 """
 
 import fcntl
 import json
 import os
-import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -88,7 +87,7 @@ def take(control: Path, owner: str, now: datetime) -> WorkerLock | Owner:
             break
         # Shared is granted, so nobody works: a `holder` call has the lock for an instant.
         fcntl.flock(descriptor, fcntl.LOCK_UN)
-        threading.Event().wait(PROBE_SECONDS)
+        _pause()
     os.close(descriptor)
     return _read(path)
 
@@ -116,7 +115,15 @@ def _locked(descriptor: int, how: int) -> bool:
     return True
 
 
+def _pause() -> None:
+    import threading
+
+    threading.Event().wait(PROBE_SECONDS)
+
+
 def _this_process() -> tuple[str, str]:
+    import sys
+
     return os.uname().nodename, " ".join(["repoagents", *sys.argv[1:]])
 
 
