@@ -78,6 +78,7 @@ class Premises:
         from repoagents.agents.process import Supervisor
         from repoagents.config.scaffold import own_paths
         from repoagents.git.workspaces import GitWorkspaces
+        from repoagents.logs import secret_values
         from repoagents.ports import Bench
         from repoagents.store.artifacts import FileArtifacts
         from repoagents.trackers import make_tracker
@@ -108,6 +109,7 @@ class Premises:
             processes=supervisor,
             artifacts=artifacts,
             journal=self.journal,
+            sensitive=secret_values(environment),
         )
 
     @contextmanager

@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from repoagents.agents.engines import ENGINES
 from repoagents.agents.engines.contract import Call, Conversation, Engine, Trouble
@@ -61,26 +63,21 @@ class AgentCrew:
         engine = self._engine(task.engine.engine)
         call = self._prepare(task)
         conversation = engine.listen(call)
-        command = Command(
-            argv=engine.argv(call),
-            cwd=task.worktree,
-            environment={**self._environment(engine), **engine.variables(call)},
-            run_id=task.run_id,
-            deadline_seconds=task.deadline_seconds,
-            idle_seconds=task.idle_seconds,
-            stdin=task.prompt,
-        )
+        # A folder of its own: the common one is where other programs, and perhaps the operator's
+        # checkout, can be reached.
+        scratch = TemporaryDirectory(prefix="repoagents-", ignore_cleanup_errors=True)
+        transcript = Transcript(task.artifacts / f"{task.label}.transcript.jsonl", self._redactor)
         try:
-            with Transcript(
-                task.artifacts / f"{task.label}.transcript.jsonl", self._redactor
-            ) as kept:
-                ended = await self._supervisor.run(command, self._ear(kept, conversation, heard))
-                kept.close(ended)
+            with scratch, transcript:
+                command = self._command(engine, call, scratch.name)
+                listen = self._ear(transcript, conversation, heard)
+                ended = await self._supervisor.run(command, listen)
+                transcript.close(ended)
             written = read_answer(call.result)
         finally:
             # The answer's raw text is nobody's artifact: it has not been redacted.
-            call.result.unlink(missing_ok=True)
-        self._raise_if_not_ended(task, command, ended)
+            forget_answer(call.result)
+        raise_unless_exited(task, command, ended)
         reply = conversation.reply(ended, written)
         if isinstance(reply, Trouble):
             message = short_line(self._redactor.redact(short_line(reply.message, 2_000)), 600)
@@ -104,13 +101,26 @@ class AgentCrew:
         isolated_home(self._control).mkdir(parents=True, exist_ok=True)
         return child_environment(agent, self._ambient, self._control, engine.credentials)
 
+    def _command(self, engine: Engine, call: Call, scratch: str) -> Command:
+        task = call.task
+        ours = {**engine.variables(call), "TMPDIR": scratch}
+        return Command(
+            argv=engine.argv(call),
+            cwd=task.worktree,
+            environment={**self._environment(engine), **ours},
+            run_id=task.run_id,
+            deadline_seconds=task.deadline_seconds,
+            idle_seconds=task.idle_seconds,
+            stdin=task.prompt,
+        )
+
     def _prepare(self, task: RoleTask) -> Call:
         task.artifacts.mkdir(parents=True, exist_ok=True)
         schema = task.artifacts / f"{task.label}.schema.json"
         schema.write_text(json.dumps(schema_for(task.role, task.criteria)), encoding="utf-8")
         result = task.artifacts / f"{task.label}.answer"
         # A file left by an earlier call must not pass for this call's answer.
-        result.unlink(missing_ok=True)
+        forget_answer(result)
         return Call(task, schema, result)
 
     def _ear(
@@ -130,29 +140,31 @@ class AgentCrew:
 
         return listen
 
-    def _raise_if_not_ended(self, task: RoleTask, command: Command, ended: Ended) -> None:
-        who = f"{task.engine.engine} as {task.role.value}"
-        match ended.end:
-            case End.NOT_STARTED:
-                raise Exited(
-                    f"{command.argv[0]} could not be started: {ended.errors}",
-                    kind=FailureClass.ENGINE_MISSING.value,
-                    next_step="`repoagents doctor` says what is missing",
-                )
-            case End.IDLE:
-                raise TimedOut(
-                    f"{who} was silent for {task.idle_seconds:.0f} s and was ended",
-                    kind=FailureClass.TIMEOUT_IDLE.value,
-                    next_step="raise agent.idle_timeout_seconds if it works in silence",
-                )
-            case End.DEADLINE:
-                raise TimedOut(
-                    f"{who} was not done after {task.deadline_seconds:.0f} s and was ended",
-                    kind=FailureClass.TIMEOUT_HARD.value,
-                    next_step=f"raise roles.{task.role.value}.timeout_seconds, or split the issue",
-                )
-            case End.EXITED:
-                return
+
+def raise_unless_exited(task: RoleTask, command: Command, ended: Ended) -> None:
+    """Raise what an ending by us, or no beginning, means; nothing when the agent ended itself."""
+    who = f"{task.engine.engine} as {task.role.value}"
+    match ended.end:
+        case End.NOT_STARTED:
+            raise Exited(
+                f"{command.argv[0]} could not be started: {ended.errors}",
+                kind=FailureClass.ENGINE_MISSING.value,
+                next_step="`repoagents doctor` says what is missing",
+            )
+        case End.IDLE:
+            raise TimedOut(
+                f"{who} was silent for {task.idle_seconds:.0f} s and was ended",
+                kind=FailureClass.TIMEOUT_IDLE.value,
+                next_step="raise agent.idle_timeout_seconds if it works in silence",
+            )
+        case End.DEADLINE:
+            raise TimedOut(
+                f"{who} was not done after {task.deadline_seconds:.0f} s and was ended",
+                kind=FailureClass.TIMEOUT_HARD.value,
+                next_step=f"raise roles.{task.role.value}.timeout_seconds, or split the issue",
+            )
+        case End.EXITED:
+            return
 
 
 def read_answer(path: Path) -> str:
@@ -165,7 +177,18 @@ def read_answer(path: Path) -> str:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return ""
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return ""
-        return file.read(ANSWER_LIMIT + 1).decode("utf-8", "replace")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(ANSWER_LIMIT + 1).decode("utf-8", "replace")
+    finally:
+        os.close(descriptor)
+
+
+def forget_answer(path: Path) -> None:
+    """Remove whatever stands in the place of a result file."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

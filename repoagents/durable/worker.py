@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import FrameType
 
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
@@ -17,6 +17,7 @@ from repoagents.domain.run import Run, RunStatus
 from repoagents.durable.flows import DurableFlows
 from repoagents.pipeline import recovery
 from repoagents.pipeline.tick import Rhythm, sweep_when_due, tick
+from repoagents.policy import retry
 from repoagents.ports import House
 
 PIPELINE_VERSION = "1"
@@ -147,11 +148,16 @@ def _active(house: House, issue: int | None) -> tuple[Run, ...]:
 
 def _idle(house: House, assignment: Assignment, active: tuple[Run, ...]) -> bool:
     """Whether nothing is queued, running or due within a minute."""
-    soon = house.clock.now() + (timedelta(0) if assignment.once else SOON)
-    waits = all(
-        run.status is RunStatus.RETRY_PENDING and run.next_at is not None and run.next_at > soon
-        for run in active
-    )
-    return waits and not any(
+    now = house.clock.now()
+    soon = timedelta(0) if assignment.once else SOON
+    return all(_waits(run, now, soon) for run in active) and not any(
         assignment.issue in (None, request.issue_number) for request in house.inbox.pending()
     )
+
+
+def _waits(run: Run, now: datetime, soon: timedelta) -> bool:
+    """Whether the run waits for longer than is worth staying for, or for its operator."""
+    if run.status is not RunStatus.RETRY_PENDING:
+        return False
+    parked = run.failure is not None and run.failure.kind in retry.PARKED
+    return parked or retry.wait_left(run, now) > soon

@@ -13,6 +13,7 @@ from repoagents.domain.reports import VerdictKind
 from repoagents.domain.run import Run, RunStatus, Stage
 from repoagents.pipeline import outcome, stages
 from repoagents.pipeline.boundary import STOPPED, StepResult, change, current, guarded
+from repoagents.policy import retry
 from repoagents.ports import House, Steps, Waits
 
 StageBody = Callable[[stages.Attempt, Run], Coroutine[object, object, StepResult]]
@@ -153,8 +154,8 @@ async def settle(house: House, run_id: str, generation: int, result: str) -> str
     await outcome.finish(house, run)
     if run.status is not RunStatus.RETRY_PENDING or run.next_at is None:
         return Settled(run.status).to_json()
-    seconds = max((run.next_at - house.clock.now()).total_seconds(), 0.0)
-    return Settled(run.status, seconds).to_json()
+    left = retry.wait_left(run, house.clock.now())
+    return Settled(run.status, left.total_seconds()).to_json()
 
 
 async def look(house: House, run_id: str, generation: int) -> str:

@@ -23,7 +23,9 @@ def gather(house: House, run: Run) -> Handoff:
         plan=plan,
         change=built.change if built else None,
         build=built.report if built else None,
-        findings=guardrails.inspect(built.change, plan, house.settings.guardrails) if built else (),
+        findings=guardrails.inspect(built.change, plan, house.settings.guardrails, house.sensitive)
+        if built
+        else (),
         verification=stages.last(run.id, Stage.VERIFY, Verification),
         base_verification=stages.last(run.id, Stage.BASE_CHECK, Verification),
         review=stages.last(run.id, Stage.REVIEW, Review),

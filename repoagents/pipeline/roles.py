@@ -65,9 +65,23 @@ async def consult(house: House, call: Call) -> RoleReport:
         again = house.agents.repair(prompt, answer, str(problem))
         repair = replace(task, prompt=again, label=f"{task.label}-repair")
         answer = await _ask(house, call, repair)
-        report = house.agents.read(repair, answer)
+        report = _read_repaired(house, call, repair, answer)
     await asyncio.to_thread(_keep, house, call, report)
     return report
+
+
+def _read_repaired(house: House, call: Call, repair: RoleTask, answer: str) -> RoleReport:
+    try:
+        return house.agents.read(repair, answer)
+    except OutputInvalid as problem:
+        raise Halted(
+            Failure(
+                FailureClass.CONTRACT_INVALID,
+                f"the {call.brief.role}'s answer did not fit, nor did its repair: {problem}",
+                f"read {repair.label}.transcript.jsonl among the run's artifacts; "
+                f"another model for roles.{call.brief.role.value} may keep to the format",
+            )
+        ) from problem
 
 
 def _task(house: House, call: Call, prompt: str) -> RoleTask:

@@ -250,8 +250,12 @@ async def decide(attempt: Attempt, run: Run, round_: int) -> StepResult:
         change=built.change,
         plan=_kept(house, run, Stage.PLAN, Plan),
         build=built.report,
-        findings=guardrails.inspect(
-            built.change, _kept(house, run, Stage.PLAN, Plan), settings.guardrails
+        findings=await asyncio.to_thread(
+            guardrails.inspect,
+            built.change,
+            _kept(house, run, Stage.PLAN, Plan),
+            settings.guardrails,
+            house.sensitive,
         ),
         verification=_proof(house, run, built, round_),
         base=house.stages.last(run.id, Stage.BASE_CHECK, Verification),

@@ -116,6 +116,8 @@ def _trigger(house: House, flows: Flows, request: Request) -> str:
     latest = house.runs.latest(request.issue_number)
     if latest is not None and not latest.status.terminal:
         flows.start(latest)
+        if latest.status is RunStatus.RETRY_PENDING:
+            flows.wake(latest)
         return f"following: run {latest.id} is {latest.status}"
     issue = house.tracker.read_issue(request.issue_number)
     if issue is None:

@@ -36,6 +36,16 @@ class Block:
 
 Outcome = RetryAt | GiveUp | Block
 
+PARKED = frozenset(
+    {
+        FailureClass.AUTH,
+        FailureClass.PROVIDER_LIMIT,
+        FailureClass.NETWORK,
+        FailureClass.INTERRUPTED,
+    }
+)
+"""What waits for the host or its operator, not for another try: no retry is spent."""
+
 
 def decide(
     failure: Failure, run: Run, settings: AgentSettings, now: datetime, fraction: float

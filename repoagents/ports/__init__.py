@@ -5,7 +5,7 @@ An adapter translates: it neither decides nor retries, and raises a `RepoAgentsE
 """
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ParamSpec, Protocol
 
@@ -114,7 +114,10 @@ class Flows(Protocol):
 
 @dataclass(frozen=True)
 class Bench:
-    """What one look at an issue needs, without a word of it being recorded: a dry run's world."""
+    """What one look at an issue needs, without a word of it being recorded: a dry run's world.
+
+    `sensitive` are the secrets that this machine holds; a change must not contain one.
+    """
 
     settings: Settings
     root: Path
@@ -126,6 +129,7 @@ class Bench:
     processes: Processes
     artifacts: Artifacts
     journal: Journal
+    sensitive: tuple[str, ...] = field(repr=False)
 
 
 @dataclass(frozen=True)

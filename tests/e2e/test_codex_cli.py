@@ -87,14 +87,14 @@ def test_an_issue_becomes_a_proven_patch(project: Project, use: Use) -> None:
     [
         (Fail(401, "bad key"), RunStatus.RETRY_PENDING, FailureClass.AUTH),
         (Fail(429, "slow down"), RunStatus.RETRY_PENDING, FailureClass.PROVIDER_LIMIT),
-        (Fail(500, "broken"), RunStatus.FAILED, None),
+        (Fail(500, "broken"), RunStatus.RETRY_PENDING, FailureClass.NETWORK),
         (Say("I would rather chat."), RunStatus.FAILED, FailureClass.CONTRACT_INVALID),
         (Hang(), RunStatus.FAILED, FailureClass.TIMEOUT_IDLE),
     ],
     ids=["401", "429", "500", "outside-the-schema", "hang"],
 )
 def test_a_failure_has_its_own_class_and_exit_code(
-    project: Project, use: Use, move: Move, status: RunStatus, kind: FailureClass | None
+    project: Project, use: Use, move: Move, status: RunStatus, kind: FailureClass
 ) -> None:
     def script(_asked: Asked) -> Move:
         return move
@@ -105,7 +105,7 @@ def test_a_failure_has_its_own_class_and_exit_code(
     assert run is not None
     assert run.status is status, done.stdout + done.stderr
     assert run.failure is not None
-    assert kind is None or run.failure.kind is kind
+    assert run.failure.kind is kind
     assert run.failure.next_step
     assert not [p for p in psutil.process_iter(["name"]) if _of_run(p, run.id)]
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from repoagents.git.workspaces import GitWorkspaces
 
 from repoagents.agents.checks import ProjectChecks
 from repoagents.agents.process import Supervisor
 from repoagents.domain.issue import Issue
 from repoagents.domain.run import Run
 from repoagents.domain.settings import Settings, TrackerSettings, VerifySettings
+from repoagents.git.workspaces import GitWorkspaces
 from repoagents.logs import Redactor
 from repoagents.pipeline.attempt import run_flow
 from repoagents.pipeline.intake import Wish, accept
@@ -23,6 +23,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.world import DirectSteps, DirectWaits, ListJournal, MemoryTracker, NotedFlows
 
 CHECK = VerifySettings("fixed", "grep -q fixed fixed.txt", kind="custom")
+SECRET = "correct-horse-battery-staple"
 ISSUE = Issue(1, "It is broken", "Please mend it.", labels=("repoagents",))
 
 
@@ -105,6 +106,7 @@ def place(git_repository: Callable[[Mapping[str, str]], Path]) -> Iterator[Place
         processes=supervisor,
         artifacts=artifacts,
         journal=journal,
+        sensitive=(SECRET,),
         owner="test",
         installation=database.installation,
         runs=database.runs,

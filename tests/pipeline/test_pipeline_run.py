@@ -1,5 +1,6 @@
 """A run from a queued issue to its last word, over real git, real checks and a real database."""
 
+import base64
 from dataclasses import replace
 
 import pytest
@@ -24,7 +25,7 @@ from repoagents.domain.settings import (
 from repoagents.errors import AgentError, Exited, TimedOut
 from repoagents.ports import RoleTask
 from tests.fakes.agents import good_plan, write_fix
-from tests.pipeline.conftest import ISSUE, Place
+from tests.pipeline.conftest import ISSUE, SECRET, Place
 
 
 async def test_a_proven_change_completes_and_is_withheld(place: Place) -> None:
@@ -166,6 +167,16 @@ async def test_a_protected_path_is_handed_to_a_person(place: Place) -> None:
     assert run.status is RunStatus.BLOCKED
     assert run.failure is not None
     assert run.failure.kind is FailureClass.POLICY_BLOCK
+
+
+async def test_a_secret_of_this_machine_never_gets_out(place: Place) -> None:
+    place.with_settings(safety=SafetySettings(allow_write_comments=True, allow_open_pr=True))
+    hidden = base64.b64encode(SECRET.encode()).decode()
+    place.agents.builder = lambda task, _count: write_fix(task, f"fixed {hidden}\n")
+    run = await place.flow(place.queue())
+    assert run.status is RunStatus.BLOCKED
+    assert place.house.workspaces.branch_head(run.branch or "repoagents/none") is None
+    assert hidden not in "".join(place.tracker.comments.values())
 
 
 async def test_questions_wait_for_a_person(place: Place) -> None:

@@ -19,6 +19,8 @@ FIXED = (
     *("-c", "shell_environment_policy.ignore_default_excludes=false"),
     # A login shell's profile would replace PATH.
     *("-c", "allow_login_shell=false"),
+    # Of what is temporary only the call's own TMPDIR may be written.
+    *("-c", "sandbox_workspace_write.exclude_slash_tmp=true"),
 )
 """What every call gets, so that nothing but the model's host is asked and nothing hangs."""
 

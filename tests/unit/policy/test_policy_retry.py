@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from repoagents.domain.reports import Usage
 from repoagents.domain.run import FailureClass, RunStatus
 from repoagents.domain.settings import AgentSettings, LimitSettings
-from repoagents.policy import budget
+from repoagents.policy import budget, retry
 from repoagents.policy.retry import (
     FIRST_PARKED_WAIT,
     LONGEST_WAIT,
@@ -38,6 +38,7 @@ fractions = st.floats(0, 1, exclude_max=True)
 def test_every_class_of_failure_is_in_one_group() -> None:
     grouped = PARKED | COUNTED | BLOCKED | {"budget", "crash_loop"}
     assert grouped == {kind.value for kind in FailureClass}
+    assert {kind.value for kind in retry.PARKED} == PARKED
 
 
 @pytest.mark.parametrize("kind", sorted(PARKED))
