@@ -63,13 +63,15 @@ class AgentCrew:
         engine = self._engine(task.engine.engine)
         call = self._prepare(task)
         conversation = engine.listen(call)
-        # A folder of its own: the common one is where other programs, and perhaps the operator's
-        # checkout, can be reached.
-        scratch = TemporaryDirectory(prefix="repoagents-", ignore_cleanup_errors=True)
-        transcript = Transcript(task.artifacts / f"{task.label}.transcript.jsonl", self._redactor)
+        kept = task.artifacts / f"{task.label}.transcript.jsonl"
         try:
-            with scratch, transcript:
-                command = self._command(engine, call, scratch.name)
+            with (
+                # A folder of its own: the common one is where other programs, and perhaps the
+                # operator's checkout, can be reached.
+                TemporaryDirectory(prefix="repoagents-", ignore_cleanup_errors=True) as scratch,
+                Transcript(kept, self._redactor) as transcript,
+            ):
+                command = self._command(engine, call, scratch)
                 listen = self._ear(transcript, conversation, heard)
                 ended = await self._supervisor.run(command, listen)
                 transcript.close(ended)

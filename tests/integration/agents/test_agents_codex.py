@@ -3,7 +3,6 @@
 import asyncio
 import json
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -124,13 +123,13 @@ def test_the_reviewer_cannot_write(session: Session, task: MakeTask, worktree: P
 
 
 def test_writing_outside_the_worktree_is_refused_and_the_run_goes_on(
-    session: Session, task: MakeTask
+    session: Session, task: MakeTask, tmp_path: Path
 ) -> None:
-    # Not the tests' own folder: codex lets its commands write below /tmp.
-    with tempfile.TemporaryDirectory(dir="/var/tmp") as outside:
-        script = role_script([Shell(f"touch {outside}/evil"), EDIT])
-        answer, api, _ = ask_once(session, script, codex_task(task))
-        assert list(Path(outside).iterdir()) == []
+    outside = tmp_path / "operator" / "evil"
+    script = role_script([Shell(f"touch $TMPDIR/scratch && echo kept; touch {outside}"), EDIT])
+    answer, api, _ = ask_once(session, script, codex_task(task))
+    assert not outside.exists()
+    assert "kept" in api.requests[1].results[0]
     assert "Read-only file system" in api.requests[1].results[0]
     assert json.loads(answer)["summary"] == "Changed the value."
 
