@@ -22,6 +22,7 @@ help:
 
 demo: .venv/installed
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/repoagents demo
+	@echo 'To type repoagents in this shell: export PATH="$(CURDIR)/$(BIN):$$PATH"'
 
 test: .venv/installed-dev
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
