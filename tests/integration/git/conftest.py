@@ -21,6 +21,8 @@ FILES = {
     "src/lib/deep.py": "VALUE = 1\n",
     "tests/test_app.py": "def test():\n    assert True\n",
 }
+OUTSIDE = [".ai-repoagents"]
+"""The one part of the operator's folder that is the bot's."""
 OWN_PATHS = (".ai-repoagents", "AGENTS.md", "ops/*.fixture.json")
 
 
