@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import cache
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
@@ -123,7 +124,12 @@ _ANSWERS: dict[Role, type[_PlanAnswer] | type[_BuildAnswer] | type[_ReviewAnswer
 
 def schema_for(role: Role, criteria: tuple[int, ...] = ()) -> JsonValue:
     """The JSON Schema of a role's answer; a review's names the ids of the criteria to cover."""
-    return _bare(_ANSWERS[role].model_json_schema(), criteria)
+    return _bare(_whole_schema(role), criteria)
+
+
+@cache
+def _whole_schema(role: Role) -> JsonValue:
+    return _ANSWERS[role].model_json_schema()
 
 
 def parse_answer(role: Role, criteria: tuple[int, ...], answer: str) -> RoleReport:
