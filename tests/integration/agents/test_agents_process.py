@@ -160,11 +160,13 @@ time.sleep({seconds})
 """
 
 
-@pytest.mark.parametrize("session", [False, True])
+@pytest.mark.parametrize(
+    ("session", "env"), [(False, "None"), (True, "None"), (False, "{}")], ids=str
+)
 async def test_a_grandchild_that_holds_the_pipe_is_ended(
-    supervisor: Supervisor, python: MakeCommand, session: bool
+    supervisor: Supervisor, python: MakeCommand, session: bool, env: str
 ) -> None:
-    code = FORK_AND_LEAVE.format(session=session, env=None, seconds=0)
+    code = FORK_AND_LEAVE.format(session=session, env=env, seconds=0)
     started = time.monotonic()
     ended = await supervisor.run(python(code))
     assert (ended.end, ended.exit_code) == (End.EXITED, 0)
