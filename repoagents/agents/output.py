@@ -24,7 +24,7 @@ from repoagents.ports import RoleReport
 ANSWER_LIMIT = 1_000_000
 """Characters of an answer that are looked at."""
 
-_SEARCH_BUDGET = 2_000 * ANSWER_LIMIT
+_SEARCH_BUDGET = 1_000 * ANSWER_LIMIT
 _PARSE_COST = 20
 _OPENING = re.compile(r"""\{\s*["}]|\[\s*["\[{\]tfn0-9-]""")
 _PROBLEMS = 10
