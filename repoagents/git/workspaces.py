@@ -92,6 +92,11 @@ class GitWorkspaces:
         with self._reading(run, base_sha) as reader:
             return worktrees.restore(self._mirror, run, reader, checked_object(tree))
 
+    def tree_of(self, commit: str) -> str:
+        """The tree of a commit in the bot's own clone; a tree is its own."""
+        name = f"{checked_object(commit)}^{{tree}}"
+        return checked_object(self._mirror.git.run("rev-parse", "--verify", name).line)
+
     def change_set(self, base_sha: str, tree: str) -> ChangeSet:
         """The difference between the base and a frozen tree."""
         return changes.read_change_set(self._mirror, base_sha, tree)

@@ -1,6 +1,7 @@
 """What becomes of a run: publication of a proven change, the next status, the last word."""
 
 import asyncio
+from dataclasses import replace
 
 from repoagents.domain.effect import OpenDraftPullRequest, PostComment, PushBranch
 from repoagents.domain.reports import Verdict, VerdictKind, Verification
@@ -162,5 +163,6 @@ def say(house: House, run_id: str) -> None:
             issue=run.issue_number,
         )
         return
-    again = handoff.render_handoff(dossier.gather(house, run))
+    effects = tuple(dossier.effect_row(row) for row in house.ledger.rows(run.id))
+    again = handoff.render_handoff(replace(told, effects=effects))
     house.artifacts.write(run.issue_number, run.id, "handoff.md", again)

@@ -156,7 +156,7 @@ async def plan(attempt: Attempt, run: Run) -> StepResult:
             return kept
         await asyncio.to_thread(house.workspaces.restore, worktree, run.base_sha, run.base_sha)
         report = await consult(house, Call(run, worktree, brief, attempt.seconds_left))
-        await _must_be_untouched(house, run, worktree, run.base_sha, Role.PLANNER)
+        await asyncio.to_thread(_refuse_changes, house, run, worktree, run.base_sha, Role.PLANNER)
         return _expect(report, Plan)
 
     made, _ = await attempt.once(attempt.key(run, Stage.PLAN, 0, hashed), Plan, make)
@@ -234,7 +234,7 @@ async def review(attempt: Attempt, run: Run, round_: int) -> StepResult:
         brief = attempt.brief(run, Role.REVIEWER, round_)
         told = _show(brief, planned, built, proof)
         report = await consult(house, Call(run, worktree, told, attempt.seconds_left, ids))
-        await _must_be_untouched(house, run, worktree, tree, Role.REVIEWER)
+        await asyncio.to_thread(_refuse_changes, house, run, worktree, tree, Role.REVIEWER)
         return _expect(report, Review)
 
     await attempt.once(attempt.key(run, Stage.REVIEW, round_, hashed), Review, make)
@@ -327,13 +327,11 @@ def _show(brief: Brief, planned: Plan, built: Built, proof: Verification) -> Bri
 
 def _start_from(house: House, run: Run, worktree: Worktree, start: str) -> None:
     """Put the worktree to the round's first tree; what an ended agent left is kept as a patch."""
-    left = house.workspaces.change_set(
-        run.base_sha, house.workspaces.freeze(worktree, run.base_sha)
-    )
-    known = house.workspaces.change_set(run.base_sha, start)
-    if left.diff_hash != known.diff_hash:
+    left = house.workspaces.freeze(worktree, run.base_sha)
+    if left != house.workspaces.tree_of(start):
         name = f"partial-{run.attempt}-{run.round}.patch"
-        house.artifacts.write(run.issue_number, run.id, name, left.patch)
+        patch = house.workspaces.change_set(run.base_sha, left).patch
+        house.artifacts.write(run.issue_number, run.id, name, patch)
     house.workspaces.restore(worktree, run.base_sha, start)
 
 
@@ -344,20 +342,17 @@ def _read_change(house: House, run: Run, worktree: Worktree) -> ChangeSet:
     return made
 
 
-async def _must_be_untouched(
-    house: House, run: Run, worktree: Worktree, tree: str, role: Role
-) -> None:
-    freeze, compare = house.workspaces.freeze, house.workspaces.change_set
-    after = await asyncio.to_thread(freeze, worktree, run.base_sha)
-    expected = await asyncio.to_thread(compare, run.base_sha, tree)
-    found = await asyncio.to_thread(compare, run.base_sha, after)
-    if found.diff_hash == expected.diff_hash:
+def _refuse_changes(house: House, run: Run, worktree: Worktree, tree: str, role: Role) -> None:
+    after = house.workspaces.freeze(worktree, run.base_sha)
+    expected = house.workspaces.tree_of(tree)
+    if after == expected:
         return
-    await asyncio.to_thread(house.workspaces.restore, worktree, run.base_sha, tree)
+    wrote = house.workspaces.change_set(run.base_sha, after).paths
+    house.workspaces.restore(worktree, run.base_sha, tree)
     raise Halted(
         Failure(
             FailureClass.REVIEWER_WROTE,
-            f"the {role} changed files though it may only read: {', '.join(found.paths[:5])}",
+            f"the {role} changed files though it may only read: {', '.join(wrote[:5])}",
             "its answer was thrown away; the change is as it was",
         )
     )

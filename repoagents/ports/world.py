@@ -104,6 +104,9 @@ class Workspaces(Protocol):
     def restore(self, worktree: Worktree, base_sha: str, tree: str) -> tuple[str, ...]:
         """Put the worktree back to a tree (or commit); returns the paths that had to change."""
 
+    def tree_of(self, commit: str) -> str:
+        """The tree of a commit in the bot's own clone; a tree is its own."""
+
     def change_set(self, base_sha: str, tree: str) -> ChangeSet:
         """The difference between the base and a frozen tree."""
 
