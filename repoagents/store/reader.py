@@ -6,6 +6,7 @@ The same queries serve SQLite through `sqlite3` and PostgreSQL through the datab
 import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -111,12 +112,15 @@ def open_reader(control: Path) -> Reader:
     if not path.exists():
         refuse_orphaned_log(path)
         return Reader(lambda _sql, _values: (), started=False)
-    connection = connect_readonly(path)
-    refuse_foreign(read_schema(connection, str(path)), str(path))
+    with closing(connect_readonly(path)) as connection:
+        refuse_foreign(read_schema(connection, str(path)), str(path))
 
     def query(sql: str, values: Mapping[str, Column]) -> Sequence[Row]:
+        # A connection for each query: one that stayed open would keep SQLite from taking up what
+        # a killed writer left in its log.
         try:
-            return connection.execute(sql, values).fetchall()
+            with closing(connect_readonly(path)) as connection:
+                return connection.execute(sql, values).fetchall()
         except sqlite3.Error as error:
             raise fault(error, str(path)) from error
 
@@ -142,30 +146,41 @@ def refuse_orphaned_log(path: Path) -> None:
 
 
 def connect_readonly(path: Path) -> sqlite3.Connection:
-    """A read-only connection; raises `StateUnreadable` when the file is not a database."""
-    with path.open("rb") as file:
-        start = file.read(16)
-    if start != b"SQLite format 3\0":
-        raise corrupt(str(path), "it is empty" if not start else "it is not a database")
+    """A read-only connection; raises `StateUnreadable` when the file is not a database.
+
+    The file is never opened but by SQLite: closing a descriptor of our own would drop the locks
+    of this process's other connections. https://sqlite.org/howtocorrupt.html (2.2)
+    """
     try:
-        return _connect(path, "mode=ro")
-    except sqlite3.OperationalError as error:
+        if not path.stat().st_size:
+            raise corrupt(str(path), "it is empty")
+        return _connect(path)
+    except (sqlite3.Error, OSError) as error:
+        raise fault(error, str(path)) from error
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    try:
+        return _try_connecting(path, "mode=ro")
+    except sqlite3.OperationalError:
         # In a folder that cannot be written, SQLite cannot make the index of its log. Without a
         # log the file alone is the whole state. https://sqlite.org/wal.html#read_only_databases
         log = path.with_name(f"{path.name}-wal")
         if log.exists() and log.stat().st_size:
-            raise fault(error, str(path)) from error
-        return _connect(path, "immutable=1")
-    except sqlite3.Error as error:
-        raise fault(error, str(path)) from error
+            raise
+        return _try_connecting(path, "immutable=1")
 
 
-def _connect(path: Path, how: str) -> sqlite3.Connection:
+def _try_connecting(path: Path, how: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?{how}", uri=True, timeout=30, check_same_thread=False
     )
-    connection.row_factory = sqlite3.Row
-    connection.execute("SELECT name FROM sqlite_master LIMIT 1").fetchall()
+    try:
+        connection.row_factory = sqlite3.Row
+        connection.execute("SELECT name FROM sqlite_master LIMIT 1").fetchall()
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 
