@@ -22,4 +22,8 @@ def command(*, number: int, as_json: bool) -> int:
             answers = desk.ask([request])
         else:
             answers = (desk.answer(request, tick.cancel(desk.house, request)),)
+            # Its worker is dead, but an agent may have outlived it.
+            run = desk.house.runs.latest(number)
+            if run is not None:
+                desk.house.processes.end_orphans(run.id)
         return desk.report(answers, as_json=as_json)

@@ -1,10 +1,11 @@
 """`clean`: remove what finished runs left on disk."""
 
 import asyncio
+from pathlib import Path
 
 import click
 
-from repoagents.cli.output import examples, print_json, size
+from repoagents.cli.output import examples, print_json, shown_path, size
 
 
 @click.command(epilog=examples("clean --dry-run", "clean"))
@@ -26,7 +27,7 @@ def command(*, dry_run: bool, as_json: bool) -> int:
         print_json({"dry_run": dry_run, "removed": removals, "bytes": total})
         return 0
     for removal in removals:
-        click.echo(f"{size(removal.size):>9}  {removal.path}  ({removal.reason})")
+        click.echo(f"{size(removal.size):>9}  {shown_path(Path(removal.path))}  ({removal.reason})")
     verb = "would be removed" if dry_run else "removed"
     click.echo(f"{len(removals)} {verb}, {size(total)}" if removals else "nothing to remove")
     return 0

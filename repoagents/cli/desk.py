@@ -33,6 +33,16 @@ class Answer:
         """Whether what was asked for was not done."""
         return self.outcome.startswith(("refused:", "failed:"))
 
+    @property
+    def waits(self) -> bool:
+        """Whether it is a worker's turn now."""
+        return self.outcome == PENDING or self.outcome.startswith("queued:")
+
+    @property
+    def reason(self) -> str:
+        """The outcome without its first word."""
+        return self.outcome.partition(": ")[2]
+
 
 @dataclass(frozen=True)
 class Desk:
@@ -80,7 +90,7 @@ class Desk:
         else:
             for answer in answers:
                 click.echo(f"issue {answer.issue}: {answer.outcome}")
-            if any(answer.outcome == PENDING for answer in answers):
+            if self.worker is None and any(answer.waits for answer in answers):
                 click.echo(NO_WORKER)
             if not answers:
                 click.echo("no run matches")

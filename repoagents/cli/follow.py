@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import IO, NoReturn, Protocol
 
 from repoagents.cli.output import at_terminal
-from repoagents.domain.run import Run, RunStatus
+from repoagents.domain.run import Run, RunStatus, Stage
 from repoagents.errors import StoreError
 
 POLL_SECONDS = 0.5
@@ -18,6 +18,10 @@ MOVING = (RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.RETRY_PENDING)
 """Statuses in which something may happen without a person."""
 
 
+Timing = tuple[Stage, int, float]
+"""A finished stage: its name, its round (0 before the first build) and its seconds."""
+
+
 class Source(Protocol):
     """Where runs are read."""
 
@@ -26,12 +30,15 @@ class Source(Protocol):
     ) -> tuple[Run, ...]:
         """Runs, newest first."""
 
+    def timings(self, run_id: str) -> tuple[Timing, ...]:
+        """The finished stages of a run, in order."""
+
 
 class Display(Protocol):
     """What shows the runs to a person."""
 
-    def show(self, runs: Sequence[Run]) -> None:
-        """Show where the runs stand now."""
+    def show(self, runs: Sequence[Run], finished: Mapping[str, Sequence[Timing]]) -> None:
+        """Show where the runs stand now, and by run the stages finished since the last call."""
 
     def close(self) -> None:
         """Nothing more will come."""
@@ -44,7 +51,9 @@ class Watch:
         self._source = source
         self._display = display
         self._issue = issue
-        self._before = {run.id: run for run in self._newest() if run.status not in MOVING}
+        newest = self._newest()
+        self._before = {run.id: run for run in newest if run.status not in MOVING}
+        self._finished = {run.id: len(source.timings(run.id)) for run in newest}
         self.seen: dict[str, Run] = {}
 
     def look(self) -> Mapping[str, Run]:
@@ -55,9 +64,17 @@ class Watch:
             if run.status in MOVING and run.id not in now:
                 later = self._source.runs(limit=20, issue=run.issue_number)
                 now |= {same.id: same for same in later if same.id == run.id}
+        finished = {run.id: self._new_timings(run) for run in now.values()}
         self.seen |= now
-        self._display.show(tuple(self.seen.values()))
+        self._display.show(tuple(self.seen.values()), finished)
         return self.seen
+
+    def _new_timings(self, run: Run) -> tuple[Timing, ...]:
+        if self.seen.get(run.id) == run and run.status not in MOVING:
+            return ()
+        timings = self._source.timings(run.id)
+        known, self._finished[run.id] = self._finished.get(run.id, 0), len(timings)
+        return timings[known:]
 
     def close(self) -> None:
         """Leave the display as it is."""
@@ -108,20 +125,30 @@ def display_on(stream: IO[str], now: Callable[[], datetime]) -> Display:
 
 
 class Lines:
-    """For a pipe: a line when a run enters a stage or a status, and now and then from within."""
+    """For a pipe: a line per stage and status of a run, and now and then one from within.
+
+    A stage that came and went between two looks gets its line when it has ended.
+    """
 
     def __init__(self, write: Callable[[str], None], now: Callable[[], datetime]) -> None:
         self._write = write
         self._now = now
         self._told: dict[str, tuple[Run, datetime]] = {}
+        self._entered: set[tuple[str, Stage | None, int]] = set()
 
-    def show(self, runs: Sequence[Run]) -> None:
+    def show(self, runs: Sequence[Run], finished: Mapping[str, Sequence[Timing]]) -> None:
         """Write what is new since the last call."""
         now = self._now()
         for run in runs:
+            for stage, round_, seconds in finished.get(run.id, ()):
+                place = (run.id, stage, max(round_, 1))
+                if place not in self._entered and place != _stage_of(run):
+                    self._tell(now, f"{_in_stage(run, stage, place[2])} took {seconds:.1f} s")
+                self._entered.discard(place)
             if self._new(run, now):
                 self._told[run.id] = (run, now)
-                self._tell(f"{now.astimezone():%H:%M:%S} {render_place(run)}")
+                self._entered.add(_stage_of(run))
+                self._tell(now, render_place(run))
 
     def _new(self, run: Run, now: datetime) -> bool:
         if run.id not in self._told:
@@ -131,9 +158,9 @@ class Lines:
             return True
         return run.last_event not in ("", before.last_event) and now - at >= QUIET
 
-    def _tell(self, line: str) -> None:
+    def _tell(self, now: datetime, line: str) -> None:
         try:
-            self._write(line)
+            self._write(f"{now.astimezone():%H:%M:%S} {line}")
         except BrokenPipeError:
             # Whoever read along has enough; the work goes on.
             self._write = lambda _: None
@@ -142,18 +169,25 @@ class Lines:
         """Nothing is held open."""
 
 
+def _stage_of(run: Run) -> tuple[str, Stage | None, int]:
+    return run.id, run.stage if run.status is RunStatus.IN_PROGRESS else None, run.round
+
+
 def _place(run: Run) -> tuple[object, ...]:
     return run.status, run.stage, run.round, run.attempt
 
 
 def render_place(run: Run) -> str:
     """Where a run stands, in one line: `issue 1 build, round 2: edited src/x.py`."""
-    words = run.status.value
+    words = f"issue {run.issue_number} {run.status.value}"
     said = run.failure.message if run.failure and run.status is not RunStatus.IN_PROGRESS else ""
     if run.status is RunStatus.IN_PROGRESS and run.stage is not None:
-        words = run.stage.value + (f", round {run.round}" if run.round > 1 else "")
-        said = run.last_event
+        words, said = _in_stage(run, run.stage, run.round), run.last_event
     if run.next_at is not None:
         words += f" until {run.next_at.astimezone():%H:%M:%S}"
     first = said.strip().partition("\n")[0]
-    return f"issue {run.issue_number} {words}" + (f": {first}" if first else "")
+    return f"{words}: {first}" if first else words
+
+
+def _in_stage(run: Run, stage: Stage, round_: int) -> str:
+    return f"issue {run.issue_number} {stage.value}" + (f", round {round_}" if round_ > 1 else "")

@@ -8,7 +8,7 @@ from repoagents.cli.output import examples
 from repoagents.domain.run import FailureClass, RunStatus
 
 if TYPE_CHECKING:
-    from repoagents.ports import House
+    from repoagents.ports import House, Request
 
 
 @click.command(
@@ -56,7 +56,19 @@ def command(
     with open_desk() as desk:
         numbers = _blocked(desk.house, reason, limit) if number is None else (number,)
         requests = [desk.write("retry", n, note=note, fresh=fresh) for n in numbers]
-        return desk.report(desk.ask(requests), as_json=as_json)
+        if desk.worker is not None:
+            answers = desk.ask(requests)
+        else:
+            answers = tuple(desk.answer(r, _queue(desk.house, r)) for r in requests)
+        return desk.report(answers, as_json=as_json)
+
+
+def _queue(house: "House", request: "Request") -> str:
+    """Send the run back right here; the next worker finds it queued."""
+    from repoagents.pipeline.sendback import send_back
+
+    sent = send_back(house, request)
+    return f"refused: {sent}" if isinstance(sent, str) else f"queued: run {sent.id}"
 
 
 def _blocked(house: "House", reason: str | None, limit: int | None) -> tuple[int, ...]:

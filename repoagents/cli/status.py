@@ -10,6 +10,7 @@ import click
 
 from repoagents.cli import overview, place
 from repoagents.cli.boundary import DONE, UNFINISHED
+from repoagents.cli.follow import Lines, Timing, Watch, follow
 from repoagents.cli.output import at_terminal, examples, remark
 from repoagents.domain.run import Run, RunStatus
 
@@ -61,7 +62,6 @@ def _watch(question: overview.Question) -> NoReturn:
 
 def _tell(question: overview.Question) -> NoReturn:
     from repoagents.bootstrap import SystemClock
-    from repoagents.cli.follow import Lines, Watch, follow
 
     lines = Lines(click.echo, SystemClock().now)
     follow(Watch(_Reopened(question.control), lines, question.issue))
@@ -78,3 +78,7 @@ class _Reopened:
     ) -> tuple[Run, ...]:
         """Runs, newest first."""
         return overview.open_records(self._control).runs(statuses, limit, issue)
+
+    def timings(self, run_id: str) -> tuple[Timing, ...]:
+        """The finished stages of a run, in order."""
+        return overview.open_records(self._control).timings(run_id)

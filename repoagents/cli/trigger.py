@@ -43,11 +43,14 @@ def _work(number: int, *, force: bool, as_json: bool) -> int:
         except Interrupted as stop:
             return work.explain_interruption(stop)
         run = desk.house.runs.latest(number)
+        # An unchanged, completed issue is refused too, and nothing is unfinished about it.
+        code = UNFINISHED if run is None else work.code_of_runs([run])
         if as_json:
             print_json({"issue": number, "outcome": answer.outcome, "run": run and run_row(run)})
-        elif answer.refused:
-            remark(answer.outcome)
-        elif run is not None:
+        elif run is not None and not answer.refused:
             click.echo(work.story(desk, run))
-        # An unchanged, completed issue is refused too, and nothing is unfinished about it.
-        return UNFINISHED if run is None else work.code_of_runs([run])
+        elif code == UNFINISHED:
+            remark(f"error: {answer.reason}")
+        else:
+            click.echo(answer.reason)
+        return code

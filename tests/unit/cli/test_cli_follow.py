@@ -1,13 +1,13 @@
 """Progress: what a watch sees, and which lines a pipe gets."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from repoagents.cli.follow import Lines, Watch, in_background, render_place
+from repoagents.cli.follow import Lines, Timing, Watch, in_background, render_place
 from repoagents.domain.run import Failure, FailureClass, Run, RunStatus, Stage
 from repoagents.errors import StoreError
 
@@ -21,10 +21,11 @@ def run(number: int = 1, status: RunStatus = RunStatus.IN_PROGRESS, **more: obje
 
 
 class Books:
-    """Runs that a test changes under the watch, newest first."""
+    """Runs and finished stages that a test changes under the watch, newest first."""
 
     def __init__(self, *runs: Run) -> None:
         self.now = list(runs)
+        self.stages: list[Timing] = []
         self.broken = False
 
     def runs(
@@ -36,17 +37,22 @@ class Books:
         found = [r for r in self.now if not statuses or r.status in statuses]
         return tuple(r for r in found if issue in (None, r.issue_number))[:limit]
 
+    def timings(self, run_id: str) -> tuple[Timing, ...]:
+        """The same for every run."""
+        return tuple(self.stages)
+
 
 class Shown:
     """A display that keeps what it was shown."""
 
     def __init__(self) -> None:
         self.last: tuple[Run, ...] = ()
+        self.finished: Mapping[str, Sequence[Timing]] = {}
         self.closed = False
 
-    def show(self, runs: Sequence[Run]) -> None:
-        """Keep the runs."""
-        self.last = tuple(runs)
+    def show(self, runs: Sequence[Run], finished: Mapping[str, Sequence[Timing]]) -> None:
+        """Keep what was shown."""
+        self.last, self.finished = tuple(runs), finished
 
     def close(self) -> None:
         """Note that it is over."""
@@ -61,11 +67,11 @@ class Told:
         self.written: list[str] = []
         self.lines = Lines(self.written.append, lambda: self.at)
 
-    def later(self, seconds: float, *runs: Run) -> list[str]:
+    def later(self, seconds: float, *runs: Run, finished: Sequence[Timing] = ()) -> list[str]:
         """What is written when these runs are shown so much later."""
         self.at += timedelta(seconds=seconds)
         before = len(self.written)
-        self.lines.show(runs)
+        self.lines.show(runs, {run.id: finished for run in runs})
         return self.written[before:]
 
 
@@ -125,6 +131,34 @@ def test_a_line_per_stage_with_what_was_heard() -> None:
     assert told.later(60, run(1, RunStatus.COMPLETED)) == []
 
 
+def test_only_stages_finished_under_the_watch_are_told() -> None:
+    books, shown = Books(run(1)), Shown()
+    books.stages = [(Stage.PLAN, 0, 1.0)]
+    watch = Watch(books, shown)
+    watch.look()
+    assert shown.finished == {"r1": ()}
+    books.stages.append((Stage.BUILD, 1, 2.0))
+    watch.look()
+    assert shown.finished == {"r1": ((Stage.BUILD, 1, 2.0),)}
+    watch.look()
+    assert shown.finished == {"r1": ()}
+
+
+def test_a_stage_that_came_and_went_between_two_looks_has_its_line() -> None:
+    told = Told()
+    told.later(0, run(stage=Stage.BUILD, round=2))
+    finished = [(Stage.BUILD, 2, 9.0), (Stage.VERIFY, 2, 0.14), (Stage.REVIEW, 2, 0.2)]
+    assert told.later(1, run(stage=Stage.REVIEW, round=2), finished=finished) == [
+        "12:00:01 issue 1 verify, round 2 took 0.1 s",
+        "12:00:01 issue 1 review, round 2",
+    ]
+    last = [(Stage.VERDICT, 2, 0.0)]
+    assert told.later(1, run(1, RunStatus.COMPLETED, stage=Stage.VERDICT), finished=last) == [
+        "12:00:02 issue 1 verdict, round 2 took 0.0 s",
+        "12:00:02 issue 1 completed",
+    ]
+
+
 def test_a_long_stage_gives_a_sign_of_life_now_and_then() -> None:
     told = Told()
     told.later(0, run(stage=Stage.BUILD, last_event="a"))
@@ -141,8 +175,8 @@ def test_a_closed_pipe_does_not_stop_the_work() -> None:
         raise BrokenPipeError
 
     lines = Lines(refuse, lambda: NOON)
-    lines.show([run(1)])
-    lines.show([run(1), run(2)])
+    lines.show([run(1)], {})
+    lines.show([run(1), run(2)], {})
     assert len(calls) == 1
 
 
@@ -191,7 +225,7 @@ def test_the_table_shows_stage_time_and_event() -> None:
         finished_at=NOON + timedelta(seconds=7),
         failure=failure,
     )
-    table.show([moving, ended])
+    table.show([moving, ended], {})
     table.close()
     shown = stream.getvalue()
     assert "0:02:05" in shown

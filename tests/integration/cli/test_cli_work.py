@@ -1,0 +1,312 @@
+"""The work, driven as people drive it: on the example project, without a model."""
+
+import json
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.integration.cli.conftest import CONFIG
+
+STAGES = ["prepare", "base_check", "plan", "build", "verify", "review", "verdict", "publish"]
+
+SLOW = """\
+import os, pathlib, time
+pathlib.Path(os.environ["SLOW_MARK"]).write_text(str(os.getpid()))
+time.sleep(60)
+"""
+
+
+SLOW_CONFIG = """\
+tracker:
+  kind: local_markdown
+  path: issues
+llm:
+  mode: command
+command:
+  argv: [python3, "{agent}"]
+agent:
+  env: [SLOW_MARK]
+"""
+
+
+@pytest.fixture
+def slow(example: Path, tmp_path: Path, git: Callable[..., str], monkeypatch) -> tuple[Path, Path]:
+    """A project whose planner takes a minute; gives its root and the file with the agent's pid."""
+    agent, mark = tmp_path / "agent.py", tmp_path / "agent.pid"
+    agent.write_text(SLOW)
+    (example / CONFIG).write_text(SLOW_CONFIG.format(agent=agent))
+    for issue in (example / "issues").glob("[2-9]-*.md"):
+        issue.unlink()
+    git(example, "commit", "--quiet", "--all", "--message=Slow")
+    monkeypatch.setenv("SLOW_MARK", str(mark))
+    return example, mark
+
+
+def pid_in(mark: Path) -> int:
+    """The agent's process id, once it has begun."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if mark.exists() and mark.read_text():
+            return int(mark.read_text())
+        time.sleep(0.05)
+    pytest.fail("the agent did not start")
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs (a zombie does not)."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def wait_until_dead(pid: int, seconds: float) -> bool:
+    """Whether the process ends in time."""
+    deadline = time.monotonic() + seconds
+    while alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not alive(pid)
+
+
+def test_one_issue_from_trigger_to_branch(repoagents, example: Path, git) -> None:
+    head = git(example, "rev-parse", "HEAD")
+    done = repoagents(example, "trigger", "1")
+    assert done.code == 0, done.err
+    told = re.findall(r"^\d\d:\d\d:\d\d issue 1 (\w+)", done.out, re.MULTILINE)
+    assert [word for word in told if word in STAGES[1:7]] == STAGES[1:7]
+    assert told[-1] == "completed"
+    assert "Issue #1: a proven change is ready and not published" in done.out
+    handoff = re.search(r"read first: (.*)", done.out)
+    assert handoff
+    assert (example / handoff[1]).is_file()
+
+    again = repoagents(example, "trigger", "1")
+    assert again.code == 0
+    assert again.out.startswith("issue #1 is completed and its text has not changed")
+
+    shown = repoagents(example, "approval", "show", "1")
+    assert "withheld by safety.allow_open_pr" in shown.out
+    refused = repoagents(example, "approval", "approve", "1")
+    assert refused.code == 1
+    assert "safety.allow_open_pr is off" in refused.out
+    flag = {"REPOAGENTS_SAFETY__ALLOW_OPEN_PR": "true"}
+    approved = repoagents(example, "approval", "approve", "1", "--json", **flag)
+    assert approved.code == 0
+    assert json.loads(approved.out)["answers"][0]["outcome"].startswith("published: ")
+    branch = git(example, "for-each-ref", "--format=%(refname:short)", "refs/heads/repoagents")
+    assert branch.startswith("repoagents/issue-1-")
+    assert git(example, "merge-base", branch, "main") == head
+    assert git(example, "status", "--porcelain") == ""
+    assert "nothing waits" in repoagents(example, "approval", "list").out
+
+    removed = repoagents(example, "clean", "--json")
+    assert json.loads(removed.out)["bytes"] > 0
+    assert repoagents(example, "clean").out == "nothing to remove\n"
+    assert "run_settled" in repoagents(example, "logs", "1").out
+
+
+def test_a_rejected_result_is_never_published(repoagents, example: Path) -> None:
+    assert repoagents(example, "trigger", "2").code == 0
+    waiting = json.loads(repoagents(example, "approval", "list", "--json").out)["waiting"]
+    assert [row["issue"] for row in waiting] == [2]
+    assert waiting[0]["flags"]
+    rejected = repoagents(example, "approval", "reject", "2", "--note", "not this way")
+    assert (rejected.code, "rejected:" in rejected.out) == (0, True)
+    flag = {"REPOAGENTS_SAFETY__ALLOW_OPEN_PR": "true"}
+    assert repoagents(example, "approval", "approve", "2", **flag).code == 1
+    assert repoagents(example, "approval", "show", "2").code == 1
+
+
+def test_run_until_idle_works_off_every_issue(repoagents, example: Path) -> None:
+    done = repoagents(example, "run", "--until-idle", "--json")
+    assert done.code == 0, done.err
+    runs = json.loads(done.out)["runs"]
+    assert sorted(run["issue"] for run in runs) == [1, 2, 3, 4, 5]
+    assert {run["status"] for run in runs} == {"completed"}
+    status = json.loads(repoagents(example, "status", "--json", "--limit", "2").out)
+    assert status["counts"] == {"completed": 5}
+    assert len(status["runs"]) == 2
+    assert "completed" in repoagents(example, "status").out
+    nothing = repoagents(example, "run", "--once")
+    assert nothing.code == 0
+    assert "nothing to do" in nothing.out
+
+
+def test_a_dry_run_leaves_no_row(repoagents, example: Path) -> None:
+    dry = repoagents(example, "trigger", "1", "--dry-run")
+    assert dry.code == 0, dry.err
+    for word in ("eligible: yes", "no model is called", "plainly/duration.py", "allow_open_pr"):
+        assert word in dry.out
+    cycle = json.loads(
+        repoagents(example, "run", "--dry-run", "--once", "--no-agent", "--json").out
+    )
+    assert [row["issue"] for row in cycle["candidates"]] == [1, 2, 3, 4, 5]
+    assert [preview["issue_number"] for preview in cycle["previews"]] == [1]
+    assert cycle["previews"][0]["plan"] is None
+    assert not list((example / ".ai-repoagents/state").glob("*.sqlite*"))
+    listed = repoagents(example, "run", "--dry-run", "--no-agent").out
+    assert "yes issue 5: slugify" in listed
+    assert "plan_reused" in repoagents(example, "trigger", "1").err
+
+
+def test_a_failed_run_is_1_and_can_be_sent_back(repoagents, example: Path, git) -> None:
+    config = example / CONFIG
+    config.write_text(config.read_text().replace("mode: rehearsal", "mode: command") + BROKEN)
+    git(example, "commit", "--quiet", "--all", "--message=Break")
+    failed = repoagents(example, "trigger", "1", "--json")
+    assert failed.code == 1
+    run = json.loads(failed.out)["run"]
+    assert run["status"] in ("failed", "retry_pending")
+    shown = repoagents(example, "status", "--issue", "1")
+    assert shown.code == 0
+    assert run["failure"]["kind"] in shown.out
+
+    config.write_text(config.read_text().replace("mode: command", "mode: rehearsal"))
+    git(example, "commit", "--quiet", "--all", "--message=Mend")
+    queued = repoagents(example, "retry", "1", "--note", "now it works")
+    assert queued.code == 0
+    assert "queued: run" in queued.out
+    assert "no worker is live: start one with `repoagents run`" in queued.out
+    assert repoagents(example, "run", "--until-idle").code == 0
+    shown = json.loads(repoagents(example, "status", "--issue", "1", "--json").out)
+    assert shown["runs"][0]["status"] == "completed"
+    assert [stage["stage"] for stage in shown["stages"]][-1] == "verdict"
+
+
+BROKEN = """
+command:
+  argv: ["false"]
+agent:
+  retry_limit: 1
+  base_retry_seconds: 0
+"""
+
+
+def test_retry_of_what_cannot_be_retried_says_why(repoagents, example: Path) -> None:
+    never = repoagents(example, "retry", "1")
+    assert never.code == 1
+    assert "issue 1 has no run yet" in never.out
+    none = repoagents(example, "retry", "--blocked")
+    assert (none.code, none.out) == (0, "no run matches\n")
+    assert repoagents(example, "cancel", "1").code == 1
+
+
+def test_ctrl_c_ends_the_agent_and_parks_the_run(slow, started, repoagents) -> None:
+    root, mark = slow
+    worker = started(root, "trigger", "1")
+    agent = pid_in(mark)
+    worker.send_signal(signal.SIGINT)
+    out, err = worker.communicate(timeout=60)
+    assert worker.returncode == 130, out + err
+    assert "issue 1: the agent was ended and the run is parked" in err
+    assert "`repoagents trigger 1`" in err
+    assert not alive(agent)
+    run = json.loads(repoagents(root, "status", "--json").out)["runs"][0]
+    assert run["status"] == "queued"
+
+
+def test_following_a_live_worker(slow, started, repoagents) -> None:
+    root, mark = slow
+    worker = started(root, "run")
+    agent = pid_in(mark)
+
+    second = repoagents(root, "run", "--once")
+    assert second.code == 1
+    assert f"pid {worker.pid}" in second.err
+    assert "another worker is live: `repoagents run`" in second.err
+    assert f"pid {worker.pid}" in repoagents(root, "status").out
+
+    follower = started(root, "trigger", "1")
+    assert "issue 1 plan" in follower.stdout.readline()
+    follower.send_signal(signal.SIGINT)
+    _, err = follower.communicate(timeout=60)
+    assert follower.returncode == 130
+    assert "detached; the work goes on" in err
+    assert alive(agent)
+
+    follower = started(root, "trigger", "1")
+    assert "issue 1 plan" in follower.stdout.readline()
+    cancelled = repoagents(root, "cancel", "1")
+    assert cancelled.code == 0, cancelled.out
+    assert "the work is kept" in cancelled.out
+    out, _ = follower.communicate(timeout=60)
+    assert follower.returncode == 1
+    assert "cancelled; the work is kept" in out
+    assert wait_until_dead(agent, 12)
+
+    worker.send_signal(signal.SIGTERM)
+    _, err = worker.communicate(timeout=60)
+    assert worker.returncode == 130
+    assert "stopped; nothing was under way" in err
+
+
+def test_cancel_ends_the_agent_of_a_dead_worker(slow, started, repoagents) -> None:
+    root, mark = slow
+    worker = started(root, "trigger", "1")
+    agent = pid_in(mark)
+    worker.kill()
+    worker.wait()
+    assert alive(agent)
+    cancelled = repoagents(root, "cancel", "1")
+    assert cancelled.code == 0, cancelled.out + cancelled.err
+    assert wait_until_dead(agent, 1)
+    run = json.loads(repoagents(root, "status", "--json").out)["runs"][0]
+    assert run["status"] == "cancelled"
+
+
+def test_a_follower_notices_that_the_worker_died(slow, started) -> None:
+    root, mark = slow
+    worker = started(root, "run")
+    pid_in(mark)
+    follower = started(root, "trigger", "1")
+    assert "issue 1 plan" in follower.stdout.readline()
+    worker.kill()
+    worker.wait()
+    _, err = follower.communicate(timeout=60)
+    assert follower.returncode == 1
+    assert "the worker has ended" in err
+
+
+def test_watching_in_a_pipe_writes_what_changes(started, repoagents, example: Path) -> None:
+    watching = started(example, "status", "--watch")
+    assert repoagents(example, "trigger", "1").code == 0
+    deadline = time.monotonic() + 30
+    lines: list[str] = []
+    while time.monotonic() < deadline and not any("completed" in line for line in lines):
+        lines.append(watching.stdout.readline())
+    assert any("issue 1 build" in line for line in lines)
+    watching.send_signal(signal.SIGINT)
+    assert watching.wait(10) == 130
+
+
+def test_the_demo_tells_a_story_with_real_places(repoagents, tmp_path: Path, git) -> None:
+    done = repoagents(tmp_path, "demo")
+    assert done.code == 0, done.err
+    assert done.err == ""
+    assert done.out.startswith("A rehearsal: no model is called.")
+    (root,) = (tmp_path / "demo").iterdir()
+    for line in ("repository", "issue", "read first:", "the change:"):
+        found = re.search(rf"^ +{line} +(\S+)$", done.out, re.MULTILINE)
+        assert found, line
+        assert (tmp_path / found[1]).exists()
+    assert "Before  `python3 -m unittest -q`: passed" in done.out
+    assert "After   `python3 -m unittest -q`: passed" in done.out
+    assert "+    seconds = int(duration.total_seconds())" in done.out
+    typed = done.out.partition("To get the change as a branch:\n")[2].splitlines()[:3]
+    script = "\n".join(line.strip() for line in typed)
+    shell = 'repoagents() { python3 -m repoagents "$@"; }\n'
+    diff = subprocess.run(
+        ["bash", "-euc", shell.replace("python3", __import__("sys").executable) + script],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "total_seconds" in diff.stdout
+    assert git(root, "status", "--porcelain") == ""
