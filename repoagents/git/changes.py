@@ -10,6 +10,7 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -42,17 +43,27 @@ class Reader:
 
     def __init__(self, git: Git, tree: Folder, manifest: Manifest, scratch: Path) -> None:
         self.tree = tree
+        self.git = git
         self.scratch = scratch
         self.manifest = manifest
         self.cone = Cone(manifest.sparse)
         self.outline = read_outline(git, manifest.base)
-        self.index = Index(git, scratch / "taken", manifest.base)
-        self.rules = Rules(git, scratch / "rules")
-        self.rules.lay(git, self.outline.entries)
+
+    @cached_property
+    def index(self) -> Index:
+        """A private index that holds the base, until something is taken into it."""
+        return Index(self.git, self.scratch / "taken", self.manifest.base)
+
+    @cached_property
+    def rules(self) -> Rules:
+        """The base's own rules."""
+        return Rules(self.git, self.scratch / "rules", self.outline.entries)
 
     def survey(self, *, capped: bool = True) -> Survey:
         """What stands in the worktree."""
-        return survey(self.tree, self.outline, self.rules.ignored, capped=capped)
+        return survey(
+            self.tree, self.outline, lambda found: self.rules.ignored(found), capped=capped
+        )
 
     def changed(self, files: Files) -> dict[str, os.stat_result]:
         """Those of the files that may differ from what the manifest knows."""
@@ -68,6 +79,8 @@ class Reader:
 
     def take(self, files: Files) -> dict[str, Entry]:
         """Bring files into the index and return their entries; git may refuse some paths."""
+        if not files:
+            return {}
         special = {path for path in files if path.rpartition("/")[2] == ".gitattributes"}
         for path in files:
             self.tree.copy(path, files[path], self._room(special, path) / path)
@@ -115,7 +128,12 @@ def freeze(reader: Reader) -> tuple[str, tuple[SkippedPath, ...]]:
     taken = reader.take({path: seen for path, seen in changed.items() if path not in linked})
     extras = reader.manifest.extras
     untouched = {path for path, entry in extras.items() if taken.get(path) == entry}
-    reader.index.assign(dict.fromkeys([*reader.missing(found), *untouched]))
+    gone = [*reader.missing(found), *untouched]
+    if changed or gone:
+        reader.index.assign(dict.fromkeys(gone))
+        tree = reader.index.write()
+    else:
+        tree = reader.git.run("rev-parse", f"{reader.manifest.base}^{{tree}}").line
     skipped = dict(found.skipped)
     skipped |= dict.fromkeys(linked, "it is a hard link to a file elsewhere")
     skipped |= {
@@ -124,7 +142,7 @@ def freeze(reader: Reader) -> tuple[str, tuple[SkippedPath, ...]]:
         if path not in taken and path not in linked
     }
     told = (path for path in sorted(skipped) if path not in reader.manifest.kept)
-    return reader.index.write(), tuple(SkippedPath(path, skipped[path]) for path in told)
+    return tree, tuple(SkippedPath(path, skipped[path]) for path in told)
 
 
 def require_small(files: Files) -> None:

@@ -43,6 +43,8 @@ OPTIONS = (
     "gc.auto=0",
     "-c",
     "maintenance.auto=false",
+    "-c",
+    "checkout.workers=2",
 )
 
 _USERINFO = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)[^/\s'\"]*@", re.IGNORECASE)

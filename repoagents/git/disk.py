@@ -25,7 +25,10 @@ Enter = Callable[[str, int], int]
 
 
 class Print(NamedTuple):
-    """What `lstat` says of a path that changes whenever its content does."""
+    """What `lstat` says of a path that changes whenever its content does.
+
+    `mode` is one of git's; `size` and `inode` are the lower 32 bits, as git's index keeps them.
+    """
 
     mode: int
     size: int
@@ -36,7 +39,13 @@ class Print(NamedTuple):
 
 def take_print(seen: os.stat_result) -> Print:
     """The print of a path from its `lstat`."""
-    return Print(seen.st_mode, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino)
+    mode = seen.st_mode
+    if stat.S_ISREG(mode):
+        mode = 0o100755 if mode & stat.S_IXUSR else 0o100644
+    elif stat.S_ISLNK(mode):
+        mode = stat.S_IFLNK
+    low = 0xFFFFFFFF
+    return Print(mode, seen.st_size & low, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino & low)
 
 
 def is_folder(seen: os.stat_result) -> bool:

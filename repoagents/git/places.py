@@ -3,14 +3,16 @@
 import json
 import os
 import re
+import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from repoagents.errors import GitError
 from repoagents.git.disk import Print
 from repoagents.git.trees import Entry
 
+_STAT = struct.Struct("!10I")
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}")
 
 
@@ -18,16 +20,17 @@ _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}")
 class Manifest:
     """What stood in a worktree before an agent saw it.
 
-    `files` are the prints of paths that equal the base; `extras` what a hook added beside it, as
-    entries, and `kept` the names of whatever else there was. `stamp` is the file system's time, in
-    nanoseconds, at which the prints were taken; `sparse` the folders that were checked out.
+    `files` are the prints of paths that equal the base, or None when these are the ones that the
+    checkout left in the index; `extras` is what a hook added beside it, as entries, and `kept` the
+    names of whatever else there was. `stamp` is the file system's time, in nanoseconds, at which
+    the prints were taken; `sparse` the folders that were checked out.
     """
 
     base: str
     stamp: int
-    files: Mapping[str, Print]
-    extras: Mapping[str, Entry]
-    kept: frozenset[str]
+    files: Mapping[str, Print] | None
+    extras: Mapping[str, Entry] = field(default_factory=dict)
+    kept: frozenset[str] = frozenset()
     sparse: tuple[str, ...] = ()
 
     def holds(self, path: str, seen: Print) -> bool:
@@ -36,7 +39,8 @@ class Manifest:
         A file that changed in the same tick of the clock in which its print was taken could look
         the same: such a print proves nothing.
         """
-        return seen.ctime_ns < self.stamp and self.files.get(path) == seen
+        files = self.files or {}
+        return seen.ctime_ns < self.stamp and files.get(path) == seen
 
 
 @dataclass(frozen=True)
@@ -62,12 +66,16 @@ class RunFolder:
     def read_manifest(self) -> Manifest:
         """The manifest; `GitError` when it is not there or not whole."""
         try:
-            return parse_manifest(self._manifest.read_bytes())
-        except (OSError, ValueError, TypeError, KeyError) as error:
+            manifest = parse_manifest(self._manifest.read_bytes())
+            if manifest.files is None:
+                prints = parse_index(self.index.read_bytes(), len(manifest.base) // 2)
+                manifest = replace(manifest, files=prints)
+        except (OSError, ValueError, TypeError, KeyError, struct.error) as error:
             raise GitError(
                 f"The record of the worktree {self.repo} cannot be read: {error}",
                 next_step="Start the run in a new worktree: repoagents retry N --fresh.",
             ) from error
+        return manifest
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Replace the manifest at once."""
@@ -88,10 +96,11 @@ class RunFolder:
 def parse_manifest(content: bytes) -> Manifest:
     """A manifest from JSON; `ValueError`, `TypeError` or `KeyError` when it is none."""
     raw = json.loads(content)
+    files = raw["files"]
     return Manifest(
         base=raw["base"],
         stamp=raw["stamp"],
-        files={path: Print(*values) for path, values in raw["files"].items()},
+        files=files and {path: Print(*values) for path, values in files.items()},
         extras={path: Entry(*values) for path, values in raw["extras"].items()},
         kept=frozenset(raw["kept"]),
         sparse=tuple(raw["sparse"]),
@@ -109,6 +118,30 @@ def render_manifest(manifest: Manifest) -> bytes:
         "files": manifest.files,
     }
     return json.dumps(raw, separators=(",", ":")).encode("ascii")
+
+
+def parse_index(content: bytes, hash_size: int) -> dict[str, Print]:
+    """The prints in a git index (https://git-scm.com/docs/index-format); `ValueError` if unknown.
+
+    `hash_size` is the bytes of an object's name. Git has taken these prints while it wrote the
+    files: to look at each a second time would make every run wait longer.
+    """
+    signature, version, count = struct.unpack_from("!4sII", content)
+    if signature != b"DIRC" or version not in (2, 3):
+        raise ValueError(f"an index of version {version}")
+    prints, place = {}, 12
+    for _ in range(count):
+        ctime, ctime_ns, mtime, mtime_ns, _, inode, mode, _, _, size = _STAT.unpack_from(
+            content, place
+        )
+        flags = place + _STAT.size + hash_size
+        name = flags + (4 if content[flags] & 0x40 else 2)
+        end = content.index(b"\0", name)
+        times = (mtime * 10**9 + mtime_ns, ctime * 10**9 + ctime_ns)
+        prints[os.fsdecode(content[name:end])] = Print(mode, size, *times, inode)
+        # Entries end in one to eight NUL bytes, so that each is a multiple of eight long.
+        place += (end - place) // 8 * 8 + 8
+    return prints
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ class LiveRules(Rules):
     """The folder's own ignore rules, read as the walk comes to them."""
 
     def __init__(self, git: Git, folder: Path, tree: Folder, left_out: str) -> None:
-        super().__init__(git, folder)
+        super().__init__(git, folder, {})
         self._tree = tree
         self._left_out = left_out
 

@@ -34,15 +34,12 @@ class Survey:
 
 
 class Rules:
-    """The project's own ignore rules in a folder of ours, and what they say."""
+    """The rule files of a tree in a folder of ours, and what the ignore rules say."""
 
-    def __init__(self, git: Git, folder: Path) -> None:
+    def __init__(self, git: Git, folder: Path, entries: Mapping[str, Entry]) -> None:
         folder.mkdir(parents=True)
         self.git = git.at(folder).told(GIT_WORK_TREE=folder)
         self.folder = folder
-
-    def lay(self, git: Git, entries: Mapping[str, Entry]) -> None:
-        """Write the rule files of a tree."""
         wanted = {
             path: entry.sha
             for path, entry in entries.items()
@@ -59,8 +56,6 @@ class Rules:
             # A rule that ends in a slash holds for folders only, and git looks whether it is one.
             if is_folder(seen) and not (self.folder / path).exists():
                 (self.folder / path).mkdir(parents=True)
-        if not found:
-            return frozenset()
         # With a folder in front no name can look like pathspec magic, which starts with a colon.
         asked = join_paths(f"./{path}" for path, _ in found)
         options = ("--no-index", "-z", "--stdin")
@@ -79,7 +74,7 @@ def survey(folder: Folder, outline: Outline, ignored: Ignored, *, capped: bool =
     while level:
         known, unknown = _sort(level, folder, outline, skipped, left)
         left = None if left is None else left - len(unknown)
-        hidden = ignored(unknown)
+        hidden = ignored(unknown) if unknown else frozenset()
         level = []
         for path, seen in [*known, *(found for found in unknown if found[0] not in hidden)]:
             if is_folder(seen):
@@ -98,10 +93,13 @@ def _sort(
     known: list[Found] = []
     unknown: list[Found] = []
     for path, seen in (found for place in level for found in folder.scan(place)):
+        tracked = outline.folders if is_folder(seen) else outline.entries
+        if path in tracked and path not in outline.submodules:
+            known.append((path, seen))
+            continue
         reason = _why_never(path, seen, folder, outline)
         if reason is None:
-            tracked = outline.folders if is_folder(seen) else outline.entries
-            (known if path in tracked else unknown).append((path, seen))
+            unknown.append((path, seen))
         elif reason:
             skipped[path] = reason
         if left is not None and len(unknown) > left:

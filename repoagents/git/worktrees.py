@@ -14,11 +14,11 @@ from pathlib import Path
 
 from repoagents.git.changes import LARGEST_FILE, Files, Reader
 from repoagents.git.disk import Folder, empty, is_folder, take_print
-from repoagents.git.mirror import Mirror, render_config
+from repoagents.git.mirror import RAW_ATTRIBUTES, Mirror, render_config
 from repoagents.git.places import Manifest, RunFolder
 from repoagents.git.sparse import Cone
 from repoagents.git.survey import Survey
-from repoagents.git.trees import SUBMODULE, Entry, join_paths, parents_of, read_outline
+from repoagents.git.trees import SUBMODULE, Entry, parents_of, read_outline
 
 
 def check_out(mirror: Mirror, run: RunFolder, base: str, cone: Cone) -> bool:
@@ -28,22 +28,20 @@ def check_out(mirror: Mirror, run: RunFolder, base: str, cone: Cone) -> bool:
     """
     if run.repo.is_dir() and not run.repo.is_symlink():
         return False
-    making = run.path / "making"
-    if making.exists():
-        empty(making)
-        making.rmdir()
+    making, private = run.path / "making", run.path / "making.git"
+    for left in (making, private):
+        if left.exists():
+            empty(left)
+            left.rmdir()
     making.mkdir(parents=True)
-    git = mirror.git.at(making).told(GIT_INDEX_FILE=run.index, GIT_WORK_TREE=making)
-    git.run("read-tree", base)
-    if cone.folders:
-        outside = (path for path in read_outline(git, base).entries if not cone.holds(path))
-        git.run("update-index", "-z", "--skip-worktree", "--stdin", stdin=join_paths(outside))
-    git.run("checkout-index", "--all", "--index", "--quiet")
-    with Folder(making) as tree:
-        stamp = run.stamp()
-        files = {path: take_print(seen) for path, seen in tree.walk() if not is_folder(seen)}
-    run.write_manifest(Manifest(base, stamp, files, {}, frozenset(), cone.folders))
-    _furnish(making / ".git", mirror, base, cone, run.index)
+    run.index.unlink(missing_ok=True)
+    # Git runs with this folder now, while it is ours alone, and never once an agent has seen it.
+    _furnish(private, mirror, base, cone)
+    place = {"GIT_DIR": private, "GIT_WORK_TREE": making, "GIT_INDEX_FILE": run.index}
+    mirror.git.at(making).told(**place).run("read-tree", "-m", "-u", base)
+    run.write_manifest(Manifest(base, run.stamp(), None, sparse=cone.folders))
+    shutil.copyfile(run.index, private / "index")
+    private.rename(making / ".git")
     making.rename(run.repo)
     return True
 
@@ -98,7 +96,8 @@ def restore(mirror: Mirror, run: RunFolder, reader: Reader, tree: str) -> tuple[
     for path, source in _rebuild(reader, {path: goal[path] for path in broken}).items():
         reader.tree.place(source, path, trash)
     fresh = reader.scratch / "git"
-    _furnish(fresh, mirror, manifest.base, reader.cone, run.index)
+    _furnish(fresh, mirror, manifest.base, reader.cone)
+    shutil.copyfile(run.index, fresh / "index")
     reader.tree.place(fresh, ".git", trash)
     return tuple(sorted({*broken, *strays}))
 
@@ -131,6 +130,8 @@ def _rebuild(reader: Reader, entries: Mapping[str, Entry]) -> dict[str, Path]:
     """Write entries to files of ours, with the line endings that the base's rules ask for."""
     special = {path for path in entries if path.rpartition("/")[2] == ".gitattributes"}
     ordinary = {path: entry for path, entry in entries.items() if path not in special}
+    if not entries:
+        return {}
     reader.index.load(reader.manifest.base)
     reader.index.assign(ordinary)
     reader.index.check_out(ordinary)
@@ -154,7 +155,7 @@ def _sweep(tree: Folder, files: Set[str], folders: Set[str], trash: Path) -> Non
                 tree.discard(path, trash)
 
 
-def _furnish(folder: Path, mirror: Mirror, base: str, cone: Cone, index: Path) -> None:
+def _furnish(folder: Path, mirror: Mirror, base: str, cone: Cone) -> None:
     """Write a private `.git` that borrows the objects of the bot's clone."""
     for part in ("objects/info", "objects/pack", "refs/heads", "info"):
         (folder / part).mkdir(parents=True)
@@ -163,6 +164,7 @@ def _furnish(folder: Path, mirror: Mirror, base: str, cone: Cone, index: Path) -
     (folder / "objects/info/alternates").write_text(f"{mirror.objects}\n")
     if cone.folders:
         (folder / "info/sparse-checkout").write_text(cone.patterns())
+    if mirror.raw:
+        (folder / "info/attributes").write_text(RAW_ATTRIBUTES)
     if mirror.shallow.exists():
         shutil.copyfile(mirror.shallow, folder / "shallow")
-    shutil.copyfile(index, folder / "index")

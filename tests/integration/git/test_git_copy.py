@@ -60,6 +60,8 @@ def test_the_patch_fits_the_folder_byte_for_byte(site: Site, bot: GitWorkspaces)
     write(site.root / "dos.txt", b"one\r\ntwo\r\n")
     run = Run(bot)
     assert (run.path / "dos.txt").read_bytes() == b"one\r\ntwo\r\n"
+    os.utime(run.path / "dos.txt")
+    assert site.git("-C", str(run.path), "status", "--porcelain") == ""
     write(run.path / "dos.txt", b"one\r\nthree\r\n")
     write(run.path / "a.x", "$Id: kept$\nmore\n")
     change = run.change()

@@ -1,6 +1,5 @@
 """Making, settling, listing, measuring and removing a run's worktree."""
 
-import json
 import os
 import subprocess
 import tempfile
@@ -11,7 +10,8 @@ import pytest
 
 from repoagents.domain.settings import WorkspaceSettings
 from repoagents.errors import GitError
-from repoagents.git.disk import empty
+from repoagents.git.disk import Folder, empty, take_print
+from repoagents.git.places import RunFolder
 from repoagents.git.sparse import Cone
 from repoagents.git.workspaces import GitWorkspaces
 from repoagents.ports import Worktree
@@ -335,8 +335,32 @@ class TestSparse:
         assert sorted(mine.splitlines()) == sorted(own.splitlines())
 
 
-def test_the_manifest_is_compact(run: Run) -> None:
-    raw = (run.path.parent / "manifest.json").read_text()
-    assert set(json.loads(raw)["files"]) == set(FILES)
-    assert "\n" not in raw
-    assert ": " not in raw
+@pytest.mark.parametrize("sparse", [(), ("src/lib",)])
+def test_the_index_holds_the_prints_of_the_checkout(site: Site, sparse: tuple[str, ...]) -> None:
+    site.commit({"a" * length: "x\n" for length in range(1, 12)} | {"ünï\n": "x\n"})
+    (site.root / "link").symlink_to("README.md")
+    (site.root / "src/app.py").chmod(0o755)
+    site.commit({"src/app.py": "print('one')\n"})
+    site.git("add", "link")
+    site.git("commit", "--quiet", "--message=Link")
+    run = Run(site.bot(workspace=WorkspaceSettings(sparse_paths=sparse)))
+    prints = RunFolder(run.path.parent).read_manifest().files
+    assert prints is not None
+    found = {
+        path: take_print((run.path / path).lstat())
+        for path in site.git("-c", "core.quotePath=false", "ls-files", "-z").split("\0")[:-1]
+        if os.path.lexists(run.path / path)
+    }
+    assert {path: prints[path] for path in found} == found
+    assert len(found) == len(prints) - (1 if sparse else 0)
+
+
+def test_a_checkout_is_read_once_and_then_known(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    while run.bot.settle(run.worktree) is None:  # until the clock has ticked since the checkout
+        manifest = RunFolder(run.path.parent).read_manifest()
+        seen = take_print((run.path / "src/app.py").lstat())
+        if manifest.holds("src/app.py", seen):
+            break
+    monkeypatch.setattr(Folder, "copy", lambda *_: pytest.fail("a known file was read"))
+    assert run.change().empty
+    assert run.restore(run.base.sha) == ()
