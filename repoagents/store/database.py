@@ -1,16 +1,20 @@
 """The state: one SQLite file, or PostgreSQL when several hosts share the work."""
 
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy.engine import Engine
 
+from repoagents.errors import StoreError
 from repoagents.ports import Clock
 from repoagents.store.engine import Door, make_engine, parse_place
 from repoagents.store.ledger import StoredLedger
 from repoagents.store.migrations import check_file, create_file, migrate, read_meta
 from repoagents.store.reader import Reader, refuse_foreign
 from repoagents.store.requests import StoredApprovals, StoredInbox
+from repoagents.store.rows import Column, Row
 from repoagents.store.runs import StoredRuns
 from repoagents.store.spend import StoredSpend
 from repoagents.store.stages import StoredStages
@@ -52,9 +56,14 @@ def open_database(url_or_path: str | Path, *, clock: Clock) -> Database:
     engine = make_engine(url)
     door = Door(engine)
     reader = Reader(door.query)
+    try:
+        installation = migrate(door, clock)
+    except StoreError:
+        engine.dispose()
+        raise
     return Database(
         engine=engine,
-        installation=migrate(door, clock),
+        installation=installation,
         reader=reader,
         runs=StoredRuns(door, reader),
         stages=StoredStages(door, reader),
@@ -71,9 +80,24 @@ def open_server_reader(url: str) -> Reader:
     Raises `StateUnreadable` for another schema, `StoreError` when the server cannot be reached.
     """
     door = Door(make_engine(url))
-    with door.begin() as connection:
+
+    def query(sql: str, values: Mapping[str, Column]) -> Sequence[Row]:
+        # A connection for each query, as for a file: a command holds none while it waits.
+        with _closing(door.engine):
+            return door.query(sql, values)
+
+    with _closing(door.engine), door.begin() as connection:
         found = read_meta(connection).get("schema")
     if found is None:
         return Reader(lambda _sql, _values: (), started=False)
     refuse_foreign(int(found), door.place)
-    return Reader(door.query)
+    return Reader(query)
+
+
+@contextmanager
+def _closing(engine: Engine) -> Iterator[None]:
+    # It opens new connections when it is used again.
+    try:
+        yield
+    finally:
+        engine.dispose()

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
@@ -41,19 +42,17 @@ def create_file(path: Path, clock: Clock) -> None:
 
 
 def _create(path: Path, clock: Clock) -> None:
-    fresh = path.with_name(f".{path.name}.{clock.token(8)}")
-    engine = make_engine(fresh)
-    try:
-        with Door(engine).begin() as connection:
-            _lay(connection, clock)
-        engine.dispose()
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".new-") as folder:
+        fresh = Path(folder) / path.name
+        engine = make_engine(fresh)
+        try:
+            with Door(engine).begin() as connection:
+                _lay(connection, clock)
+        finally:
+            engine.dispose()
         # A link never replaces a file, as a rename would: the first of two processes wins.
         with suppress(FileExistsError):
             os.link(fresh, path)
-    finally:
-        engine.dispose()
-        for suffix in ("", "-wal", "-shm"):
-            fresh.with_name(fresh.name + suffix).unlink(missing_ok=True)
 
 
 def check_file(path: Path) -> None:

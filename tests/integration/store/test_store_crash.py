@@ -1,6 +1,7 @@
 """kill -9 in the middle of writing: what was acknowledged is there, the rest is whole or absent."""
 
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -84,32 +85,41 @@ def test_no_acknowledged_write_is_lost(control: Path, path: Path, seed: int) -> 
         books.close()
 
 
+MAKER = """
+import sys
+from tests.fakes.clock import FakeClock
+from repoagents.store.database import open_database
+print("go", flush=True)
+open_database(sys.argv[1], clock=FakeClock())
+print("made", flush=True)
+sys.stdin.read()
+"""
+
+
 def test_a_kill_while_the_state_is_made_leaves_none_or_all(control: Path, path: Path) -> None:
-    code = (
-        "import sys\nfrom tests.fakes.clock import FakeClock\n"
-        "from repoagents.store.database import open_database\n"
-        "print('go', flush=True)\n"
-        "open_database(sys.argv[1], clock=FakeClock())\n"
-        "print('made', flush=True)\nsys.stdin.read()\n"
-    )
-    seen = set()
-    for step in range(6):
+    seen = []
+    whole = 0.0
+    for part in (None, 0.0, 0.2, 0.4, 0.6, 0.8):
         process = subprocess.Popen(
-            [sys.executable, "-c", code, str(path)],
+            [sys.executable, "-c", MAKER, str(path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
         assert process.stdout is not None
-        assert process.stdin is not None
-        process.stdout.readline()
-        time.sleep(step * 0.008)
+        assert process.stdout.readline() == "go\n"
+        began = time.monotonic()
+        if part is None:
+            assert process.stdout.readline() == "made\n"
+            whole = time.monotonic() - began
+        else:
+            time.sleep(whole * part)
         process.kill()
         process.communicate()
-        seen.add(path.exists())
+        seen.append(path.exists())
         # Whatever was left, the next one opens a whole state.
         open_database(path, clock=FakeClock()).close()
         assert open_reader(control).started
-        for entry in path.parent.iterdir():
-            entry.unlink()
-    assert True in seen
+        shutil.rmtree(path.parent)
+    assert seen[0]
+    assert not seen[1]

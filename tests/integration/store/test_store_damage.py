@@ -166,6 +166,8 @@ def test_the_file_is_opened_for_safety(path: Path, books: Database) -> None:
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
             for name in ("journal_mode", "synchronous", "busy_timeout", "foreign_keys")
         }
+        # Writers take their turn at the first write, not when they are half done.
+        assert connection.connection.dbapi_connection.isolation_level == "IMMEDIATE"
     assert pragmas == {
         "journal_mode": "wal",
         "synchronous": 2,

@@ -58,7 +58,8 @@ def test_the_owner_is_named(control: Path, clock: FakeClock) -> None:
     assert take(control, "worker-2", clock.now()) == owner
     lock.release()
     assert holder(control) is None
-    assert (control / LOCK).exists()
+    # The file stays, and empty: who asks next need not touch the lock.
+    assert (control / LOCK).read_bytes() == b""
 
 
 def test_the_second_worker_is_told_who_works(

@@ -146,6 +146,8 @@ def test_many_processes_write_and_rotate_without_losing_a_line(path: Path) -> No
     assert [writer.wait() for writer in writers] == [0] * 4
     files = [entry for entry in path.parent.iterdir() if entry.suffix != ".lock"]
     assert len(files) > 5
+    # Each was full when it was put aside: nobody rotated again what another had just rotated.
+    assert all(entry.stat().st_size > 59_000 for entry in files if entry != path)
     found = [(line["who"], line["n"]) for entry in files for line in lines(entry)]
     assert sorted(found) == sorted((str(who), n) for who in range(4) for n in range(400))
 

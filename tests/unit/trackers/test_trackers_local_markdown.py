@@ -170,6 +170,9 @@ def test_an_issue_may_quote_the_section(tmp_path: Path) -> None:
     content = (tmp_path / "issues" / "2-y.md").read_text()
     assert content.startswith(text)
     assert tracker.find(EFFECT) is not None
+    issue = tracker.read_issue(2)
+    assert issue is not None
+    assert len(issue.comments) == 1
 
 
 lines = st.lists(
