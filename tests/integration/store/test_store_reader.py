@@ -12,7 +12,7 @@ import pytest
 from repoagents.domain.issue import Issue
 from repoagents.domain.run import Run, RunStatus
 from repoagents.errors import StateUnreadable, StoreError
-from repoagents.store.database import Database
+from repoagents.store.database import Database, open_database
 from repoagents.store.reader import StateOnServer, open_reader
 from tests.fakes.clock import FakeClock
 
@@ -146,3 +146,21 @@ def test_another_schema_is_refused_with_both_versions(control: Path, books: Data
         with pytest.raises(StateUnreadable, match=message) as caught:
             open_reader(control)
         assert caught.value.next_step
+
+
+def test_looking_at_the_state_takes_no_lock_away(
+    control: Path, path: Path, books: Database, clock: FakeClock
+) -> None:
+    """Closing the file by hand would: the next process to leave would then delete the log."""
+    add_run(books, clock, 1)
+    assert len(open_reader(control).runs()) == 1
+    open_database(path, clock=clock).close()
+    code = (
+        "import sys\nfrom tests.fakes.clock import FakeClock\n"
+        "from repoagents.store.database import open_database\n"
+        "open_database(sys.argv[1], clock=FakeClock()).close()\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True)
+    assert path.with_name(f"{path.name}-wal").exists()
+    add_run(books, clock, 2)
+    assert [run.issue_number for run in open_reader(control).runs()] == [2, 1]
