@@ -17,7 +17,7 @@ from tempfile import TemporaryFile
 from repoagents.domain.change import ChangeKind, ChangeSet, FileChange, SkippedPath
 from repoagents.errors import GitError
 from repoagents.git.command import Git
-from repoagents.git.disk import Folder, take_print
+from repoagents.git.disk import Folder, reporting, take_print
 from repoagents.git.mirror import Mirror, checked_object
 from repoagents.git.places import Manifest
 from repoagents.git.sparse import Cone
@@ -124,7 +124,7 @@ def freeze(reader: Reader) -> tuple[str, tuple[SkippedPath, ...]]:
     found = reader.survey()
     changed = reader.changed(found.files)
     require_small(changed)
-    linked = _linked_outside(changed)
+    linked = linked_outside(changed)
     taken = reader.take({path: seen for path, seen in changed.items() if path not in linked})
     extras = reader.manifest.extras
     untouched = {path for path, entry in extras.items() if taken.get(path) == entry}
@@ -157,7 +157,7 @@ def require_small(files: Files) -> None:
         )
 
 
-def _linked_outside(files: Files) -> frozenset[str]:
+def linked_outside(files: Files) -> frozenset[str]:
     """Files that have a further name which is not among them."""
     names = Counter(
         (seen.st_dev, seen.st_ino) for seen in files.values() if stat.S_ISREG(seen.st_mode)
@@ -185,7 +185,8 @@ def remember_skipped(mirror: Mirror, tree: str, skipped: Iterable[SkippedPath]) 
 def recall_skipped(mirror: Mirror, tree: str) -> tuple[SkippedPath, ...]:
     """What was left out when the tree was last frozen."""
     path = _skipped_file(mirror, tree)
-    rows = json.loads(path.read_text()) if path.exists() else []
+    with reporting("read what was left out of a change"):
+        rows = json.loads(path.read_text()) if path.exists() else []
     return tuple(SkippedPath(name, reason) for name, reason in rows)
 
 

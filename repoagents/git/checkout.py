@@ -89,27 +89,28 @@ class Checkout:
     def _sealed(self) -> Git:
         return Git.sealed(self.root, self.outside)
 
-    def require(self) -> None:
-        """`GitError` unless `root` is the top of a git work tree."""
+    def require(self) -> Git:
+        """Git on this checkout; `GitError` unless `root` is the top of a git work tree."""
         advice = (
             "Run `git init` and commit, or set workspace.strategy: copy for a folder without git."
         )
-        found = self._local().run("rev-parse", "--show-toplevel", accept=(0, 128))
+        git = self._local()
+        found = git.run("rev-parse", "--show-toplevel", accept=(0, 128))
         if found.code:
             # Asked again so that any other complaint (ownership, say) is told in git's own words.
             if not (self.root / ".git").exists():
                 raise GitError(f"{self.root} is not a git repository", next_step=advice)
-            self._local().run("rev-parse", "--show-toplevel")
+            git.run("rev-parse", "--show-toplevel")
         if Path(found.line).resolve() != self.root.resolve():
             raise GitError(
                 f"{self.root} lies inside the git repository {found.line}, it is not its top",
                 next_step=f"Run the bot in {found.line}, or make this folder a repository.",
             )
+        return git
 
     def dirty_paths(self) -> tuple[str, ...]:
         """Paths that `git status` reports, our own left out; nothing is written, no lock taken."""
-        self.require()
-        status = self._local().run(
+        status = self.require().run(
             "status",
             "--porcelain=v1",
             "-z",
@@ -122,24 +123,24 @@ class Checkout:
 
     def source(self, clone_url: str) -> Source:
         """What to fetch from: the configured URL, else origin, else this repository itself."""
-        self.require()
-        url = clone_url or self._origin()
+        git = self.require()
+        url = clone_url or _origin(git)
         if url and _ELSEWHERE.match(url):
             clean, secret = split_credentials(url)
             personal = {name: self.outside[name] for name in PERSONAL if name in self.outside}
             keys = [*self._keys(REMOTE_KEYS), *secret, *_STALLED]
             return Source(clean, self._sealed.told(**personal, **render_config(keys)))
         path = str((self.root / url).resolve()) if url else str(self.root)
-        return Source(path, self._sealed, self._at_the_other_end("upload-pack", {}))
+        return Source(path, self._sealed, self._at_the_other_end(git, "upload-pack", {}))
 
     def why_ahead(self, mirror: Git, base: Base) -> str | None:
         """How many commits HEAD has that the base lacks, in words; None when it has none."""
-        self.require()
-        head = self._local().run("rev-parse", "--verify", "--quiet", "HEAD", accept=(0, 1)).line
+        git = self.require()
+        head = git.run("rev-parse", "--verify", "--quiet", "HEAD", accept=(0, 1)).line
         if not head:
             return None
         # Neither side needs to know the other's commits: the bot's clone looks into both stores.
-        objects = self._local().run("rev-parse", "--path-format=absolute", "--git-path", "objects")
+        objects = git.run("rev-parse", "--path-format=absolute", "--git-path", "objects")
         both = mirror.told(GIT_ALTERNATE_OBJECT_DIRECTORIES=objects.line)
         count = int(both.run("rev-list", "--count", head, f"^{base.sha}").line)
         commits = "1 commit" if count == 1 else f"{count} commits"
@@ -147,9 +148,8 @@ class Checkout:
 
     def branch_head(self, branch: str) -> str | None:
         """The commit that a branch names, or None."""
-        self.require()
         name = f"refs/heads/{branch}^{{commit}}"
-        found = self._local().run("rev-parse", "--verify", "--quiet", name, accept=(0, 1))
+        found = self.require().run("rev-parse", "--verify", "--quiet", name, accept=(0, 1))
         return found.line or None
 
     def receive(self, mirror: Git, branch: str, commit: str, expected: str | None) -> str:
@@ -166,10 +166,11 @@ class Checkout:
                 next_step=f"Rename or delete the branch {branch}, then retry.",
             )
         if head != commit:
+            serve = self._at_the_other_end(self._local(), "receive-pack", RECEIVE_OPTIONS)
             mirror.run(
                 "push",
                 "--quiet",
-                f"--receive-pack={self._at_the_other_end('receive-pack', RECEIVE_OPTIONS)}",
+                f"--receive-pack={serve}",
                 f"--force-with-lease={ref}:{expected or ''}",
                 "--",
                 str(self.root),
@@ -193,15 +194,10 @@ class Checkout:
         pairs = (record.partition("\n") for record in found.records)
         return [(key, value if newline else "true") for key, newline, value in pairs]
 
-    def _origin(self) -> str:
-        asked = ("config", "--local", "--includes", "--null", "--get-all", "remote.origin.url")
-        urls = self._local().run(*asked, accept=(0, 1)).records
-        return urls[0] if urls else ""
-
-    def _at_the_other_end(self, command: str, options: Mapping[str, str]) -> str:
+    def _at_the_other_end(self, git: Git, command: str, options: Mapping[str, str]) -> str:
         """The command that serves this repository; git starts it without our `-c` options."""
         # `require` has found that the operator trusts it; this end asks by its git folder.
-        folder = self._local().run("rev-parse", "--absolute-git-dir").line
+        folder = git.run("rev-parse", "--absolute-git-dir").line
         trusted = [f"safe.directory={place}" for place in (self.root, folder)]
         settings = [*trusted, *(f"{key}={value}" for key, value in options.items())]
         return shlex.join(["git", *(word for s in settings for word in ("-c", s)), command])
@@ -219,6 +215,12 @@ class Checkout:
 
 _STALLED = (("http.lowSpeedLimit", "1000"), ("http.lowSpeedTime", "60"))
 """A transfer that stands still for a minute is given up."""
+
+
+def _origin(git: Git) -> str:
+    asked = ("config", "--local", "--includes", "--null", "--get-all", "remote.origin.url")
+    urls = git.run(*asked, accept=(0, 1)).records
+    return urls[0] if urls else ""
 
 
 def our_ref(git: Git, branch: str) -> str:

@@ -17,6 +17,7 @@ from tempfile import TemporaryFile
 from typing import IO
 
 from repoagents.errors import GitError
+from repoagents.git.disk import reporting
 
 LOCAL_SECONDS = 900.0
 NETWORK_SECONDS = 3600.0
@@ -147,7 +148,7 @@ class Git:
         seconds: float | None = None,
     ) -> Answer:
         """Run one command; an exit code outside `accept` is a `GitError`."""
-        with TemporaryFile() as sink:
+        with reporting("keep what git says in a temporary file"), TemporaryFile() as sink:
             code = self.pour(sink, *arguments, stdin=stdin, accept=accept, seconds=seconds)
             sink.seek(0)
             return Answer(code, sink.read())
@@ -165,7 +166,11 @@ class Git:
         limit = seconds or (NETWORK_SECONDS if remote else LOCAL_SECONDS)
         # Files, not pipes: a grandchild that keeps a pipe open (an ssh master, a credential
         # daemon) would hold us after git itself has ended.
-        with TemporaryFile() as source, TemporaryFile() as complaints:
+        with (
+            reporting("hand git its input in a temporary file"),
+            TemporaryFile() as source,
+            TemporaryFile() as complaints,
+        ):
             source.write(stdin)
             source.seek(0)
             code = self._spawn(arguments, (source, sink, complaints), limit)

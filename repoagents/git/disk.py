@@ -6,7 +6,6 @@ symlink between two looks is an error and not a way out.
 
 import itertools
 import os
-import shutil
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -259,10 +258,12 @@ def _copy_file(source: int, seen: os.stat_result, target: Path) -> bool:
         before = os.fstat(source)
         if not stat.S_ISREG(before.st_mode) or before.st_ino != seen.st_ino:
             return False
-        shutil.copyfileobj(stream, copy, length=1 << 20)
+        left = seen.st_size + 1  # a file that grows as we read must not keep us for ever
+        while left and (block := stream.read(min(left, 1 << 20))):
+            left -= copy.write(block)
         os.fchmod(copy.fileno(), 0o755 if seen.st_mode & stat.S_IXUSR else 0o644)
         after = os.fstat(source)
-    return take_print(before) == take_print(after) and after.st_size == seen.st_size
+    return left == 1 and take_print(before) == take_print(after)
 
 
 def _discard(name: str, folder: int, trash: Path) -> None:

@@ -111,8 +111,12 @@ class Mirror:
                     next_step=f"Delete {self.path}: it is fetched anew.",
                 )
             self._write(self.path / "config", config)
+            self._write(self.path / "HEAD", "ref: refs/heads/main\n")
             kept = {"attributes"} if self.raw else set()
-            for strange in (self.path / "hooks", *(self.path / "info").glob("*")):
+            info = (
+                path for part in ("info", "objects/info") for path in (self.path / part).glob("*")
+            )
+            for strange in (self.path / "hooks", *info):
                 if strange.name not in kept:
                     _clear(strange)
             if self.raw:
@@ -177,7 +181,7 @@ class Mirror:
         for folder, folders, files in os.walk(self.path):
             here = Path(folder)
             if here == self.path:
-                folders.remove("objects")
+                folders[:] = [name for name in folders if name != "objects"]
             links = [name for name in folders if (here / name).is_symlink()]
             yield from (here / name for name in (*links, *files) if not self._moves(here / name))
 

@@ -55,12 +55,12 @@ class GitWorkspaces:
 
     def refresh(self) -> Base:
         """Fetch the base branch into the bot's own clone, or record the folder there."""
-        if not self._copying:
-            return self._mirror.fetch(
-                self._checkout.source(self._tracker.clone_url), self._tracker.base_branch
-            )
-        with reporting(f"read {self._root}"), self._scratch(self._mirror.home) as scratch:
-            return record_folder(self._mirror, self._root, self._control, scratch)
+        with reporting(f"read the base of {self._root}"):
+            if not self._copying:
+                source = self._checkout.source(self._tracker.clone_url)
+                return self._mirror.fetch(source, self._tracker.base_branch)
+            with self._scratch(self._mirror.home) as scratch:
+                return record_folder(self._mirror, self._root, self._control, scratch)
 
     def base_branch(self) -> str:
         """The name of the branch that `refresh` last fetched, in this process or another."""

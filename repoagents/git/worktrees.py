@@ -7,12 +7,11 @@ hands.
 
 import os
 import shutil
-import stat
 from collections.abc import Mapping, Set
 from dataclasses import replace
 from pathlib import Path
 
-from repoagents.git.changes import LARGEST_FILE, Files, Reader
+from repoagents.git.changes import LARGEST_FILE, Files, Reader, linked_outside
 from repoagents.git.disk import Folder, empty, is_folder, take_print
 from repoagents.git.mirror import RAW_ATTRIBUTES, Mirror, render_config
 from repoagents.git.places import Manifest, RunFolder
@@ -68,7 +67,8 @@ def settle(run: RunFolder, reader: Reader) -> None:
         for path in found.files
         if path not in tracked and (path in taken or (path in before and path not in changed))
     }
-    kept = frozenset(path for path, _ in reader.tree.walk()) - tracked.keys() - extras.keys()
+    known = tracked.keys() | extras.keys() | reader.outline.folders
+    kept = frozenset(path for path, _ in reader.tree.walk() if path not in known)
     run.write_manifest(
         replace(reader.manifest, stamp=stamp, files=prints, extras=extras, kept=kept)
     )
@@ -91,8 +91,9 @@ def restore(mirror: Mirror, run: RunFolder, reader: Reader, tree: str) -> tuple[
     strays = {*found.files, *found.skipped} - goal.keys() - manifest.kept - wanted.submodules
     trash = reader.scratch / "trash"
     trash.mkdir()
-    folders = parents_of(goal) | manifest.kept | wanted.submodules
-    _sweep(reader.tree, goal.keys() | manifest.kept, folders, trash)
+    staying = goal.keys() | manifest.kept
+    folders = parents_of(staying) | manifest.kept | wanted.submodules
+    _sweep(reader.tree, staying, folders, trash)
     for path, source in _rebuild(reader, {path: goal[path] for path in broken}).items():
         reader.tree.place(source, path, trash)
     fresh = reader.scratch / "git"
@@ -103,11 +104,12 @@ def restore(mirror: Mirror, run: RunFolder, reader: Reader, tree: str) -> tuple[
 
 
 def _comparable(files: Files) -> dict[str, os.stat_result]:
-    """Files worth hashing: neither huge nor with a second name."""
+    """Files worth hashing: neither huge nor with a name elsewhere."""
+    linked = linked_outside(files)
     return {
         path: seen
         for path, seen in files.items()
-        if seen.st_size <= LARGEST_FILE and (seen.st_nlink == 1 or stat.S_ISLNK(seen.st_mode))
+        if seen.st_size <= LARGEST_FILE and path not in linked
     }
 
 

@@ -303,6 +303,19 @@ class TestCredentials:
         assert asked.read_text().startswith(f"get {os.environ['HOME']}")
         assert [f"Basic {base64.b64encode(b'u:p').decode()}"] in server.shown
 
+    def test_a_user_in_the_url_is_told_to_the_helper(
+        self, site: Site, server: Server, tmp_path: Path
+    ) -> None:
+        asked = tmp_path / "asked"
+        config = write(tmp_path / "gitconfig", f'[credential]\n\thelper = "!cat >> {asked}; :"\n')
+        environment = {**os.environ, "GIT_CONFIG_GLOBAL": str(config)}
+        url = f"http://somebody@127.0.0.1:{server.server_port}/x.git"
+        tracker = TrackerSettings(kind="local_file", clone_url=url)
+        with pytest.raises(GitError) as caught:
+            site.bot(tracker=tracker, environment=environment).refresh()
+        assert caught.value.kind == "auth"
+        assert "username=somebody\n" in asked.read_text()
+
     def test_a_header_of_the_checkout_is_sent_once(self, site: Site, server: Server) -> None:
         url = f"http://127.0.0.1:{server.server_port}/"
         site.git("config", f"http.{url}.extraHeader", "Authorization: Basic abc")

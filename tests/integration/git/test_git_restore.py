@@ -130,6 +130,11 @@ def test_a_hard_link_is_replaced_and_not_written_through(run: Run, tmp_path: Pat
     assert (run.path / "src/app.py").stat().st_nlink == 1
 
 
+def test_hard_links_among_themselves_are_no_difference(run: Run) -> None:
+    os.link(write(run.path / "a", "x\n"), run.path / "b")
+    assert run.restore(run.freeze()) == ()
+
+
 def test_special_files_in_the_place_of_tracked_ones_go(run: Run) -> None:
     (run.path / "src/app.py").unlink()
     os.mkfifo(run.path / "src/app.py")

@@ -46,7 +46,9 @@ def test_a_plant_breaks_the_seal(run: Run, clone: Path, plant: str) -> None:
     assert run.bot.seal() != seal
 
 
-@pytest.mark.parametrize("plant", ["config", "hook", "exclude", "attributes", "grafts"])
+@pytest.mark.parametrize(
+    "plant", ["config", "hook", "exclude", "attributes", "grafts", "alternates", "head"]
+)
 def test_the_next_refresh_removes_it(run: Run, clone: Path, plant: str) -> None:
     seal = run.bot.seal()
     PLANTS[plant](clone)

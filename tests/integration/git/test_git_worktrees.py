@@ -241,6 +241,22 @@ class TestSettle:
         assert (run.path / "settings.local").read_text() == "not ignored\n"
         assert not (run.path / "build/later.js").exists()
 
+    def test_they_survive_where_everything_else_is_deleted(self, run: Run) -> None:
+        write(run.path / "src/lib/build/dep.js", "ignored\n")
+        run.bot.settle(run.worktree)
+        (run.path / "src/lib/deep.py").unlink()
+        tree = run.freeze()
+        assert run.restore(tree) == ()
+        assert (run.path / "src/lib/build/dep.js").exists()
+
+    def test_a_tracked_folder_that_vanished_is_told_all_the_same(
+        self, run: Run, tmp_path: Path
+    ) -> None:
+        run.bot.settle(run.worktree)
+        (run.path / "tests").rename(tmp_path / "tests")
+        (run.path / "tests").symlink_to(tmp_path / "tests")
+        assert run.restore(run.base.sha) == ("tests", "tests/test_app.py")
+
     def test_an_agents_edit_of_them_is_a_change(self, run: Run) -> None:
         write(run.path / "settings.local", "the hook's\n")
         run.bot.settle(run.worktree)
