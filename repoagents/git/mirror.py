@@ -93,13 +93,15 @@ class Mirror:
         return branch
 
     def keep(self, ref: str, commit: str) -> None:
-        """Keep a commit alive under a ref of ours."""
+        """Keep a commit alive under a ref of ours, which nobody else writes."""
+        (self.path / f"{ref}.lock").unlink(missing_ok=True)
         self.git.run("update-ref", ref, commit)
 
     def prepare(self, like: str) -> None:
-        """Make the clone when it is absent and put its configuration right.
+        """Make the clone when it is absent and put its configuration right; called when locked.
 
-        `like` is the name of any object of the source: its length tells the object format.
+        `like` is the name of any object of the source: its length tells the object format. Git's
+        own locks that stand there now were left by a crash.
         """
         config = render_config(like)
         with reporting("prepare the bot's clone"):
@@ -119,6 +121,8 @@ class Mirror:
             for strange in (self.path / "hooks", *info):
                 if strange.name not in kept:
                     _clear(strange)
+            for lock in (*self.path.glob("*.lock"), *(self.path / "refs/base").rglob("*.lock")):
+                lock.unlink(missing_ok=True)
             if self.raw:
                 (self.path / "info").mkdir(exist_ok=True)
                 self._write(self.path / "info" / "attributes", RAW_ATTRIBUTES)

@@ -7,7 +7,7 @@ from pathlib import Path
 from repoagents.domain.change import Base
 from repoagents.git.changes import require_small
 from repoagents.git.command import Git
-from repoagents.git.disk import Folder
+from repoagents.git.disk import Folder, empty
 from repoagents.git.mirror import Mirror
 from repoagents.git.survey import Found, Rules, survey
 from repoagents.git.trees import Outline, join_paths
@@ -41,10 +41,17 @@ class LiveRules(Rules):
         return super().ignored(found) | {self._left_out}
 
 
-def record_folder(mirror: Mirror, root: Path, control: Path, scratch: Path) -> Base:
+def record_folder(mirror: Mirror, root: Path, control: Path) -> Base:
     """Store the folder's files, bytes as they are, as a commit without a parent."""
+    scratch = mirror.home / "scratch"
     with mirror.locked():
         mirror.prepare("0" * 40)
+        scratch.mkdir(exist_ok=True)
+        empty(scratch)
+        return _record(mirror, root, control, scratch)
+
+
+def _record(mirror: Mirror, root: Path, control: Path, scratch: Path) -> Base:
     with Folder(root) as tree:
         rules = LiveRules(mirror.git, scratch / "rules", tree, control.name)
         files = survey(tree, Outline({}), rules.ignored).files

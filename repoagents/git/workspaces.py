@@ -59,8 +59,7 @@ class GitWorkspaces:
             if not self._copying:
                 source = self._checkout.source(self._tracker.clone_url)
                 return self._mirror.fetch(source, self._tracker.base_branch)
-            with self._scratch(self._mirror.home) as scratch:
-                return record_folder(self._mirror, self._root, self._control, scratch)
+            return record_folder(self._mirror, self._root, self._control)
 
     def base_branch(self) -> str:
         """The name of the branch that `refresh` last fetched, in this process or another."""
@@ -162,16 +161,16 @@ class GitWorkspaces:
             )
         with (
             reporting(f"read {run.repo}"),
-            self._scratch(run.path) as scratch,
+            self._scratch(run) as scratch,
             Folder(run.repo) as tree,
         ):
             yield Reader(self._mirror.git, tree, manifest, scratch)
 
     @contextmanager
-    def _scratch(self, parent: Path) -> Iterator[Path]:
-        """A folder of our own beside what is being read, gone afterwards."""
-        place = parent / f"scratch-{self._clock.token(8)}"
-        place.mkdir(mode=0o700, parents=True)
+    def _scratch(self, run: RunFolder) -> Iterator[Path]:
+        """A folder of our own beside the worktree, gone afterwards."""
+        place = run.path / f"scratch-{self._clock.token(8)}"
+        place.mkdir(mode=0o700)
         try:
             yield place
         finally:

@@ -23,17 +23,18 @@ from repoagents.git.trees import SUBMODULE, Entry, parents_of, read_outline
 def check_out(mirror: Mirror, run: RunFolder, base: str, cone: Cone) -> bool:
     """Make the run's worktree at the base; False when it stands already.
 
-    The worktree is moved into place last: what a crash leaves behind is not taken for one.
+    The worktree is moved into place last: what a crash left behind is not taken for one, and goes.
     """
-    if run.repo.is_dir() and not run.repo.is_symlink():
-        return False
     making, private = run.path / "making", run.path / "making.git"
-    for left in (making, private):
+    for left in (making, private, *run.path.glob("scratch-*")):
         if left.exists():
             empty(left)
             left.rmdir()
+    if run.repo.is_dir() and not run.repo.is_symlink():
+        return False
     making.mkdir(parents=True)
-    run.index.unlink(missing_ok=True)
+    for left in (run.index, run.index.with_suffix(".lock")):
+        left.unlink(missing_ok=True)
     # Git runs with this folder now, while it is ours alone, and never once an agent has seen it.
     _furnish(private, mirror, base, cone)
     place = {"GIT_DIR": private, "GIT_WORK_TREE": making, "GIT_INDEX_FILE": run.index}

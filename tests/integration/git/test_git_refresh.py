@@ -167,6 +167,7 @@ def test_a_checkout_that_belongs_to_somebody_else(site: Site, tmp_path: Path) ->
         pytest.skip("only the superuser can give files away")
     for path in (site.root, *site.root.rglob("*")):
         os.chown(path, 65534, 65534, follow_symlinks=False)
+    write(site.root / ".git/config", "[core]\n\tbare = false\n[safe]\n\tdirectory = *\n")
     with pytest.raises(GitError, match="dubious ownership"):
         site.bot().refresh()
     config = write(tmp_path / "gitconfig", f"[safe]\n\tdirectory = {site.root}\n")

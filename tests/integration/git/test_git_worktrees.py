@@ -68,6 +68,25 @@ def test_what_a_crash_left_is_made_anew(site: Site, bot: GitWorkspaces) -> None:
     ]
 
 
+def test_locks_that_a_crash_left_do_not_block(site: Site, bot: GitWorkspaces) -> None:
+    bot.refresh()
+    site.commit({"more.txt": "x\n"})
+    clone = site.control / "git/repo.git"
+    for name in ("refs/base/main.lock", "shallow.lock", "HEAD.lock", "config.lock"):
+        write(clone / name, "")
+    write(clone / "refs/runs/run-1.lock", "")
+    write(site.control / "workspaces/issue-7/run-1/index.lock", "")
+    write(site.control / "workspaces/issue-7/run-1/making/index.lock", "")
+    write(site.control / "workspaces/issue-7/run-1/making.git/HEAD.lock", "")
+    run = Run(bot)
+    assert run.made
+    write(run.path / "more.txt", "y\n")
+    write(run.path.parent / "scratch-dead/file", "")
+    run.commit()
+    assert not Run(bot).made
+    assert not (run.path.parent / "scratch-dead").exists()
+
+
 def test_nothing_is_left_beside_the_worktree(run: Run, site: Site) -> None:
     write(run.path / "src/app.py", "two\n")
     run.restore(run.freeze())
