@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from repoagents import __version__
-from repoagents.views.snapshot import EffectRow
 
 if TYPE_CHECKING:
     from repoagents.store.reader import Reader
+    from repoagents.views.snapshot import EffectRow
 
 
 def print_json(document: object) -> None:
@@ -49,7 +49,7 @@ def examples(*lines: str) -> str:
     return "\b\nExample:\n" + "\n".join(f"  repoagents {line}" for line in lines)
 
 
-def effect_rows(reader: "Reader", run_id: str) -> tuple[EffectRow, ...]:
+def effect_rows(reader: "Reader", run_id: str) -> "tuple[EffectRow, ...]":
     """The effects of a run as the views take them."""
     rows = reader.effects(run_id)
     return tuple((row.name, row.state, row.flag, row.reason, row.location) for row in rows)

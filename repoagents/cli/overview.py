@@ -10,7 +10,6 @@ from repoagents.cli.output import effect_rows, render_json
 from repoagents.cli.terminal import columns
 from repoagents.store.reader import Reader, StateOnServer, open_reader
 from repoagents.store.worker_lock import holder
-from repoagents.views.snapshot import Snapshot, run_row, snapshot_row
 from repoagents.views.text import render_run, render_status
 
 LIMIT = 20
@@ -51,6 +50,8 @@ def _all(question: Question, reader: Reader) -> str:
     runs, counts = reader.runs(limit=question.limit), reader.counts()
     now, worker = SystemClock().now(), _worker(question.control)
     if question.as_json:
+        from repoagents.views.snapshot import Snapshot, snapshot_row
+
         return render_json(snapshot_row(Snapshot(now, runs, counts, worker)))
     return render_status(runs, counts, now, columns(), worker).rstrip()
 
@@ -63,6 +64,8 @@ def _one(question: Question, reader: Reader, issue: int) -> str | None:
     effects, timings = effect_rows(reader, runs[0].id), reader.timings(runs[0].id)
     if not question.as_json:
         return render_run(runs[0], effects, timings, SystemClock().now()).rstrip()
+    from repoagents.views.snapshot import run_row
+
     names = ("name", "state", "flag", "reason", "location")
     return render_json(
         {

@@ -1,6 +1,6 @@
 """What is redrawn in place on a terminal. The only user of rich."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import IO
@@ -10,7 +10,6 @@ from rich.live import Live
 from rich.table import Table as Grid
 from rich.text import Text
 
-from repoagents.cli.follow import Timing
 from repoagents.domain.run import Run, RunStatus
 
 STYLES = {
@@ -36,7 +35,7 @@ class Table:
         )
         self._live.start()
 
-    def show(self, runs: Sequence[Run], _finished: Mapping[str, Sequence[Timing]]) -> None:
+    def show(self, runs: Sequence[Run], _finished: object) -> None:
         """Redraw."""
         self._runs = runs
         self._live.refresh()

@@ -6,11 +6,14 @@ Imported by every `status`, so that nothing heavy may be imported from here.
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from repoagents.domain.run import Run, RunStatus, Stage
 from repoagents.policy.wording import one_line
 from repoagents.views.layout import GAP, columns, fit, named_lines, pad
-from repoagents.views.snapshot import EffectRow
+
+if TYPE_CHECKING:
+    from repoagents.views.snapshot import EffectRow
 
 NARROWEST, WIDEST = 40, 200
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"))
@@ -76,7 +79,7 @@ def age(span: timedelta) -> str:
 
 def render_run(
     run: Run,
-    effects: Sequence[EffectRow],
+    effects: "Sequence[EffectRow]",
     timings: Sequence[tuple[Stage, int, float]],
     now: datetime,
 ) -> str:
@@ -132,7 +135,7 @@ def _next_step(run: Run) -> str:
     return f"repoagents retry {run.issue_number}" if run.status.retryable else ""
 
 
-def _effects(run: Run, effects: Sequence[EffectRow]) -> list[str]:
+def _effects(run: Run, effects: "Sequence[EffectRow]") -> list[str]:
     if not effects:
         return []
     lines = ["", "effects"]
