@@ -175,6 +175,15 @@ def test_an_issue_may_quote_the_section(tmp_path: Path) -> None:
     assert len(issue.comments) == 1
 
 
+def test_the_last_section_is_ours(tmp_path: Path) -> None:
+    body = f"# Two\n\nThe bot writes:\n\n{SECTION}\n\nand then its comments."
+    tracker = tracker_in(tmp_path, n2_y=f"{body}\n\n{SECTION}\n\n{COMMENT}")
+    issue = tracker.read_issue(2)
+    assert issue is not None
+    assert issue.body == body
+    assert [comment.body for comment in issue.comments] == [COMMENT.removesuffix(f"\n{END}\n")]
+
+
 lines = st.lists(
     st.sampled_from(
         ["", "text", "# H", "---", SECTION, END, MARKER, "<!-- repoagents:x -->", "```"]
