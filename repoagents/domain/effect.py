@@ -17,7 +17,7 @@ class PostComment:
     @property
     def key(self) -> str:
         """Idempotency key: this text in this run's name; an edit is another effect."""
-        return f"comment:{self.run_id}:{hashlib.sha256(self.body.encode()).hexdigest()[:16]}"
+        return f"comment:{self.run_id}:{hashlib.sha256(self.body.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
 
 
 @dataclass(frozen=True)
