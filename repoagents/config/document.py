@@ -24,6 +24,10 @@ WORDS: dict[str, Plain] = {
 }
 WHOLE = re.compile(r"[-+]?[0-9]{1,18}")
 DECIMAL = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+DEEPEST = 50
+"""Levels of nesting that are read: far more than any file needs, far fewer than break a parser."""
+UNFIT = re.compile("[\0\ud800-\udfff]")
+"""What an escape can put into a text and neither a program nor a file can take: NUL, surrogates."""
 TAGS = tuple(f"tag:yaml.org,2002:{kind}" for kind in ("map", "seq", "str"))
 
 
@@ -90,11 +94,15 @@ def parse_document(text: str, source: str) -> Document:
 
 def parse_value(text: str) -> Plain:
     """Read one value, such as `3`, `false` or `[a, b]`; raises `ValueError` when it is none."""
+    reading = _Reading("value")
     try:
         node = _compose(text, "value")
+        value = None if node is None else reading.read(node, ())
     except ConfigError as error:
         raise ValueError(str(error)) from error
-    return None if node is None else _Reading("value").read(node, ())
+    if reading.problems:
+        raise ValueError(str(reading.problems[0]))
+    return value
 
 
 def _compose(text: str, source: str) -> yaml.Node | None:
@@ -127,12 +135,16 @@ class _Reading:
         self.problems: list[Problem] = []
 
     def read(self, node: yaml.Node, place: Place) -> Plain:
+        if len(place) > DEEPEST:
+            raise _broken(f"{self.source}:{node.start_mark.line + 1}", "nested too deeply")
         if node.tag not in TAGS:
             self._refuse(node, f"the tag {node.tag} is not read here")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, place)
         if isinstance(node, yaml.SequenceNode):
             return [self._item(child, (*place, i)) for i, child in enumerate(node.value)]
+        if UNFIT.search(node.value):
+            self._refuse(node, "the text holds a NUL or half a character (a surrogate)")
         plain = isinstance(node, yaml.ScalarNode) and node.style is None
         return scalar(node.value) if plain else str(node.value)
 

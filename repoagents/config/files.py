@@ -10,6 +10,8 @@ CONTROL = ".ai-repoagents"
 CONFIG = "repoagents.yaml"
 ENVIRONMENT = "repoagents.env"
 LARGEST = 1_000_000
+MARKED = (".yaml", ".env")
+"""Our own files, read without the byte order mark that some editors put in front."""
 
 
 def read_text(path: Path, shown: str) -> str | None:
@@ -28,7 +30,7 @@ def read_text(path: Path, shown: str) -> str | None:
             raise ConfigError(f"{shown} is not readable", next_step=f"chmod u+r {shown}")
         if path.stat().st_size > LARGEST:
             raise ConfigError(f"{shown} is larger than {LARGEST:,} bytes and was not read")
-        return path.read_bytes().decode("utf-8-sig" if path.suffix == ".yaml" else "utf-8")
+        return path.read_bytes().decode("utf-8-sig" if path.suffix in MARKED else "utf-8")
     except UnicodeDecodeError as error:
         raise ConfigError(
             f"{shown} is not UTF-8 text (byte {error.start})", next_step="Save it as UTF-8."

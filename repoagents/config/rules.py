@@ -1,7 +1,7 @@
 """What one key alone cannot say: rules between keys, and values that only their use makes wrong."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from string import Formatter
 from urllib.parse import urlsplit
@@ -52,10 +52,15 @@ def _repository(settings: Settings, _root: Path) -> Iterator[Finding]:
         yield place, "tracker.repo is missing: tracker.kind github needs it, as OWNER/REPO"
     elif tracker.repo and not REPOSITORY.fullmatch(tracker.repo):
         yield place, f"tracker.repo: expected OWNER/REPO, given {tracker.repo!r}"
-    if tracker.kind == "github" and tracker.mode == "fixture" and not tracker.fixtures_path:
+    if tracker.mode == "fixture" and not tracker.fixtures_path:
         yield (
             ("tracker", "fixtures_path"),
             ("tracker.fixtures_path is missing: tracker.mode fixture reads its issues from it"),
+        )
+    if tracker.trigger_label is not None and not tracker.trigger_label.strip():
+        yield (
+            ("tracker", "trigger_label"),
+            "tracker.trigger_label is empty: write null to take every open issue",
         )
 
 
@@ -68,14 +73,14 @@ def _paths(settings: Settings, root: Path) -> Iterator[Finding]:
     for position, folder in enumerate(settings.workspace.sparse_paths):
         named.append((("workspace", "sparse_paths", position), folder))
     for place, path in named:
-        if path and not _inside(root, path):
+        if (path or len(place) > 2) and not _inside(root, path):
             key = ".".join(part for part in place if isinstance(part, str))
             yield place, f"{key}: expected a path inside the repository, given {path!r}"
 
 
 def _inside(root: Path, path: str) -> bool:
     """Links are followed: a link that leads out of the repository is outside."""
-    if Path(path).is_absolute() or "\0" in path:
+    if Path(path).is_absolute() or path != path.strip():
         return False
     home, target = root.resolve(), (root / path).resolve()
     return home in target.parents and home / ".git" not in (target, *target.parents)
@@ -90,8 +95,10 @@ def _verify_names(settings: Settings, _root: Path) -> Iterator[Finding]:
                 (f"verify[{position}].name: {check.name!r} is already verify[{seen[check.name]}]"),
             )
         seen.setdefault(check.name, position)
-        if not (check.run if isinstance(check.run, tuple) else check.run.strip()):
+        run = check.run if isinstance(check.run, tuple) else (check.run,)
+        if not run:
             yield ("verify", position, "run"), f"verify[{position}].run is empty"
+        yield from _empty_words(("verify", position, "run"), f"verify[{position}].run", run)
 
 
 def _roles(settings: Settings, _root: Path) -> Iterator[Finding]:
@@ -112,8 +119,14 @@ def _engines(settings: Settings, _root: Path) -> Iterator[Finding]:
                 place: Place = ("roles", role.value, "engine") if own else ("llm", "mode")
                 key = ".".join(map(str, place))
                 yield place, f"{key}: `command` needs command.argv, the program that it starts"
-    if settings.command.argv and not settings.command.argv[0]:
-        yield ("command", "argv"), "command.argv: the first item, the program, is empty"
+    yield from _empty_words(("command", "argv"), "command.argv", settings.command.argv)
+
+
+def _empty_words(place: Place, key: str, words: Sequence[str]) -> Iterator[Finding]:
+    for position, word in enumerate(words):
+        if not word.strip():
+            named = f"{key}: item {position + 1} is empty" if len(words) > 1 else f"{key} is empty"
+            yield (*place, position) if len(words) > 1 else place, named
 
 
 def _database(settings: Settings, _root: Path) -> Iterator[Finding]:
@@ -132,6 +145,13 @@ def _environment(settings: Settings, _root: Path) -> Iterator[Finding]:
             yield place, f"agent.env[{position}]: expected the name of a variable without a value"
         elif name in TOKENS:
             yield place, f"agent.env[{position}]: agents and checks never get {name}"
+
+
+def _signature(settings: Settings, _root: Path) -> Iterator[Finding]:
+    for name, value in (("name", settings.commit.name), ("email", settings.commit.email)):
+        # Git cuts these out of a signature without a word, and refuses what is left when empty.
+        if re.search(r"[<>\n\r]", value) or not value.strip(" .,:;\"'\\"):
+            yield ("commit", name), f"commit.{name}: {value!r} cannot stand in a commit"
 
 
 def _message(settings: Settings, _root: Path) -> Iterator[Finding]:
@@ -155,5 +175,6 @@ RULES: tuple[Callable[[Settings, Path], Iterator[Finding]], ...] = (
     _engines,
     _database,
     _environment,
+    _signature,
     _message,
 )

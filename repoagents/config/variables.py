@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from repoagents.config.document import Plain, Problem, parse_value
+from repoagents.config.document import UNFIT, Plain, Problem, parse_value
 from repoagents.config.files import CONTROL, ENVIRONMENT, read_text
-from repoagents.config.keys import Key, by_variable, closest
+from repoagents.config.keys import Key, by_variable, catalogue, closest
 from repoagents.errors import ConfigError
 
 SHOWN = f"{CONTROL}/{ENVIRONMENT}"
@@ -61,20 +61,26 @@ def read_environment_file(control: Path) -> EnvironmentFile:
 def _parse(text: str) -> tuple[dict[str, str], dict[str, int]]:
     values: dict[str, str] = {}
     lines: dict[str, int] = {}
-    for number, line in enumerate(text.splitlines(), 1):
+    # Not splitlines(): a value may hold what Unicode calls a line end.
+    for number, line in enumerate(text.split("\n"), 1):
         bare = line.strip()
         if not bare or bare.startswith("#"):
             continue
         match = ASSIGNMENT.fullmatch(bare)
-        if match is None:
+        if match is None or UNFIT.search(bare):
             # The line is not quoted: what does not parse may still hold a secret.
             raise ConfigError(f"{SHOWN}:{number}: expected NAME=value", next_step="Mend the line.")
-        values[match[1]], lines[match[1]] = _unquote(match[2]), number
+        values[match[1]], lines[match[1]] = _unquote(match[2], number), number
     return values, lines
 
 
-def _unquote(text: str) -> str:
-    quoted = QUOTED.fullmatch(text)
+def _unquote(text: str, number: int) -> str:
+    quoted = QUOTED.fullmatch(text.strip())
+    if quoted is None and text.lstrip().startswith(("'", '"')):
+        raise ConfigError(
+            f"{SHOWN}:{number}: the value's quote does not end where the value does",
+            next_step="A value stands in one line; put a key of several lines into a file.",
+        )
     return quoted["text"] if quoted else re.split(r"\s+#", text, maxsplit=1)[0].strip()
 
 
@@ -97,16 +103,24 @@ def read_overrides(environment: Mapping[str, str]) -> tuple[list[Override], list
 
 def _value(key: Key, text: str) -> Plain:
     """Text keys take the text as it stands: a URL or a template is not YAML."""
+    if UNFIT.search(text):
+        raise ValueError(key.name)
     if key.takes_text and not (text == "null" and key.expected.endswith("or null")):
         return text
     return parse_value(text)
 
 
 def likely_overrides(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Warnings for variables that miss one underscore, such as REPOAGENTS_TRACKER_REPO."""
+    """Warnings for variables that miss one underscore, such as REPOAGENTS_TRACKER_REPO.
+
+    Or that name a section or a list of sections as a whole, such as REPOAGENTS_VERIFY.
+    """
     single = {variable.replace("__", "_"): variable for variable in by_variable()}
+    whole = {f"REPOAGENTS_{key.name.upper()}" for key in catalogue() if len(key.path) == 1}
     return tuple(
         f"{name} is not read; a section and its key are joined by two underscores: {single[name]}"
-        for name in sorted(environment)
         if name in single
+        else f"{name} is not read: only single keys of a section are; the rest stands in the file"
+        for name in sorted(environment)
+        if name in single or name in whole
     )

@@ -118,7 +118,7 @@ def document(path: tuple[str, ...], value: object) -> str:
     tree: object = value
     for part in reversed(path):
         tree = {part: tree}
-    base = {"tracker": {"kind": "local_markdown"}}
+    base = {"tracker": {"kind": "local_markdown", "fixtures_path": "f.json"}}
     assert isinstance(tree, dict)
     if "tracker" in tree:
         base["tracker"] |= tree.pop("tracker")
@@ -196,6 +196,43 @@ def test_the_three_errors_about_the_file_itself_differ(write: Write, tmp_path: P
         (LOCAL + "verify: [{name: a, run: x, knd: lint}]\n", 2, "the nearest is verify[].kind"),
         (LOCAL + "verify: [{name: a, run: x}, {name: a, run: y}]\n", 2, "is already verify[0]"),
         (LOCAL + "verify: [{name: a, run: []}]\n", 2, "verify[0].run is empty"),
+        (LOCAL + "verify: [{name: a, run: ' '}]\n", 2, "verify[0].run is empty"),
+        (LOCAL + "verify: [{name: a, run: ['']}]\n", 2, "verify[0].run is empty"),
+        (
+            LOCAL + "verify:\n- name: a\n  run:\n  - x\n  - ''\n",
+            6,
+            "verify[0].run: item 2 is empty",
+        ),
+        (LOCAL + "command: {argv: ['']}\n", 2, "command.argv is empty"),
+        (LOCAL + "command:\n  argv:\n    - ' '\n    - x\n", 4, "command.argv: item 1 is empty"),
+        (LOCAL + "command:\n  argv:\n    - x\n    - ''\n", 5, "command.argv: item 2 is empty"),
+        (LOCAL + "agent: {env: ['']}\n", 2, "the name of a variable"),
+        (LOCAL + "workspace: {sparse_paths: ['']}\n", 2, "path inside the repository, given ''"),
+        ("tracker: {kind: local_file, path: ' '}\n", 1, "path inside the repository, given ' '"),
+        ("tracker: {kind: local_file, path: 'a '}\n", 1, "path inside the repository, given 'a '"),
+        ("tracker:\n  kind: local_file\n  mode: fixture\n", 1, "tracker.fixtures_path is missing"),
+        (LOCAL[:-2] + ", trigger_label: ''}\n", 1, "trigger_label is empty: write null"),
+        (LOCAL + 'codex: {model: "a\\0b"}\n', 2, "holds a NUL or half a character"),
+        (LOCAL + 'codex: {model: "\\uD83D"}\n', 2, "holds a NUL or half a character"),
+        (LOCAL + 'commit: {name: "a\\nb"}\n', 2, "'a\\nb' cannot stand in a commit"),
+        (LOCAL + "commit: {name: ' . '}\n", 2, "' . ' cannot stand in a commit"),
+        (LOCAL + "commit: {email: a@<b}\n", 2, "commit.email: 'a@<b' cannot stand in a commit"),
+        (LOCAL + "verify:\n  - x\n\t- y\n", 4, "found character '\\t' that cannot start any token"),
+        (LOCAL + "agent:\n  <<: {retry_limit: 2}\n", 3, "agent.<< is not a known key"),
+        (
+            LOCAL + "roles:\n  planner:\n    model: a\n    model: b\n",
+            5,
+            "is given twice, first in line 4",
+        ),
+        (
+            LOCAL + "agent: {retry_limit: 99999999999999999999}\n",
+            2,
+            "expected a whole number from 1",
+        ),
+        (LOCAL + "limits: {cost_per_run: .nan}\n", 2, "expected a number"),
+        (LOCAL + "limits: {tokens_per_run: 2_000}\n", 2, 'given "2_000"'),
+        (LOCAL + "? [a, b]\n: 3\n", 2, "is not a known key"),
+        (LOCAL + "agent: " + "[" * 60 + "]" * 60 + "\n", 2, "broken YAML: nested too deeply"),
         (LOCAL + "retry_limit: 3\n", 2, "the nearest is agent.retry_limit"),
         (LOCAL + "qqq: 3\n", 2, "qqq is not a known key; the nearest is verify"),
         (LOCAL + "agent: {1: 2}\n", 2, "agent.1 is not a known key; the nearest is "),
