@@ -62,7 +62,12 @@ class Mirror:
 
     @property
     def git(self) -> Git:
-        """Git on this clone, without a work tree."""
+        """Git on this clone, without a work tree; `GitError` when somebody deleted the clone."""
+        if not self.path.is_dir():
+            raise GitError(
+                f"The bot's clone {self.path} is not there",
+                next_step="It is fetched anew for a new run: repoagents retry N --fresh.",
+            )
         return Git.sealed(self.path, self.outside).told(GIT_DIR=self.path)
 
     def fetch(self, source: Source, wanted: str) -> Base:
@@ -77,7 +82,7 @@ class Mirror:
                     self.note_base(base.branch)
                     return base
         raise GitError(
-            f"{redact(source.url)} changes its branch {wanted} faster than it can be fetched",
+            f"{redact(source.url)} changes faster than it can be fetched: {TRIES} tries",
             kind="unreachable",
         )
 
@@ -140,7 +145,7 @@ class Mirror:
     def locked(self) -> Iterator[None]:
         """One fetch at a time, over all processes."""
         self.home.mkdir(parents=True, exist_ok=True)
-        with (self.home / "lock").open("wb") as lock:
+        with (self.home / "lock").open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 

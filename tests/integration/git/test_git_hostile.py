@@ -213,6 +213,16 @@ def test_a_file_that_changes_while_we_read_is_an_error(tmp_path: Path) -> None:
             tree.copy(path, seen, tmp_path / "copy")
 
 
+def test_a_file_swapped_for_another_is_an_error(tmp_path: Path) -> None:
+    write(tmp_path / "tree/file", "plain\n")
+    secret = write(tmp_path / "other", "keys!\n")
+    with Folder(tmp_path / "tree") as tree:
+        ((path, seen),) = tree.scan()
+        secret.replace(tmp_path / "tree/file")
+        with pytest.raises(GitError, match="changed while it was being read"):
+            tree.copy(path, seen, tmp_path / "copy")
+
+
 def test_constant_change_ends_in_a_result_or_an_error(run: Run, tmp_path: Path) -> None:
     secret = write(tmp_path / "secret", "secret\n")
     stop = threading.Event()

@@ -1,6 +1,7 @@
 """Making, settling, listing, measuring and removing a run's worktree."""
 
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -10,8 +11,8 @@ import pytest
 
 from repoagents.domain.settings import WorkspaceSettings
 from repoagents.errors import GitError
-from repoagents.git.disk import Folder, empty, take_print
-from repoagents.git.places import RunFolder
+from repoagents.git.disk import Folder, Print, empty, take_print
+from repoagents.git.places import Manifest, RunFolder
 from repoagents.git.sparse import Cone
 from repoagents.git.workspaces import GitWorkspaces
 from repoagents.ports import Worktree
@@ -140,6 +141,15 @@ def test_a_lost_manifest_is_told(run: Run) -> None:
     with pytest.raises(GitError, match="record of the worktree") as caught:
         run.freeze()
     assert "--fresh" in caught.value.next_step
+
+
+def test_a_deleted_clone_is_told_and_fetched_anew(run: Run, site: Site) -> None:
+    shutil.rmtree(site.control / "git")
+    with pytest.raises(GitError, match="is not there") as caught:
+        run.freeze()
+    assert "--fresh" in caught.value.next_step
+    assert Run(run.bot, "run-2").change().empty
+    assert run.change().empty
 
 
 def test_another_base_is_refused(run: Run, site: Site) -> None:
@@ -388,6 +398,15 @@ def test_the_index_holds_the_prints_of_the_checkout(site: Site, sparse: tuple[st
     }
     assert {path: prints[path] for path in found} == found
     assert len(found) == len(prints) - (1 if sparse else 0)
+
+
+def test_a_print_of_the_same_tick_proves_nothing() -> None:
+    seen = Print(0o100644, 5, 1, 1_000, 7)
+    files = {"a": seen}
+    assert Manifest("base", 1_001, files).holds("a", seen)
+    assert not Manifest("base", 1_000, files).holds("a", seen)
+    assert not Manifest("base", 1_001, files).holds("a", seen._replace(ctime_ns=999))
+    assert not Manifest("base", 1_001, files).holds("b", seen)
 
 
 def test_a_checkout_is_read_once_and_then_known(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
