@@ -94,7 +94,7 @@ class Log:
         """Every complete line that was not given before, oldest first."""
         while self._files or self._reopen():
             # Asked before reading: after a rotation nothing more is written to the old file.
-            done = len(self._files) > 1 or self._rotated(self._files[0])
+            done = self._rotated(self._files[0])
             for piece in self._files[0]:
                 self._torn += piece
                 if self._torn.endswith(b"\n"):

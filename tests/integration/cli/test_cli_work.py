@@ -188,6 +188,40 @@ agent:
 """
 
 
+def test_blocked_runs_are_sent_back_by_their_reason(repoagents, example: Path, git) -> None:
+    config = example / CONFIG
+    config.write_text(config.read_text().replace("python3, -m, unittest", "no-such-program"))
+    git(example, "commit", "--quiet", "--all", "--message=Break")
+    blocked = repoagents(example, "trigger", "1")
+    assert blocked.code == 1
+    assert "issue 1 blocked" in blocked.out
+    assert "cannot be run on this machine" in blocked.out
+    other = repoagents(example, "retry", "--blocked", "--reason", "question")
+    assert other.out == "no run matches\n"
+    sent = repoagents(example, "retry", "--blocked", "--reason", "environment", "--json")
+    assert sent.code == 0
+    (answer,) = json.loads(sent.out)["answers"]
+    assert answer["issue"] == 1
+    assert answer["outcome"].startswith("queued: run")
+    assert repoagents(example, "cancel", "1").code == 0
+    assert "cancelled" in repoagents(example, "status").out
+
+
+def test_an_approval_goes_through_the_live_worker(repoagents, started, example: Path) -> None:
+    assert repoagents(example, "trigger", "1").code == 0
+    # Whatever else the worker takes up, the request is answered within a tick.
+    worker = started(example, "run", REPOAGENTS_SAFETY__ALLOW_OPEN_PR="true")
+    deadline = time.monotonic() + 60
+    while "is live" not in repoagents(example, "status").out and time.monotonic() < deadline:
+        time.sleep(0.2)
+    approved = repoagents(example, "approval", "approve", "1")
+    assert approved.code == 0, approved.out + approved.err
+    assert "issue 1: published: branch" in approved.out
+    again = repoagents(example, "approval", "approve", "1")
+    assert again.code == 1
+    assert f"pid {worker.pid}" in again.err
+
+
 def test_retry_of_what_cannot_be_retried_says_why(repoagents, example: Path) -> None:
     never = repoagents(example, "retry", "1")
     assert never.code == 1
