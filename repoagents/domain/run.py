@@ -220,6 +220,14 @@ class Run:
         waiting = self._move(RunStatus.RETRY_PENDING, now, failure)
         return replace(waiting, next_at=at, failures=self.failures + int(spent))
 
+    def wait_longer(self, at: datetime, now: datetime) -> "Run":
+        """What the run waits for has not come: go on waiting, for the same reason."""
+        return replace(self, next_at=at, updated_at=now)
+
+    def hurry(self, now: datetime) -> "Run":
+        """A person wants the next attempt now."""
+        return replace(self, next_at=now, updated_at=now)
+
     def await_approval(self, now: datetime) -> "Run":
         """Published; a person decides on the merge."""
         return self._move(RunStatus.AWAITING_APPROVAL, now)

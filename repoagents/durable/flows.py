@@ -1,28 +1,46 @@
-"""The pipeline's control flow as durable workflows: `run` waits, `attempt` holds a slot.
+"""The pipeline's control flow as durable workflows: one workflow per run and person's turn.
 
-A flow starts directly; only attempts go through a queue, the one that limits concurrency.
-Workflow ids are made from the run: `<run>.g<generation>` for a flow, `<flow>.a<n>` for its
-attempts, so that a repeated start finds the first one.
+The engine records each step and replays them after a crash. Its own queue and message waits are
+not used: they poll the database for every run that waits, and its waits follow the wall clock.
+One worker holds the state, so slots and waits live in its event loop, and what they stand for is
+kept in the run itself. A workflow's id is `<run>.g<generation>`, so that a repeated start finds
+the first one.
 """
 
-from collections.abc import Callable, Coroutine
-from typing import ParamSpec
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Never, ParamSpec
+from weakref import WeakValueDictionary
 
 from dbos import DBOS, SetWorkflowID
 
-from repoagents.domain.run import Run
+from repoagents.domain.run import FailureClass, Run, RunStatus
+from repoagents.errors import StateUnreadable, Stopped
 from repoagents.pipeline.attempt import run_attempt, run_flow
 from repoagents.ports import House
 
 P = ParamSpec("P")
 
-WAKE = "wake"
-UNFINISHED = ("PENDING", "ENQUEUED", "DELAYED")
-QUEUE_POLL_SECONDS = 0.25
+UNFINISHED = ["PENDING", "ENQUEUED", "DELAYED"]
+PAUSE_SECONDS = 10.0
+"""How long a run rests whose flow fell over, for example on a full disk."""
 
 
 class DurableSteps:
-    """`ports.Steps` on the durable engine: a recorded step is not run again."""
+    """`ports.Steps` on the durable engine: a recorded step is not run again.
+
+    `busy` is how many steps run just now. After `close` none begins, and one that was cut off by
+    the worker's end is never recorded, so that the next worker runs it again.
+    """
+
+    def __init__(self) -> None:
+        self.busy = 0
+        self._closed = False
+
+    def close(self) -> None:
+        """Let no further step begin."""
+        self._closed = True
 
     async def run(
         self,
@@ -32,95 +50,162 @@ class DurableSteps:
         **kwargs: P.kwargs,
     ) -> str:
         """Run the step once and keep its result."""
-        return await DBOS.run_step_async({"name": name}, step, *args, **kwargs)
+
+        async def once() -> str:
+            with self._counted():
+                try:
+                    return await step(*args, **kwargs)
+                except Stopped:
+                    self._closed = True
+            return await _never()
+
+        if self._closed:
+            await _never()
+        return await DBOS.run_step_async({"name": name}, once)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        self.busy += 1
+        try:
+            yield
+        finally:
+            self.busy -= 1
 
 
 class DurableFlows:
-    """`ports.Flows` and `ports.Waits`: registers the workflows, starts, wakes and resumes them.
+    """`ports.Flows` and `ports.Waits`: starts, wakes and resumes the workflows.
 
-    `issue` limits this process to one issue: it then uses a queue of its own, so that work left in
-    the common queue by another process stays there.
+    Made inside the event loop that runs them; `start` and `wake` are for its other threads.
+    `issue` limits this process to one issue. `broken` is set when the state cannot be read any
+    more: the worker must end.
     """
 
     def __init__(self, house: House, issue: int | None = None) -> None:
+        self.broken: StateUnreadable | None = None
+        self.steps = DurableSteps()
         self._house = house
         self._issue = issue
-        self.queue = "attempts" if issue is None else f"attempts-issue-{issue}"
-        steps = DurableSteps()
-
-        @DBOS.workflow(name="attempt")
-        async def attempt(run_id: str, generation: int, number: int) -> str:
-            return await run_attempt(house, steps, run_id, generation, number)
+        self._loop = asyncio.get_running_loop()
+        self._slots = asyncio.Semaphore(house.settings.agent.max_concurrent_runs)
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._bells: dict[str, asyncio.Event] = {}
+        self._resting: dict[str, float] = {}
+        self.under_way: set[str] = set()
 
         @DBOS.workflow(name="run")
         async def run(run_id: str, generation: int, first: int) -> str:
-            return await run_flow(house, steps, self, run_id, generation, first)
+            if self._issue is not None and not await asyncio.to_thread(self._ours, run_id):
+                await _never()  # Another worker's: left as it is, for the next one.
+            with self._watched(run_id, generation):
+                return await run_flow(house, self.steps, self, run_id, generation, first)
 
-        self._attempt = attempt
         self._run = run
 
-    def open_queue(self) -> None:
-        """Register the queue that limits how many attempts run at the same time."""
-        slots = self._house.settings.agent.max_concurrent_runs
-        DBOS.register_queue(
-            self.queue, worker_concurrency=slots, polling_interval_sec=QUEUE_POLL_SECONDS
-        )
-
-    def resume(self) -> None:
+    async def resume(self) -> None:
         """Take over what an earlier process left unfinished, each at its interrupted step.
 
         Only the holder of the worker lock may call this: it would also restart live work.
         """
-        left = DBOS.list_workflows(
-            status=list(UNFINISHED), name=["run", "attempt"], load_input=False, load_output=False
+        left = await DBOS.list_workflows_async(
+            status=UNFINISHED, name="run", load_input=False, load_output=False
         )
-        attempts: list[str] = []
-        flows: list[str] = []
-        for workflow in left:
-            run = self._house.runs.find(workflow.workflow_id.partition(".g")[0])
-            if self._issue is not None and (run is None or run.issue_number != self._issue):
-                continue
-            (attempts if workflow.name == "attempt" else flows).append(workflow.workflow_id)
-        if attempts:
-            DBOS.resume_workflows(attempts, queue_name=self.queue)
-        if flows:
-            DBOS.resume_workflows(flows)
+        ids = [w.workflow_id for w in left]
+        if self._issue is not None:
+            ids = [i for i in ids if await asyncio.to_thread(self._ours, i.partition(".g")[0])]
+        self.under_way.update(workflow_id.partition("-r")[0] for workflow_id in ids)
+        if ids:
+            await DBOS.resume_workflows_async(ids)
 
     def start(self, run: Run) -> None:
         """Start the run's flow unless it is under way."""
-        flow_id = f"{run.id}.g{run.generation}"
-        known = DBOS.list_workflows(
-            workflow_id_prefix=flow_id, name="run", load_input=False, load_output=False
-        )
-        if any(workflow.status in UNFINISHED for workflow in known):
-            return
-        if known:
-            # The flow ended though the run did not (a bug of ours): go on under a new id.
-            flow_id = f"{flow_id}-{len(known)}"
-        first = max(run.attempt, 1) if run.failure is not None else run.attempt + 1
-        with SetWorkflowID(flow_id):
-            DBOS.start_workflow(self._run, run.id, run.generation, first)
+        asyncio.run_coroutine_threadsafe(self._start(run), self._loop).result()
 
     def wake(self, run: Run) -> None:
-        """End the wait of every unfinished flow of the run."""
-        waiting = DBOS.list_workflows(
-            workflow_id_prefix=f"{run.id}.g",
-            name="run",
-            status=list(UNFINISHED),
-            load_input=False,
-            load_output=False,
-        )
-        for workflow in waiting:
-            DBOS.send(workflow.workflow_id, "look", topic=WAKE)
+        """End the wait of every flow of the run."""
+        self._loop.call_soon_threadsafe(self._ring, run.id)
+
+    def lacks(self, run: Run) -> bool:
+        """Whether the run has no flow: it fell over, or another process made the run."""
+        under_way = _flow_id(run.id, run.generation) in self.under_way
+        return not under_way and self._resting.get(run.id, 0.0) <= self._loop.time()
+
+    def stop_processes(self) -> None:
+        """End every process of the runs under way, for this worker ends."""
+        for flow_id in tuple(self.under_way):
+            self._house.processes.stop(flow_id.partition(".g")[0], FailureClass.INTERRUPTED.value)
 
     async def attempt(self, run_id: str, generation: int, number: int) -> str:
-        """Run an attempt as a child workflow when a slot is free."""
-        with SetWorkflowID(f"{DBOS.workflow_id}.a{number}"):
-            child = await DBOS.enqueue_workflow_async(
-                self.queue, self._attempt, run_id, generation, number
-            )
-        return await child.get_result()
+        """Run an attempt when a slot is free, and the run's earlier turn has let go of it."""
+        turn = self._turns.setdefault(run_id, asyncio.Lock())
+        async with turn, self._slots:
+            return await run_attempt(self._house, self.steps, run_id, generation, number)
 
     async def wait(self, seconds: float) -> None:
         """Wait in the flow, which holds no slot."""
-        await DBOS.recv_async(WAKE, timeout_seconds=seconds)
+        bell = self._bells[_this_workflow()]
+        try:
+            async with asyncio.timeout(seconds):
+                await bell.wait()
+        except TimeoutError:
+            return
+        bell.clear()
+
+    async def _start(self, run: Run) -> None:
+        flow_id = _flow_id(run.id, run.generation)
+        if flow_id in self.under_way:
+            return
+        self.under_way.add(flow_id)
+        known = await DBOS.list_workflows_async(
+            workflow_id_prefix=flow_id, name="run", load_input=False, load_output=False
+        )
+        ended = [w for w in known if w.workflow_id.partition("-r")[0] == flow_id]
+        # A flow that fell over though its run goes on, is gone on with under a new id.
+        workflow_id = f"{flow_id}-r{len(ended)}" if ended else flow_id
+        with SetWorkflowID(workflow_id):
+            await DBOS.start_workflow_async(self._run, run.id, run.generation, _first(run))
+
+    @contextmanager
+    def _watched(self, run_id: str, generation: int) -> Iterator[None]:
+        bell = _this_workflow()
+        self._bells[bell] = asyncio.Event()
+        fell = True
+        try:
+            yield
+            fell = False
+        except StateUnreadable as error:
+            self.broken = error
+            raise
+        finally:
+            if fell:
+                self._resting[run_id] = self._loop.time() + PAUSE_SECONDS
+            del self._bells[bell]
+            self.under_way.discard(_flow_id(run_id, generation))
+
+    def _ours(self, run_id: str) -> bool:
+        run = self._house.runs.find(run_id)
+        return run is not None and run.issue_number == self._issue
+
+    def _ring(self, run_id: str) -> None:
+        for workflow_id, bell in self._bells.items():
+            if workflow_id.startswith(f"{run_id}.g"):
+                bell.set()
+
+
+def _this_workflow() -> str:
+    return str(DBOS.workflow_id)
+
+
+def _flow_id(run_id: str, generation: int) -> str:
+    return f"{run_id}.g{generation}"
+
+
+def _first(run: Run) -> int:
+    """The number of the attempt that the run's flow begins with: the open one, or the next."""
+    open_ = run.status is RunStatus.IN_PROGRESS or run.failure is not None
+    return max(run.attempt, 1) if open_ else run.attempt + 1
+
+
+async def _never() -> Never:
+    """Wait for the end of this process."""
+    await asyncio.Event().wait()
+    raise AssertionError

@@ -3,9 +3,8 @@
 import asyncio
 import logging
 import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import FrameType
@@ -15,6 +14,7 @@ from sqlalchemy import Engine
 
 from repoagents.domain.run import Run, RunStatus
 from repoagents.durable.flows import DurableFlows
+from repoagents.errors import StateUnreadable, StoreError
 from repoagents.pipeline import recovery
 from repoagents.pipeline.tick import Rhythm, sweep_when_due, tick
 from repoagents.policy import retry
@@ -24,6 +24,10 @@ PIPELINE_VERSION = "1"
 """The order of steps: raise it only when an old run cannot go on in the new order."""
 
 TICK_SECONDS = 0.5
+IDLE_TICK_SECONDS = 1.0
+STOP_SECONDS = 20.0
+"""How long the agents are given to end before the worker leaves: TERM, then KILL."""
+
 SOON = timedelta(seconds=60)
 ACTIVE = (RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.RETRY_PENDING)
 
@@ -55,40 +59,51 @@ def run_worker(
 ) -> None:
     """Do the assigned work; the caller holds the worker lock.
 
-    `changed` is called at most once a second while something is going on, and at the end.
-    Raises `Interrupted` after Ctrl-C or SIGTERM, when every agent has been ended.
+    `changed` is called at most once a second while runs move, and at the end. Raises `Interrupted`
+    after Ctrl-C or SIGTERM, when every agent has been ended; `StateUnreadable` when the state
+    cannot be read any more.
     """
-    recovered = recovery.recover(house, assignment.issue)
-    with _launched(house, engine, assignment.issue) as flows:
-        flows.resume()
-        for run in recovered:
-            flows.start(run)
-        with _stop_signals() as stop:
-            _work(house, flows, assignment, changed, stop)
-        if stop.is_set():
-            raise Interrupted(recovery.park_all(house, assignment.issue))
-        changed()
+    asyncio.run(_serve(house, engine, assignment, changed))
+
+
+async def _serve(
+    house: House, engine: Engine, assignment: Assignment, changed: Callable[[], None]
+) -> None:
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    # The signals are held until everything is put away: a second Ctrl-C must not cut that short.
+    with _signals(lambda: loop.call_soon_threadsafe(stop.set)):
+        recovered = await asyncio.to_thread(recovery.recover, house, assignment.issue)
+        async with _launched(house, engine, assignment.issue) as flows:
+            await flows.resume()
+            for run in recovered:
+                await asyncio.to_thread(flows.start, run)
+            try:
+                await _work(house, flows, assignment, changed, stop)
+            finally:
+                parked = await _park(house, flows, assignment.issue)
+            await asyncio.to_thread(changed)
+    if stop.is_set():
+        raise Interrupted(parked)
 
 
 @contextmanager
-def _stop_signals() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C or SIGTERM sets."""
-    stop = threading.Event()
+def _signals(request: Callable[[], object]) -> Iterator[None]:
+    """Call this at each Ctrl-C and SIGTERM."""
 
-    def request(_signal: int, _frame: FrameType | None) -> None:
-        stop.set()
+    def ask(_signal: int, _frame: FrameType | None) -> None:
+        request()
 
-    before = {name: signal.signal(name, request) for name in (signal.SIGINT, signal.SIGTERM)}
+    before = {name: signal.signal(name, ask) for name in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield stop
+        yield
     finally:
         for name, handler in before.items():
             signal.signal(name, handler)
 
 
-@contextmanager
-def _launched(house: House, engine: Engine, issue: int | None) -> Iterator[DurableFlows]:
-    """The engine, launched under an executor id of this process alone.
+@asynccontextmanager
+async def _launched(house: House, engine: Engine, issue: int | None) -> AsyncIterator[DurableFlows]:
+    """The engine, launched in this event loop under an executor id of this process alone.
 
     With an id of its own the engine recovers nothing by itself; `DurableFlows.resume` does, under
     the worker lock, so that two processes never take up the same work.
@@ -99,46 +114,89 @@ def _launched(house: House, engine: Engine, issue: int | None) -> Iterator[Durab
         "application_version": PIPELINE_VERSION,
         "executor_id": house.owner,
         "serializer": DBOSPortableJSONSerializer(),
-        "notification_listener_polling_interval_sec": 0.5,
         "console_log_level": "ERROR",
         "log_level": "ERROR",
     }
     DBOS(config=config)
     flows = DurableFlows(house, issue)
-    DBOS.listen_queues([flows.queue])
+    DBOS.listen_queues([])
     DBOS.launch()
     try:
-        flows.open_queue()
         yield flows
     finally:
-        # Flows that wait are cut off here, and the engine calls each of them an error. The next
-        # worker starts them anew from our own records.
+        # What is cut off here stays unfinished in the engine's books; that is no news.
         logging.getLogger("dbos").setLevel(logging.CRITICAL)
+        await _cut_off()
         DBOS.destroy(destroy_registry=True)
 
 
-def _work(
+async def _cut_off() -> None:
+    """Cancel every workflow of this loop."""
+    here = asyncio.current_task()
+    rest = [task for task in asyncio.all_tasks() if task is not here]
+    for task in rest:
+        task.cancel()
+    await asyncio.gather(*rest, return_exceptions=True)
+
+
+async def _work(
     house: House,
     flows: DurableFlows,
     assignment: Assignment,
     changed: Callable[[], None],
-    stop: threading.Event,
+    stop: asyncio.Event,
 ) -> None:
-    rhythm = Rhythm(issue=assignment.issue)
-    before: tuple[Run, ...] = ()
-    beat = 0
+    rhythm = Rhythm(issue=assignment.issue, insists=assignment.ends)
+    before: object = None
     while not stop.is_set():
-        tick(house, flows, rhythm)
-        asyncio.run(sweep_when_due(house, rhythm))
-        rhythm.polls = rhythm.polls and not assignment.once
-        active = _active(house, assignment.issue)
-        if active != before and beat % 2 == 0:
-            changed()
-            before = active
-        if assignment.ends and _idle(house, assignment, active):
-            return
-        beat += 1
-        stop.wait(TICK_SECONDS)
+        active: tuple[Run, ...] = ()
+        try:
+            await sweep_when_due(house, rhythm)
+            active = await asyncio.to_thread(_beat, house, flows, rhythm)
+            rhythm.polls = rhythm.polls and not assignment.once
+            seen = [(run.id, run.updated_at, run.stage) for run in active]
+            if seen != before:
+                await asyncio.to_thread(changed)
+                before = seen
+            if assignment.ends and await asyncio.to_thread(_idle, house, assignment, active):
+                return
+        except StoreError as error:
+            if assignment.ends or isinstance(error, StateUnreadable):
+                raise
+            house.journal.warn("state_refused", f"{error}; the worker looks again")
+        await _pause(stop, TICK_SECONDS if active else IDLE_TICK_SECONDS)
+
+
+def _beat(house: House, flows: DurableFlows, rhythm: Rhythm) -> tuple[Run, ...]:
+    """One tick; returns the active runs, each of which has a flow afterwards."""
+    if flows.broken is not None:
+        raise flows.broken
+    tick(house, flows, rhythm)
+    active = _active(house, rhythm.issue)
+    for run in active:
+        if flows.lacks(run):
+            flows.start(run)
+    return active
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return
+
+
+async def _park(house: House, flows: DurableFlows, issue: int | None) -> tuple[Run, ...]:
+    """End what runs, let what cannot be ended finish, and park the runs for the next worker."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + STOP_SECONDS
+    flows.steps.close()
+    while flows.steps.busy and loop.time() < until:
+        # Again and again: a process may have been about to start.
+        await asyncio.to_thread(flows.stop_processes)
+        await asyncio.sleep(0.05)
+    return await asyncio.to_thread(recovery.park_all, house, issue)
 
 
 def _active(house: House, issue: int | None) -> tuple[Run, ...]:

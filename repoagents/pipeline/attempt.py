@@ -10,10 +10,11 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 
 from repoagents.domain.reports import VerdictKind
-from repoagents.domain.run import Run, RunStatus, Stage
+from repoagents.domain.run import FailureClass, Run, RunStatus, Stage
 from repoagents.pipeline import outcome, stages
 from repoagents.pipeline.boundary import STOPPED, StepResult, change, current, guarded
-from repoagents.policy import retry
+from repoagents.pipeline.roles import why_no_call
+from repoagents.policy import budget, retry
 from repoagents.ports import House, Steps, Waits
 
 StageBody = Callable[[stages.Attempt, Run], Coroutine[object, object, StepResult]]
@@ -83,19 +84,21 @@ async def _round(steps: Steps, attempt: stages.Attempt, round_: int) -> str:
 
 
 async def _stage(attempt: stages.Attempt, stage: Stage, body: StageBody) -> str:
-    return await guarded(
-        attempt.house, attempt.run_id, attempt.generation, stage, lambda run: body(attempt, run)
-    )
+    async def begun(run: Run) -> StepResult:
+        attempt.insist_on_time()
+        return await body(attempt, run)
+
+    return await guarded(attempt.house, attempt.run_id, attempt.generation, stage, begun)
 
 
 async def _in_round(attempt: stages.Attempt, stage: Stage, body: RoundBody, round_: int) -> str:
-    return await guarded(
-        attempt.house,
-        attempt.run_id,
-        attempt.generation,
-        stage,
-        lambda run: body(attempt, run, round_),
-    )
+    async def begun(run: Run) -> StepResult:
+        # What is proven is published, however late it has become.
+        if stage is not Stage.PUBLISH:
+            attempt.insist_on_time()
+        return await body(attempt, run, round_)
+
+    return await guarded(attempt.house, attempt.run_id, attempt.generation, stage, begun)
 
 
 async def begin(house: House, run_id: str, generation: int, number: int) -> str:
@@ -137,20 +140,66 @@ async def run_flow(
         )
         if settled.wait_seconds is None:
             return settled.status.value
-        await waits.wait(settled.wait_seconds)
+        await _wait_out(house, waits, run_id, generation)
         word = await steps.run(f"look-{number}", look, house, run_id, generation)
         if word != RunStatus.RETRY_PENDING.value:
             return word
         number += 1
 
 
+async def _wait_out(house: House, waits: Waits, run_id: str, generation: int) -> None:
+    """Wait until the run is due, or does not wait any more.
+
+    No step: what is left is asked of the run each time, so that a wait goes on after a crash, and
+    a wake-up that was meant for something else does not shorten it. Time is measured, not read
+    off the clock, which may be set in between.
+    """
+    begun = house.clock.monotonic()
+    length = await asyncio.to_thread(seconds_left, house, run_id, generation)
+    left = length
+    while left > 0:
+        await waits.wait(left)
+        rest = length - (house.clock.monotonic() - begun)
+        left = min(await asyncio.to_thread(seconds_left, house, run_id, generation), rest)
+        if left <= 0 and await asyncio.to_thread(wait_for_budget, house, run_id, generation):
+            begun = house.clock.monotonic()
+            left = length = await asyncio.to_thread(seconds_left, house, run_id, generation)
+
+
+def seconds_left(house: House, run_id: str, generation: int) -> float:
+    """How long the run still waits for its next attempt; 0 when it is due or does not wait."""
+    run = current(house, run_id)
+    if run.generation != generation or run.status is not RunStatus.RETRY_PENDING:
+        return 0.0
+    return retry.wait_left(run, house.clock.now()).total_seconds()
+
+
+def wait_for_budget(house: House, run_id: str, generation: int) -> bool:
+    """Let a run that waits for its budget wait on while there is no room for a single call.
+
+    So the cap is told once, when it is reached, and not by an attempt every few minutes.
+    """
+
+    def move(run: Run) -> Run:
+        waits = run.status is RunStatus.RETRY_PENDING and run.generation == generation
+        if not waits or run.failure is None or run.failure.kind is not FailureClass.BUDGET:
+            return run
+        refusal = why_no_call(house, run_id, budget.estimate(""))
+        wait = refusal and budget.window_wait(refusal.message)
+        now = house.clock.now()
+        return run.wait_longer(now + wait, now) if wait else run
+
+    before = current(house, run_id)
+    return change(house, run_id, move) != before
+
+
 async def settle(house: House, run_id: str, generation: int, result: str) -> str:
     """Turn an attempt's result into the run's next status, once."""
-    run = await asyncio.to_thread(current, house, run_id)
+    run = await asyncio.to_thread(
+        outcome.conclude, house, run_id, generation, StepResult.from_json(result)
+    )
     if run.generation != generation:
         return Settled(RunStatus.SUPERSEDED).to_json()
-    if run.status is RunStatus.IN_PROGRESS or run.status is RunStatus.QUEUED:
-        run = await asyncio.to_thread(outcome.conclude, house, run_id, StepResult.from_json(result))
     await outcome.finish(house, run)
     if run.status is not RunStatus.RETRY_PENDING or run.next_at is None:
         return Settled(run.status).to_json()

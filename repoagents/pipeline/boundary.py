@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from repoagents.domain.run import Failure, FailureClass, Run, RunStatus, Stage
@@ -13,10 +14,14 @@ from repoagents.errors import (
     RepoAgentsError,
     StateUnreadable,
     Stopped,
+    StoreError,
 )
 from repoagents.ports import House
 
 MESSAGE_LIMIT = 2000
+
+LOOK_SECONDS = 1.0
+"""How often a stage looks whether its run is still at work."""
 
 
 class Halted(RepoAgentsError):
@@ -125,26 +130,58 @@ async def guarded(
     """Run one stage's body; returns its result as JSON, whatever happened inside.
 
     A run that a person cancelled, or sent back to work since (a newer `generation`), is left
-    alone. When the worker is being stopped the stage never ends here: the engine must not record
-    it, so that the next worker runs it again.
+    alone. Raises `Stopped` when the worker is being stopped: the engine must not record the stage,
+    so that the next worker runs it again; and `StateUnreadable`, which ends the worker.
     """
-    run = await asyncio.to_thread(_enter, house, run_id, generation, stage)
-    if run.status is not RunStatus.IN_PROGRESS or run.generation != generation:
-        return STOPPED.to_json()
+    run: Run | None = None
     try:
-        result = await body(run)
+        run = await asyncio.to_thread(_enter, house, run_id, generation, stage)
+        if not stands(run, generation):
+            return STOPPED.to_json()
+        async with _ended_with_its_run(house, run):
+            result = await body(run)
     except Stopped as stop:
         if stop.kind == FailureClass.INTERRUPTED:
-            await asyncio.Event().wait()
+            raise
         result = STOPPED
+    except StateUnreadable:
+        raise
     except RepoAgentsError as error:
         result = StepResult("failed", classify(error))
     except Exception as error:  # noqa: BLE001 - the attempt boundary: our bug fails the run only
         bug = f"unexpected {type(error).__name__} in {stage}: {error}"
         result = StepResult("failed", Failure(FailureClass.INFRA, bug, "report this as a bug"))
-    if result.failure is not None:
+    if result.failure is not None and run is not None:
         await asyncio.to_thread(note_failure, house, run, stage, result.failure)
     return result.to_json()
+
+
+def stands(run: Run, generation: int) -> bool:
+    """Whether the run is still at work for this turn."""
+    return run.status is RunStatus.IN_PROGRESS and run.generation == generation
+
+
+@asynccontextmanager
+async def _ended_with_its_run(house: House, run: Run) -> AsyncIterator[None]:
+    """End the stage's processes as soon as its run is not at work any more, whoever said so.
+
+    Ending them once, at the word, is not enough: a process that was about to start at that moment
+    would live on.
+    """
+
+    async def look() -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            with suppress(StoreError):
+                now = await asyncio.to_thread(current, house, run.id)
+                if not stands(now, run.generation):
+                    house.processes.stop(run.id, FailureClass.CANCELLED.value)
+
+    looking = asyncio.create_task(look())
+    try:
+        yield
+    finally:
+        looking.cancel()
 
 
 def _enter(house: House, run_id: str, generation: int, stage: Stage) -> Run:

@@ -6,10 +6,10 @@ from dataclasses import replace
 from repoagents.domain.effect import OpenDraftPullRequest, PostComment, PushBranch
 from repoagents.domain.reports import Verdict, VerdictKind, Verification
 from repoagents.domain.run import Failure, FailureClass, Run, RunStatus, Stage
-from repoagents.errors import RepoAgentsError
+from repoagents.errors import RepoAgentsError, StateUnreadable, Stopped
 from repoagents.pipeline import dossier, publisher
 from repoagents.pipeline.boundary import StepResult, change, current
-from repoagents.pipeline.reconcile import why_stop
+from repoagents.pipeline.reconcile import call_off, why_stop
 from repoagents.pipeline.stages import Attempt, Built
 from repoagents.policy import retry, safety
 from repoagents.ports import CommitRequest, House, Worktree
@@ -25,7 +25,7 @@ async def publish(attempt: Attempt, run: Run, round_: int) -> StepResult:
 def _publish(house: House, run: Run, round_: int) -> None:
     reason = why_stop(house, run)
     if reason is not None:
-        change(house, run.id, lambda now: now.cancel(house.clock.now(), reason))
+        call_off(house, run, reason)
         return
     built = house.stages.last(run.id, Stage.BUILD, Built, round_)
     proof = house.stages.last(run.id, Stage.VERIFY, Verification, round_)
@@ -62,27 +62,22 @@ def effects_of(house: House, run: Run) -> tuple[PushBranch | OpenDraftPullReques
     )
 
 
-def conclude(house: House, run_id: str, result: StepResult) -> Run:
-    """The run's next status from an attempt's result; by values, so that a repeat is the same."""
-    now = house.clock.now()
+def conclude(house: House, run_id: str, generation: int, result: StepResult) -> Run:
+    """The run's next status from an attempt's result; by values, so that a repeat is the same.
+
+    A run that a person ended, or sent back to work since (a newer `generation`), stays as it is.
+    """
 
     def move(run: Run) -> Run:
-        if run.status is RunStatus.QUEUED and run.attempt:
-            run = run.resume(now)
-        if run.status is not RunStatus.IN_PROGRESS:
+        if run.generation != generation:
             return run
-        match result.word:
-            case "publish":
-                return run.complete(now)
-            case "no_change":
-                return run.end_without_change(now)
-            case "ask" | "hand_off":
-                return run.block(_by_verdict(house, run), now)
-            case "failed" if result.failure is not None:
-                return _after_failure(house, run, result.failure)
-            case _:
-                return run.cancel(now)
+        if run.status is RunStatus.QUEUED and run.attempt:
+            run = run.resume(house.clock.now())
+        return _after(house, run, result) if run.status is RunStatus.IN_PROGRESS else run
 
+    before = current(house, run_id)
+    if before.generation != generation:
+        return before
     run = change(house, run_id, move)
     house.journal.note(
         "run_settled",
@@ -93,6 +88,21 @@ def conclude(house: House, run_id: str, result: StepResult) -> Run:
         status=run.status.value,
     )
     return run
+
+
+def _after(house: House, run: Run, result: StepResult) -> Run:
+    now = house.clock.now()
+    match result.word:
+        case "publish":
+            return run.complete(now)
+        case "no_change":
+            return run.end_without_change(now)
+        case "ask" | "hand_off":
+            return run.block(_by_verdict(house, run), now)
+        case "failed" if result.failure is not None:
+            return _after_failure(house, run, result.failure)
+        case _:
+            return run.cancel(now)
 
 
 def _by_verdict(house: House, run: Run) -> Failure:
@@ -125,13 +135,28 @@ def _after_failure(house: House, run: Run, failure: Failure) -> Run:
 
 
 async def finish(house: House, run: Run) -> None:
-    """After every attempt: the after_run hook; at a stop: the handoff and the status comment."""
-    opened = next((w for w in house.workspaces.worktrees() if w.run_id == run.id), None)
-    if opened is not None:
-        await _after_run(house, run, opened)
-    if run.status is RunStatus.RETRY_PENDING:
-        return
-    await asyncio.to_thread(say, house, run.id)
+    """After every attempt: the after_run hook; at a stop: the handoff and the status comment.
+
+    The run's status stands by now: whatever goes wrong here is told, and changes nothing of it.
+    """
+    try:
+        worktrees = await asyncio.to_thread(house.workspaces.worktrees)
+        opened = next((w for w in worktrees if w.run_id == run.id), None)
+        if opened is not None:
+            await _after_run(house, run, opened)
+        if run.status is not RunStatus.RETRY_PENDING:
+            await asyncio.to_thread(say, house, run.id)
+    except StateUnreadable:
+        raise
+    except (RepoAgentsError, OSError) as error:
+        if isinstance(error, Stopped) and error.kind == FailureClass.INTERRUPTED:
+            raise
+        house.journal.warn(
+            "handoff_failed",
+            f"the last word on issue {run.issue_number} could not be written: {error}",
+            run=run.id,
+            issue=run.issue_number,
+        )
 
 
 async def _after_run(house: House, run: Run, worktree: Worktree) -> None:

@@ -2,6 +2,7 @@
 
 from repoagents.domain.issue import IssueState
 from repoagents.domain.run import Run
+from repoagents.pipeline.boundary import change
 from repoagents.ports import House
 
 
@@ -16,3 +17,13 @@ def why_stop(house: House, run: Run) -> str | None:
     if issue.state is IssueState.CLOSED:
         return f"issue {run.issue_number} was closed"
     return None
+
+
+def call_off(house: House, run: Run, reason: str) -> None:
+    """Cancel the run for this reason, unless it has ended already."""
+
+    def move(now: Run) -> Run:
+        ended = now.status.terminal or now.generation != run.generation
+        return now if ended else now.cancel(house.clock.now(), reason)
+
+    change(house, run.id, move)

@@ -9,13 +9,13 @@ RESUME_LIMIT = 5
 
 
 def recover(house: House, issue: int | None = None) -> tuple[Run, ...]:
-    """End orphans and park every interrupted run; returns the runs that shall go on."""
+    """End orphans and park every interrupted run; returns the runs to go on, oldest first."""
     going_on = []
     active = (RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.RETRY_PENDING)
     for run in house.runs.select(active, limit=10_000):
         if issue is not None and run.issue_number != issue:
             continue
-        ended = house.processes.end_orphans(run.id)
+        ended = house.processes.end_orphans(run.id) if run.attempt else ()
         if ended:
             house.journal.warn(
                 "orphan_ended",
@@ -26,7 +26,7 @@ def recover(house: House, issue: int | None = None) -> tuple[Run, ...]:
         after = _account(house, run)
         if not after.status.terminal:
             going_on.append(after)
-    return tuple(going_on)
+    return tuple(sorted(going_on, key=lambda run: (run.created_at, run.id)))
 
 
 def _account(house: House, run: Run) -> Run:

@@ -2,19 +2,24 @@
 
 import asyncio
 import hashlib
+import threading
 from dataclasses import dataclass, replace
 
 from repoagents.domain.reports import Role, Usage
 from repoagents.domain.run import Failure, FailureClass, Run, Stage
 from repoagents.domain.settings import EngineChoice, engine_for
-from repoagents.errors import OutputInvalid
-from repoagents.pipeline.boundary import Halted
+from repoagents.errors import OutputInvalid, Stopped, TrackerError
+from repoagents.pipeline.boundary import Halted, current, stands
+from repoagents.pipeline.reconcile import call_off, why_stop
 from repoagents.policy import budget
 from repoagents.ports import Brief, House, RoleReport, RoleTask, Worktree
 from repoagents.views.roles import render_report, report_json
 
 TELL_SECONDS = 0.5
 """How often the last event is noted: each note is a write to disk."""
+
+_RESERVING = threading.Lock()
+"""Two runs must not both take the last call."""
 
 STAGE_OF = {Role.PLANNER: Stage.PLAN, Role.BUILDER: Stage.BUILD, Role.REVIEWER: Stage.REVIEW}
 
@@ -49,6 +54,7 @@ def prompt_key(prompt: str, brief: Brief, choice: EngineChoice) -> str:
 
 async def consult(house: House, call: Call) -> RoleReport:
     """Ask a role and return its typed report; everything is kept as artifacts."""
+    await asyncio.to_thread(_stop_unless_wanted, house, call.run)
     prompt = await asyncio.to_thread(house.agents.render, call.brief)
     task = _task(house, call, prompt)
     answer = await _ask(house, call, task)
@@ -68,6 +74,25 @@ async def consult(house: House, call: Call) -> RoleReport:
         report = _read_repaired(house, call, repair, answer)
     await asyncio.to_thread(_keep, house, call, report)
     return report
+
+
+def _stop_unless_wanted(house: House, run: Run) -> None:
+    """Before a model is paid: is the run still at work, and its issue one that is open?
+
+    A tracker that cannot be read now stops nothing: it is looked at again before publishing.
+    """
+    if not stands(current(house, run.id), run.generation):
+        raise Stopped("the run was ended", kind=FailureClass.CANCELLED.value)
+    try:
+        reason = why_stop(house, run)
+    except TrackerError as error:
+        house.journal.warn(
+            "issue_unread", f"not known whether it is still open: {error}", run=run.id
+        )
+        return
+    if reason is not None:
+        call_off(house, run, reason)
+        raise Stopped(reason, kind=FailureClass.CANCELLED.value)
 
 
 def _read_repaired(house: House, call: Call, repair: RoleTask, answer: str) -> RoleReport:
@@ -138,20 +163,26 @@ async def _ask(house: House, call: Call, task: RoleTask) -> str:
     return reply.answer
 
 
+def why_no_call(house: House, run_id: str, estimate: Usage) -> budget.Refusal | None:
+    """The cap that the run's next call would pass, or None."""
+    spent = house.spend.spent(run_id, house.clock.now())
+    return budget.why_not(spent.run, spent.hour, spent.day, estimate, house.settings.limits)
+
+
 def _reserve(house: House, run: Run, stage: Stage, prompt: str) -> int:
-    now = house.clock.now()
-    spent = house.spend.spent(run.id, now)
     estimate = budget.estimate(prompt)
-    refusal = budget.why_not(spent.run, spent.hour, spent.day, estimate, house.settings.limits)
-    if refusal is not None:
-        raise Halted(
-            Failure(
-                FailureClass.BUDGET,
-                refusal.message,
-                f"raise {refusal.limit_key} or wait; then `repoagents retry {run.issue_number}`",
-            )
+    with _RESERVING:
+        refusal = why_no_call(house, run.id, estimate)
+        if refusal is None:
+            now = house.clock.now()
+            return house.spend.reserve(run.id, stage, Usage(1, estimate.tokens, estimate.cost), now)
+    raise Halted(
+        Failure(
+            FailureClass.BUDGET,
+            refusal.message,
+            f"raise {refusal.limit_key} or wait; then `repoagents retry {run.issue_number}`",
         )
-    return house.spend.reserve(run.id, stage, Usage(1, estimate.tokens, estimate.cost), now)
+    )
 
 
 def _keep(house: House, call: Call, report: RoleReport) -> None:

@@ -1,8 +1,9 @@
 """`retry`: a person sends a run back to work, at the failed stage or from the plan on."""
 
+from repoagents.domain.reports import Plan
 from repoagents.domain.run import FailureClass, Run, RunStatus, Stage
 from repoagents.pipeline.boundary import change
-from repoagents.pipeline.intake import Wish, accept
+from repoagents.pipeline.intake import Wish, accept, why_dirty
 from repoagents.ports import House, Request
 
 ASKED_AGAIN = (FailureClass.QUESTION, FailureClass.POLICY_BLOCK, FailureClass.TAMPERED)
@@ -14,15 +15,25 @@ def send_back(house: House, request: Request) -> Run | str:
     run = house.runs.latest(number)
     if run is None:
         return f"issue {number} has no run yet; `repoagents trigger {number}` starts one"
+    if run.status is RunStatus.QUEUED and run.generation and run.updated_at >= request.at:
+        return run  # This very request was carried out, and the worker died before it said so.
     if not run.status.retryable:
         return _why_not(run)
     issue = house.tracker.read_issue(number)
     if issue is not None and (request.fresh or issue.fingerprint != run.fingerprint):
+        reason = why_dirty(house)
+        if reason is not None:
+            return reason
         if not run.status.terminal:
             run = change(house, run.id, lambda was: was.cancel(house.clock.now(), request.by))
         return accept(house, issue, Wish(by_hand=True, fresh=True, note=request.note))
     _forget_what_stopped_it(house, run)
-    return change(house, run.id, lambda was: was.requeue(house.clock.now(), request.note))
+    sent = change(
+        house,
+        run.id,
+        lambda was: was.requeue(house.clock.now(), request.note) if was.status.retryable else was,
+    )
+    return sent if sent.status is RunStatus.QUEUED else _why_not(sent)
 
 
 def _why_not(run: Run) -> str:
@@ -37,7 +48,8 @@ def _forget_what_stopped_it(house: House, run: Run) -> None:
     stopped = run.failure is not None and run.failure.kind in ASKED_AGAIN
     if not stopped and run.status is not RunStatus.NO_CHANGE:
         return
-    if house.stages.last(run.id, Stage.BUILD, object, run.round) is None:
+    planned = house.stages.last(run.id, Stage.PLAN, Plan)
+    if planned is not None and planned.questions:
         house.stages.void(run.id, Stage.PLAN, 0)
         return
     for stage in (Stage.BUILD, Stage.VERIFY, Stage.REVIEW, Stage.VERDICT):

@@ -18,9 +18,9 @@ from repoagents.domain.reports import (
 from repoagents.domain.run import Failure, FailureClass, Run, Stage
 from repoagents.domain.settings import engine_for
 from repoagents.pipeline.boundary import DONE, Halted, StepResult, change
-from repoagents.pipeline.reconcile import why_stop
+from repoagents.pipeline.reconcile import call_off, why_stop
 from repoagents.pipeline.roles import Call, consult, input_hash, prompt_key
-from repoagents.pipeline.verify import verify_base, verify_change
+from repoagents.pipeline.verify import Proving, out_of_time, verify_base, verify_change
 from repoagents.policy import guardrails, verdict
 from repoagents.ports import Brief, House, StageKey, Worktree
 from repoagents.views.roles import report_json
@@ -50,6 +50,11 @@ class Attempt:
     def seconds_left(self) -> float:
         """What remains of the attempt's time; never below one second."""
         return max(self.deadline - self.house.clock.monotonic(), 1.0)
+
+    def insist_on_time(self) -> None:
+        """End the attempt when its time is up."""
+        if self.house.clock.monotonic() >= self.deadline:
+            raise Halted(out_of_time(self.house.settings.agent.run_timeout_seconds))
 
     def key(self, run: Run, stage: Stage, round_: int, hashed: str) -> StageKey:
         """Where this attempt keeps a stage's value."""
@@ -95,7 +100,7 @@ async def prepare(attempt: Attempt, run: Run) -> StepResult:
     house = attempt.house
     reason = await asyncio.to_thread(why_stop, house, run)
     if reason is not None:
-        change(house, run.id, lambda now: now.cancel(house.clock.now(), reason))
+        call_off(house, run, reason)
         return StepResult("stopped")
     if not run.base_sha:
         base = await asyncio.to_thread(house.workspaces.refresh)
@@ -131,7 +136,9 @@ async def check_base(attempt: Attempt, run: Run) -> StepResult:
         hashed = input_hash(run.base_sha, house.settings.verify)
         key = attempt.key(run, Stage.BASE_CHECK, 0, hashed)
         worktree = await attempt.open(run)
-        await attempt.once(key, Verification, lambda: verify_base(house, run, worktree))
+        await attempt.once(
+            key, Verification, lambda: verify_base(Proving(house, run, worktree, attempt.deadline))
+        )
     return DONE
 
 
@@ -210,7 +217,9 @@ async def verify(attempt: Attempt, run: Run, round_: int) -> StepResult:
     await attempt.once(
         key,
         Verification,
-        lambda: verify_change(house, run, worktree, built.change.tree, round_),
+        lambda: verify_change(
+            Proving(house, run, worktree, attempt.deadline), built.change.tree, round_
+        ),
     )
     return DONE
 

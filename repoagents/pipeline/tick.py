@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from repoagents.domain.run import FailureClass, Run, RunStatus
-from repoagents.errors import RepoAgentsError
+from repoagents.errors import RepoAgentsError, StateUnreadable
 from repoagents.pipeline import approval, janitor, sendback
 from repoagents.pipeline.boundary import change
 from repoagents.pipeline.intake import Wish, accept
@@ -19,9 +19,13 @@ SWEEP_EVERY = timedelta(hours=1)
 
 @dataclass
 class Rhythm:
-    """When the loop last did what it does now and then; `issue` limits it to one issue."""
+    """When the loop last did what it does now and then; `issue` limits it to one issue.
+
+    `insists` makes an unreadable tracker an error: of a worker that is to end, it is the answer.
+    """
 
     issue: int | None = None
+    insists: bool = False
     polls: bool = True
     polled_at: datetime | None = None
     swept_at: datetime | None = None
@@ -37,6 +41,8 @@ def tick(house: House, flows: Flows, rhythm: Rhythm) -> None:
         try:
             poll(house, flows, rhythm)
         except RepoAgentsError as error:
+            if rhythm.insists or isinstance(error, StateUnreadable):
+                raise
             house.journal.warn("poll_failed", f"the tracker could not be read: {error}")
 
 
@@ -88,6 +94,8 @@ def drain(house: House, flows: Flows, issue: int | None = None) -> None:
             continue
         try:
             outcome = _take_up(house, flows, request)
+        except StateUnreadable:
+            raise
         except RepoAgentsError as error:
             outcome = f"failed: {error}"
         house.inbox.take(request.id, outcome, house.clock.now())
@@ -117,7 +125,7 @@ def _trigger(house: House, flows: Flows, request: Request) -> str:
     if latest is not None and not latest.status.terminal:
         flows.start(latest)
         if latest.status is RunStatus.RETRY_PENDING:
-            flows.wake(latest)
+            flows.wake(change(house, latest.id, lambda was: _hurried(was, house.clock.now())))
         return f"following: run {latest.id} is {latest.status}"
     issue = house.tracker.read_issue(request.issue_number)
     if issue is None:
@@ -128,6 +136,10 @@ def _trigger(house: House, flows: Flows, request: Request) -> str:
         return f"refused: {accepted}"
     flows.start(accepted)
     return f"queued: run {accepted.id}"
+
+
+def _hurried(run: Run, now: datetime) -> Run:
+    return run.hurry(now) if run.status is RunStatus.RETRY_PENDING else run
 
 
 def _retry(house: House, flows: Flows, request: Request) -> str:
@@ -144,15 +156,21 @@ def cancel(house: House, request: Request, flows: Flows | None = None) -> str:
     run = house.runs.latest(request.issue_number)
     if run is None:
         return f"refused: there is no run of issue {request.issue_number}"
-    if run.status.terminal and run.status is not RunStatus.BLOCKED:
+    if not _cancellable(run):
         return f"refused: run {run.id} is {run.status} already"
     now = house.clock.now()
 
     def move(was: Run) -> Run:
-        return was if was.status is RunStatus.CANCELLED else was.cancel(now, request.by)
+        return was.cancel(now, request.by) if _cancellable(was) else was
 
     run = change(house, run.id, move)
+    if run.status is not RunStatus.CANCELLED:
+        return f"refused: run {run.id} is {run.status} already"
     house.processes.stop(run.id, FailureClass.CANCELLED.value)
     if flows is not None:
         flows.wake(run)
     return f"cancelled: run {run.id}; the work is kept"
+
+
+def _cancellable(run: Run) -> bool:
+    return not run.status.terminal or run.status is RunStatus.BLOCKED

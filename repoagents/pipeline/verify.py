@@ -1,7 +1,7 @@
 """The project's own checks, run by us: on the base before anything is paid, then on the change."""
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from repoagents.domain.reports import CheckOutcome, CheckResult, Verification
 from repoagents.domain.run import Failure, FailureClass, Run, Stage
@@ -9,15 +9,36 @@ from repoagents.pipeline.boundary import Halted
 from repoagents.ports import House, Worktree
 
 
-async def run_checks(
-    house: House, run: Run, worktree: Worktree, prefix: str, stage: Stage
-) -> tuple[CheckResult, ...]:
-    """Run every configured check in order; logs are kept as `<prefix>-<name>.log`."""
+@dataclass(frozen=True)
+class Proving:
+    """A run's worktree to be checked; `deadline`, on the monotonic clock, is the attempt's end."""
+
+    house: House
+    run: Run
+    worktree: Worktree
+    deadline: float
+
+    async def restore(self, tree: str) -> tuple[str, ...]:
+        """Put the worktree to a tree or commit; returns the paths that had to change."""
+        restore = self.house.workspaces.restore
+        return await asyncio.to_thread(restore, self.worktree, self.run.base_sha, tree)
+
+
+async def run_checks(proving: Proving, prefix: str, stage: Stage) -> tuple[CheckResult, ...]:
+    """Run every configured check in order; logs are kept as `<prefix>-<name>.log`.
+
+    Raises `Halted` when the attempt's time is up: that says nothing about the check.
+    """
+    house, run = proving.house, proving.run
     results = []
     for check in house.settings.verify:
         house.runs.progress(run.id, stage, f"check {check.name}", house.clock.now())
         label = f"{prefix}-{_file_word(check.name)}"
-        result = await house.checks.verify(check, worktree, label, check.timeout_seconds)
+        left = max(proving.deadline - house.clock.monotonic(), 0.0)
+        seconds = min(check.timeout_seconds, left)
+        result = await house.checks.verify(check, proving.worktree, label, seconds)
+        if result.outcome is CheckOutcome.TIMED_OUT and seconds < check.timeout_seconds:
+            raise Halted(out_of_time(house.settings.agent.run_timeout_seconds))
         results.append(result)
         house.journal.note(
             "check_ended",
@@ -31,26 +52,33 @@ async def run_checks(
     return tuple(results)
 
 
-async def verify_base(house: House, run: Run, worktree: Worktree) -> Verification:
+async def verify_base(proving: Proving) -> Verification:
     """Measure the base; a check that cannot be run there blocks the run before a model is paid."""
-    results = await run_checks(house, run, worktree, "base", Stage.BASE_CHECK)
-    await asyncio.to_thread(house.workspaces.restore, worktree, run.base_sha, run.base_sha)
+    run = proving.run
+    results = await run_checks(proving, "base", Stage.BASE_CHECK)
+    await proving.restore(run.base_sha)
     broken = next((result for result in results if result.required and not result.usable), None)
     if broken is not None:
         raise Halted(_environment(run, broken))
     return Verification(run.base_sha, results)
 
 
-async def verify_change(
-    house: House, run: Run, worktree: Worktree, tree: str, round_: int
-) -> Verification:
+async def verify_change(proving: Proving, tree: str, round_: int) -> Verification:
     """Prove exactly this tree: put the worktree to it, run the checks, put it back again."""
-    restore = house.workspaces.restore
-    await asyncio.to_thread(restore, worktree, run.base_sha, tree)
+    await proving.restore(tree)
     prefix = "verify" if round_ == 1 else f"verify-{round_}"
-    results = await run_checks(house, run, worktree, prefix, Stage.VERIFY)
-    changed = await asyncio.to_thread(restore, worktree, run.base_sha, tree)
+    results = await run_checks(proving, prefix, Stage.VERIFY)
+    changed = await proving.restore(tree)
     return replace(Verification(tree, results), changed_by_checks=changed)
+
+
+def out_of_time(seconds: float) -> Failure:
+    """The failure of an attempt that took longer than it may."""
+    return Failure(
+        FailureClass.TIMEOUT_HARD,
+        f"the attempt took longer than {seconds:g} s in all (agent.run_timeout_seconds)",
+        "finished stages are kept; raise agent.run_timeout_seconds if the work needs longer",
+    )
 
 
 def _environment(run: Run, result: CheckResult) -> Failure:

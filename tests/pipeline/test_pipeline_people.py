@@ -7,13 +7,14 @@ import pytest
 
 from repoagents.domain.issue import IssueState
 from repoagents.domain.reports import BuildReport, Role
-from repoagents.domain.run import Failure, FailureClass, Run, RunStatus
+from repoagents.domain.run import Failure, FailureClass, Run, RunStatus, Stage
 from repoagents.domain.settings import RetentionSettings, SafetySettings, WorkspaceSettings
-from repoagents.errors import Exited
+from repoagents.errors import Exited, TrackerError
 from repoagents.pipeline import approval, janitor, recovery
 from repoagents.pipeline.attempt import run_attempt
 from repoagents.pipeline.intake import Wish, accept
 from repoagents.pipeline.preview import candidate, candidates, preview
+from repoagents.pipeline.sendback import send_back
 from repoagents.pipeline.tick import Rhythm, tick
 from repoagents.ports import Request, RoleTask
 from tests.fakes.agents import good_plan, write_fix
@@ -287,3 +288,74 @@ async def test_one_comment_per_issue_is_edited_in_place(place: Place, number: in
     await place.flow(place.now(run))
     assert len(place.tracker.comments) == 1
     assert next(iter(place.tracker.comments.values())) != first
+
+
+async def test_a_retry_that_was_carried_out_and_not_marked_is_the_same_retry(place: Place) -> None:
+    place.agents.builder = crash
+    run = await place.flow(place.queue())
+    request = Request("one", "retry", 1, place.clock.now(), by="alex")
+    first, again = send_back(place.house, request), send_back(place.house, request)
+    assert first == again == place.now(run)
+    assert place.now(run).generation == 1
+
+
+async def test_a_half_done_retry_of_a_builders_question_keeps_the_plan(place: Place) -> None:
+    def ask_back(task: RoleTask, count: int) -> BuildReport:
+        return write_fix(task) if count else BuildReport("?", (), questions=("which one?",))
+
+    place.agents.builder = ask_back
+    run = await place.flow(place.queue())
+    assert run.status is RunStatus.BLOCKED
+    for stage in (Stage.BUILD, Stage.VERIFY, Stage.REVIEW, Stage.VERDICT):
+        place.house.stages.void(run.id, stage, run.round)
+    await said(place, ask(place, "retry", note="the first one"))
+    ended = await place.flow(place.now(run))
+    assert ended.status is RunStatus.COMPLETED
+    assert place.agents.count(Role.PLANNER) == 1
+
+
+async def test_a_fresh_retry_that_is_refused_leaves_the_waiting_run_alone(place: Place) -> None:
+    run = waiting(place)
+    (place.house.root / "broken.txt").write_text("in the middle of something\n")
+    assert "broken.txt" in await said(place, ask(place, "retry", fresh=True))
+    assert place.now(run).status is RunStatus.RETRY_PENDING
+
+
+async def test_trigger_ends_the_wait_of_a_run(place: Place) -> None:
+    run = waiting(place)
+    assert "following" in await said(place, ask(place, "trigger"))
+    assert place.now(run).next_at == place.clock.now()
+    assert run.id in place.flows.woken
+
+
+async def test_cancel_comes_too_late_without_harm(place: Place) -> None:
+    run = place.queue()
+    latest = place.house.runs.latest
+
+    def ended_meanwhile(number: int) -> Run | None:
+        found = latest(number)
+        begun = run.start(place.clock.now())
+        place.house.runs.replace(run, begun)
+        place.house.runs.replace(begun, begun.complete(place.clock.now()))
+        return found
+
+    place.house.runs.latest = ended_meanwhile
+    assert "completed already" in await said(place, ask(place, "cancel"))
+
+
+async def test_a_worker_that_is_to_end_says_when_the_tracker_cannot_be_read(place: Place) -> None:
+    place.tracker.down = True
+    with pytest.raises(TrackerError):
+        tick(place.house, place.flows, Rhythm(insists=True))
+
+
+def waiting(place: Place) -> Run:
+    """A run that waits for its second attempt."""
+    run = place.queue()
+    now = place.clock.now()
+    begun = run.start(now)
+    assert place.house.runs.replace(run, begun)
+    failed = Failure(FailureClass.ENGINE_CRASH, "it fell over")
+    later = begun.wait_for_retry(failed, now + timedelta(minutes=9), now, spent=True)
+    assert place.house.runs.replace(begun, later)
+    return later
