@@ -1,5 +1,7 @@
 """`repoagents init`: write the control plane into a repository, or bring it up to date."""
 
+import os
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -208,7 +210,7 @@ def _document(
         "accepted": choices.accepted,
         "suggested": choices.suggested,
         "backup": backup,
-        "commit": _commit_line(steps),
+        "commit": _commit_line(root, steps),
     }
 
 
@@ -225,18 +227,20 @@ def _report(
             click.echo(f"\n{step.diff}", nl=False)
     if backup:
         click.echo(f"\nCopies of what was replaced: {backup.relative_to(root)}")
-    line = _commit_line(steps)
+    line = _commit_line(root, steps)
     if not line:
         click.echo("\nNothing to do: everything is as this would write it.")
     elif not dry_run:
-        click.echo(f"\nCommit it:\n  {line}" if (root / ".git").exists() else "")
+        if (root / ".git").exists():
+            click.echo(f"\nCommit it:\n  {line}")
         _next(choices, steps)
 
 
-def _commit_line(steps: "tuple[Step, ...]") -> str:
-    """The git line for what was written; empty when nothing was."""
+def _commit_line(root: Path, steps: "tuple[Step, ...]") -> str:
+    """The git line for what was written, to be typed where we stand; empty when nothing was."""
     top = dict.fromkeys(step.path.partition("/")[0] for step in steps if step.text)
-    return f"git add {' '.join(top)} && git commit -m 'Set up RepoAgents'" if top else ""
+    places = shlex.join(os.path.relpath(root / path) for path in top)
+    return f"git add {places} && git commit -m 'Set up RepoAgents'" if top else ""
 
 
 def _next(choices: "Choices", steps: "tuple[Step, ...]") -> None:

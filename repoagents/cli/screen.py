@@ -22,6 +22,9 @@ STYLES = {
     RunStatus.FAILED: "red",
 }
 
+COLUMNS = (("issue", 6), ("status", 17), ("stage", 12), ("elapsed", 8))
+"""Headings and widths; the last event gets what is left, and is cut where it does not fit."""
+
 
 class Table:
     """A live table of stage, elapsed time and last event per run."""
@@ -45,9 +48,9 @@ class Table:
         self._live.stop()
 
     def _draw(self) -> Grid:
-        table = Grid(box=None, padding=(0, 2, 0, 0), show_header=bool(self._runs))
-        for heading in ("issue", "status", "stage", "elapsed"):
-            table.add_column(heading, no_wrap=True)
+        table = Grid(box=None, padding=(0, 1, 0, 0), expand=True, show_header=bool(self._runs))
+        for heading, width in COLUMNS:
+            table.add_column(heading, no_wrap=True, width=width)
         table.add_column("last event", ratio=1, no_wrap=True, overflow="ellipsis")
         for run in self._runs:
             # Text, not str: brackets in an event are not markup.

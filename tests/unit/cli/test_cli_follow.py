@@ -225,9 +225,11 @@ def test_the_table_shows_stage_time_and_event() -> None:
         finished_at=NOON + timedelta(seconds=7),
         failure=failure,
     )
-    table.show([moving, ended], {})
+    long = run(3, RunStatus.AWAITING_APPROVAL, last_event="a long sentence " * 20)
+    table.show([moving, ended, long], {})
     table.close()
     shown = stream.getvalue()
+    assert "awaiting_approval" in shown, "columns keep their width beside a long event"
     assert "0:02:05" in shown
     assert "[bold]edited x[/bold]" in shown
     assert "0:00:07" in shown
