@@ -40,19 +40,21 @@ _SHAPES = (
     r"(?<![A-Za-z0-9])gh[pousr]_[A-Za-z0-9]{20,}"
     r"|(?<![A-Za-z0-9])github_pat_[A-Za-z0-9_]{20,}"
     # A digit is asked for, so that words such as sk-learn-compatible-estimators stay.
-    r"|(?<![A-Za-z0-9])sk-(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{20,}"
+    r"|(?<![A-Za-z0-9])sk-(?=[A-Za-z_-]{0,100}[0-9])[A-Za-z0-9_-]{20,}"
     r"|(?<![A-Za-z0-9])A(?:KIA|SIA)[A-Z0-9]{16}(?![A-Za-z0-9])"
     r"|(?<![A-Za-z0-9])xox[abeoprs]-[A-Za-z0-9-]{10,}"
     r"|(?<![A-Za-z0-9])eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"
     # Up to the end mark, or when that was cut off, as far as it looks like a key.
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----"
-    r"(?:[^\0]{0,20000}?-----END [A-Z ]*PRIVATE KEY-----|(?:[A-Za-z0-9+/=\s]|\\[nr])*)"
+    r"(?:(?:[^\0-]|-(?!----)){0,20000}-----END [A-Z ]*PRIVATE KEY-----"
+    r"|(?:[A-Za-z0-9+/=\s]|\\[nr])*)"
 )
 _HEADERS = (
     rf"(?i)(\bbearer\s+)(?={_TOKEN68}*[0-9]){_TOKEN68}{{8,}}"
     rf"|(\bauthorization[\"']?\s*[:=]\s*[\"']?(?:[a-z]+\s+)?)(?!\[){_TOKEN68}{{8,}}"
 )
-_CREDENTIALS = r"(://)[^/\s\"'\\@\[\]]*:[^/\s\"'\\]+(?=@)"
+# The name holds no colon: otherwise a text of many colons would take hours.
+_CREDENTIALS = r"(://)[^/\s\"'\\@\[\]:]*:[^/\s\"'\\]+(?=@)"
 
 
 class Redactor:

@@ -5,8 +5,8 @@ import os
 import shutil
 import stat
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from repoagents.agents.engines import ENGINES
 from repoagents.agents.engines.contract import Call, Conversation, Engine, Trouble
@@ -56,7 +56,7 @@ class AgentCrew:
 
     def read(self, task: RoleTask, answer: str) -> RoleReport:
         """The typed answer, or `OutputInvalid` with what does not fit."""
-        return parse_answer(task.role, task.criteria, answer)
+        return parse_answer(task.role, task.criteria, answer, self._redactor.redact)
 
     async def ask(self, task: RoleTask, heard: Callable[[str], None]) -> AgentReply:
         """Run the role in a fresh process; `heard` gets a short line per event."""
@@ -65,13 +65,8 @@ class AgentCrew:
         conversation = engine.listen(call)
         kept = task.artifacts / f"{task.label}.transcript.jsonl"
         try:
-            with (
-                # A folder of its own: the common one is where other programs, and perhaps the
-                # operator's checkout, can be reached.
-                TemporaryDirectory(prefix="repoagents-", ignore_cleanup_errors=True) as scratch,
-                Transcript(kept, self._redactor) as transcript,
-            ):
-                command = self._command(engine, call, scratch)
+            with Transcript(kept, self._redactor) as transcript:
+                command = self._command(engine, call)
                 listen = self._ear(transcript, conversation, heard)
                 ended = await self._supervisor.run(command, listen)
                 transcript.close(ended)
@@ -84,7 +79,7 @@ class AgentCrew:
         if isinstance(reply, Trouble):
             message = short_line(self._redactor.redact(short_line(reply.message, 2_000)), 600)
             raise Exited(message, kind=reply.kind.value, next_step=reply.next_step)
-        return reply
+        return replace(reply, answer=self._redactor.redact(reply.answer))
 
     def check(self, choice: EngineChoice) -> EngineHealth:
         """Found, version, flags, login and sandbox, without calling a model."""
@@ -103,13 +98,12 @@ class AgentCrew:
         isolated_home(self._control).mkdir(parents=True, exist_ok=True)
         return child_environment(agent, self._ambient, self._control, engine.credentials)
 
-    def _command(self, engine: Engine, call: Call, scratch: str) -> Command:
+    def _command(self, engine: Engine, call: Call) -> Command:
         task = call.task
-        ours = {**engine.variables(call), "TMPDIR": scratch}
         return Command(
             argv=engine.argv(call),
             cwd=task.worktree,
-            environment={**self._environment(engine), **ours},
+            environment={**self._environment(engine), **engine.variables(call)},
             run_id=task.run_id,
             deadline_seconds=task.deadline_seconds,
             idle_seconds=task.idle_seconds,

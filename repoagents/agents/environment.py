@@ -7,14 +7,14 @@ from repoagents.domain.settings import AgentSettings
 
 ALWAYS = frozenset(
     {
-        *("PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR"),
+        *("PATH", "HOME", "USER", "LANG", "TZ"),
         *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
         *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
         *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
         *("NODE_EXTRA_CA_CERTS", "GIT_SSL_CAINFO"),
     }
 )
-"""What every process gets; LC_* beside these."""
+"""What every process gets; LC_* beside these, and a TMPDIR of its own."""
 
 NEVER = frozenset(
     {"GITHUB_TOKEN", "GH_TOKEN", "GITHUB_ENTERPRISE_TOKEN", "GH_ENTERPRISE_TOKEN", "SSH_AUTH_SOCK"}

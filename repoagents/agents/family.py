@@ -18,6 +18,7 @@ TERM_GRACE_SECONDS = 10.0
 STRAGGLER_GRACE_SECONDS = 2.0
 _KILL_ROUNDS = 40
 _POLL_SECONDS = 0.05
+_LONGEST_POLL_SECONDS = 0.5
 
 Processes = list[psutil.Process]
 
@@ -79,14 +80,16 @@ def end(alive: Callable[[], Processes], leader: int | None = None) -> tuple[int,
     """
     pause = threading.Event()
     ended: set[int] = set()
-    left = TERM_GRACE_SECONDS
+    left, wait = TERM_GRACE_SECONDS, _POLL_SECONDS
     while (processes := alive()) and left > 0:
         _send([p for p in processes if p.pid not in ended], signal.SIGTERM)
         ended |= {p.pid for p in processes}
         if leader is not None and leader not in {p.pid for p in processes}:
             left = min(left, STRAGGLER_GRACE_SECONDS)
-        pause.wait(_POLL_SECONDS)
-        left -= _POLL_SECONDS
+        pause.wait(wait)
+        left -= wait
+        # Each look costs: who has not ended at once may take its time.
+        wait = min(wait * 1.5, _LONGEST_POLL_SECONDS)
     for _ in range(_KILL_ROUNDS):
         if not (processes := alive()):
             break

@@ -2,10 +2,19 @@
 
 import json
 import re
+from collections.abc import Callable
 from functools import cache
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar, cast
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    ValidationInfo,
+)
 
 from repoagents.agents.fencing import plain, short_line
 from repoagents.domain.reports import (
@@ -28,11 +37,36 @@ _SEARCH_BUDGET = 1_000 * ANSWER_LIMIT
 _PARSE_COST = 20
 _OPENING = re.compile(r"""\{\s*["}]|\[\s*["\[{\]tfn0-9-]""")
 _PROBLEMS = 10
+_ENTRIES = 1_000
+_LAST_LINE = 10_000_000
+# Numbers are not read in the search: one of many digits would raise.
+_DECODER = json.JSONDecoder(parse_int=str, parse_float=str)
 
 _ASKED_IDS: JsonValue = ["the ids of the criteria"]
 """Stands in the schema for what is known only per run."""
 
-Text = Annotated[str, AfterValidator(plain)]
+
+Entry = TypeVar("Entry")
+
+
+def _shown(text: str, info: ValidationInfo) -> str:
+    """Cleaned first: a secret must not hide behind a colour in its middle."""
+    redact = cast(Callable[[str], str], info.context)
+    return redact(plain(text))
+
+
+def _bounded(entries: list[Entry]) -> list[Entry]:
+    if len(entries) > _ENTRIES:
+        raise ValueError(f"{len(entries)} entries are more than anybody reads")
+    return entries
+
+
+def _line(number: int) -> int:
+    return number if 0 < number < _LAST_LINE else 0
+
+
+Text = Annotated[str, AfterValidator(_shown)]
+Texts = Annotated[list[Text], AfterValidator(_bounded)]
 Level = Literal["low", "medium", "high"]
 
 
@@ -44,13 +78,13 @@ class _Answer(BaseModel):
 
 class _PlanAnswer(_Answer):
     summary: Text
-    plan_steps: list[Text]
-    likely_files: list[Text]
-    acceptance_criteria: list[Text]
-    risks: list[Text]
+    plan_steps: Texts
+    likely_files: Texts
+    acceptance_criteria: Texts
+    risks: Texts
     risk_level: Level
     difficulty: Literal["easy", "medium", "hard"]
-    questions: list[Text]
+    questions: Texts
 
     def report(self) -> Plan:
         return Plan(
@@ -67,10 +101,10 @@ class _PlanAnswer(_Answer):
 
 class _BuildAnswer(_Answer):
     summary: Text
-    changed_files: list[Text]
-    test_actions: list[Text]
-    assumptions: list[Text]
-    questions: list[Text]
+    changed_files: Texts
+    test_actions: Texts
+    assumptions: Texts
+    questions: Texts
 
     def report(self) -> BuildReport:
         return BuildReport(
@@ -91,15 +125,15 @@ class _CriterionAnswer(_Answer):
 class _FindingAnswer(_Answer):
     severity: Severity
     file: Text
-    line: int
+    line: Annotated[int, AfterValidator(_line)]
     message: Text
 
 
 class _ReviewAnswer(_Answer):
     decision: Decision
     risk_level: Level
-    criteria: list[_CriterionAnswer]
-    findings: list[_FindingAnswer]
+    criteria: Annotated[list[_CriterionAnswer], AfterValidator(_bounded)]
+    findings: Annotated[list[_FindingAnswer], AfterValidator(_bounded)]
     summary: Text
 
     def report(self) -> Review:
@@ -132,9 +166,12 @@ def _whole_schema(role: Role) -> JsonValue:
     return _ANSWERS[role].model_json_schema()
 
 
-def parse_answer(role: Role, criteria: tuple[int, ...], answer: str) -> RoleReport:
+def parse_answer(
+    role: Role, criteria: tuple[int, ...], answer: str, redact: Callable[[str], str] = str
+) -> RoleReport:
     """The typed answer; raises OutputInvalid with everything that does not fit.
 
+    Every text in it has passed `redact`: it goes into comments, pull requests and commits.
     A missing or doubled criterion is left to the verdict; one that was never asked for is refused.
     """
     if len(answer) > ANSWER_LIMIT:
@@ -143,14 +180,15 @@ def parse_answer(role: Role, criteria: tuple[int, ...], answer: str) -> RoleRepo
     if text is None:
         raise OutputInvalid("the answer holds no JSON object")
     try:
-        report = _ANSWERS[role].model_validate_json(text).report()
+        report = _ANSWERS[role].model_validate_json(text, context=redact).report()
     except ValidationError as error:
-        raise OutputInvalid(_problems(error)) from None
+        raise OutputInvalid(redact(_problems(error))) from None
     if isinstance(report, Review):
         unknown = sorted({row.id for row in report.criteria} - set(criteria))
         if unknown:
             asked = ", ".join(map(str, criteria)) or "none"
-            raise OutputInvalid(f"criteria: the ids {unknown} were not asked for, only {asked}")
+            ids = short_line(", ".join(map(str, unknown)), 100)
+            raise OutputInvalid(f"criteria: the ids {ids} were not asked for, only {asked}")
     return report
 
 
@@ -161,13 +199,12 @@ def last_object(text: str) -> str | None:
     looked at: a hostile text cannot make it slow.
     """
     text = text[-ANSWER_LIMIT:]
-    decoder = json.JSONDecoder()
     found: str | None = None
     place, budget = 0, _SEARCH_BUDGET
     while budget > 0 and (opening := _OPENING.search(text, place)):
         start = opening.start()
         try:
-            value, place = decoder.raw_decode(text, start)
+            value, place = _DECODER.raw_decode(text, start)
         except json.JSONDecodeError as error:
             # To give a line number, the exception counts newlines from the very beginning.
             budget -= error.pos + _PARSE_COST * (error.pos - start)
@@ -201,7 +238,7 @@ def _bare(schema: JsonValue, criteria: tuple[int, ...]) -> JsonValue:
 def _problems(error: ValidationError) -> str:
     problems = []
     for problem in error.errors(include_url=False)[:_PROBLEMS]:
-        place = ".".join(str(part) for part in problem["loc"]) or "the answer"
+        place = short_line(".".join(map(str, problem["loc"])), 100) or "the answer"
         problems.append(f"{place}: {short_line(problem['msg'])}")
     left = error.error_count() - len(problems)
     return "; ".join([*problems, *([f"and {left} more"] if left else [])])

@@ -17,6 +17,7 @@ import psutil
 from repoagents.agents.capture import Capture, Lines
 from repoagents.agents.family import MARKER, Family, end, marked, started_at, with_children
 from repoagents.agents.records import ProcessRecord, ProcessRecords
+from repoagents.agents.scratch import make_scratch, remove_scratch, sweep_scratch
 from repoagents.errors import Stopped
 
 LOOK_SECONDS = 5.0
@@ -33,7 +34,7 @@ Listen = Callable[[list[str]], None]
 
 @dataclass(frozen=True)
 class Command:
-    """One process to run: `environment` is all that it gets, besides the run's marker.
+    """One process to run: `environment` is all that it gets, besides the run's marker and a TMPDIR.
 
     `idle_seconds` of silence or `deadline_seconds` in all end it. Of its standard output the first
     `keep_head` and the last `keep_tail` bytes are kept; standard error goes there too when merged.
@@ -89,21 +90,33 @@ class Supervisor:
 
         Raises Stopped when `stop` ended it.
         """
-        live = _Live(command, asyncio.get_running_loop())
+        live = _Live(command, asyncio.get_running_loop(), listen)
         with self._registered(live):
-            before = frozenset(psutil.pids())
             try:
-                transport = await live.spawn()
-            except (OSError, ValueError) as error:  # ValueError: a NUL in an argument
-                return Ended(End.NOT_STARTED, None, 0.0, "", str(error))
-            family = Family(transport.get_pid(), command.run_id, before)
+                # A folder of its own: the common one is where other programs can be reached.
+                scratch = make_scratch(command.run_id)
+            except OSError as error:
+                return _not_started(error)
             try:
-                with self._recorded(live, family.leader):
-                    ending = await live.watch(family, listen)
+                ended = await self._lead(live, scratch)
             finally:
-                await live.close(transport, family, listen)
+                await asyncio.to_thread(remove_scratch, scratch)
         if live.stop_kind:
             raise Stopped(f"{command.argv[0]} was ended: {live.stop_kind}", kind=live.stop_kind)
+        return ended
+
+    async def _lead(self, live: "_Live", scratch: Path) -> Ended:
+        before = frozenset(psutil.pids())
+        try:
+            transport = await live.spawn(scratch)
+        except (OSError, ValueError) as error:  # ValueError: a NUL in an argument
+            return _not_started(error)
+        family = Family(transport.get_pid(), live.command.run_id, before)
+        try:
+            with self._recorded(live, family.leader):
+                ending = await live.watch(family)
+        finally:
+            await live.close(transport, family)
         return live.ended(ending, transport.get_returncode())
 
     def probe(self, argv: tuple[str, ...], environment: Mapping[str, str], cwd: Path) -> Ended:
@@ -138,6 +151,8 @@ class Supervisor:
             return list({p.pid: p for p in [*recorded, *marked(runs)]}.values())
 
         ended = end(orphans) if runs else ()
+        for run in runs:
+            sweep_scratch(run)
         for path, _ in records:
             path.unlink(missing_ok=True)
         return ended
@@ -166,6 +181,10 @@ class Supervisor:
             path.unlink(missing_ok=True)
 
 
+def _not_started(error: Exception) -> Ended:
+    return Ended(End.NOT_STARTED, None, 0.0, "", str(error))
+
+
 def _same(record: ProcessRecord) -> bool:
     # The start time of a pid is derived from the wall clock, which may have been set meanwhile.
     started = started_at(record.pid)
@@ -175,10 +194,13 @@ def _same(record: ProcessRecord) -> bool:
 class _Live(asyncio.SubprocessProtocol):
     """One running process: what it wrote, whether it ended, and why it shall end."""
 
-    def __init__(self, command: Command, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, command: Command, loop: asyncio.AbstractEventLoop, listen: Listen | None
+    ) -> None:
         self.command = command
         self.stop_kind = ""
         self._loop = loop
+        self._listen = listen
         self._wake = asyncio.Event()
         self._exited = False
         self._open_pipes = 1 if command.merge_errors else 2
@@ -194,7 +216,8 @@ class _Live(asyncio.SubprocessProtocol):
         self._heard = self._loop.time()
         if fd == 1:
             self._output.feed(data)
-            self._lines += self._splitter.feed(data)
+            if self._listen:
+                self._lines += self._splitter.feed(data)
         else:
             self._errors.feed(data)
         self._wake.set()
@@ -219,7 +242,7 @@ class _Live(asyncio.SubprocessProtocol):
         self.stop_kind = self.stop_kind or kind
         self._wake.set()
 
-    async def spawn(self) -> asyncio.SubprocessTransport:
+    async def spawn(self, scratch: Path) -> asyncio.SubprocessTransport:
         command = self.command
         transport, _ = await self._loop.subprocess_exec(
             lambda: self,
@@ -228,7 +251,7 @@ class _Live(asyncio.SubprocessProtocol):
             stdout=PIPE,
             stderr=STDOUT if command.merge_errors else PIPE,
             cwd=command.cwd,
-            env={**command.environment, MARKER: command.run_id},
+            env={**command.environment, "TMPDIR": str(scratch), MARKER: command.run_id},
             start_new_session=True,
         )
         if command.stdin:
@@ -237,13 +260,13 @@ class _Live(asyncio.SubprocessProtocol):
             pipe.write_eof()
         return transport
 
-    async def watch(self, family: Family, listen: Listen | None) -> End:
+    async def watch(self, family: Family) -> End:
         """Wait for the end, or for a reason to bring it about."""
         command = self.command
         next_look = self._begun + LOOK_SECONDS
         while True:
             self._wake.clear()
-            self._deliver(listen)
+            self._deliver()
             now = self._loop.time()
             if self._exited or self.stop_kind:
                 return End.EXITED
@@ -258,9 +281,7 @@ class _Live(asyncio.SubprocessProtocol):
                 next_look = now + LOOK_SECONDS
             await self._awake_until(min(idle_until, hard_until, next_look))
 
-    async def close(
-        self, transport: asyncio.SubprocessTransport, family: Family, listen: Listen | None
-    ) -> None:
+    async def close(self, transport: asyncio.SubprocessTransport, family: Family) -> None:
         """End the whole family, read what is still in the pipes, and let go of them."""
         try:
             await asyncio.to_thread(end, family.alive, family.leader)
@@ -271,7 +292,7 @@ class _Live(asyncio.SubprocessProtocol):
         finally:
             transport.close()
         self._lines += self._splitter.rest()
-        self._deliver(listen)
+        self._deliver()
 
     def ended(self, ending: End, exit_code: int | None) -> Ended:
         seconds = (self._ended or self._loop.time()) - self._begun
@@ -284,7 +305,7 @@ class _Live(asyncio.SubprocessProtocol):
         except TimeoutError:
             return
 
-    def _deliver(self, listen: Listen | None) -> None:
+    def _deliver(self) -> None:
         lines, self._lines = self._lines, []
-        if listen and lines:
-            listen(lines)
+        if self._listen and lines:
+            self._listen(lines)

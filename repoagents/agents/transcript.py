@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import IO, Protocol, Self
 
+from repoagents.agents.fencing import plain
 from repoagents.agents.process import Ended
 
 TRANSCRIPT_LIMIT = 20_000_000
@@ -36,7 +37,9 @@ class Transcript:
         """Keep lines while there is room."""
         if self._left <= 0:
             return
-        text = self._redactor.redact("\n".join(lines)[: self._left] + "\n")
+        # A line stays one, whatever it holds that a terminal or an editor would break it at.
+        whole = "\n".join(plain(line).replace("\n", " ") for line in lines)
+        text = self._redactor.redact(whole)[: self._left] + "\n"
         self._file.write(text)
         self._left -= len(text)
         if self._left <= 0:
@@ -49,7 +52,7 @@ class Transcript:
                 "ended": ended.end.value,
                 "exit_code": ended.exit_code,
                 "seconds": round(ended.seconds, 3),
-                "stderr": self._redactor.redact(ended.errors),
+                "stderr": self._redactor.redact(plain(ended.errors)),
             }
         )
 

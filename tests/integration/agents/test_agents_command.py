@@ -219,6 +219,28 @@ def test_the_transcript_is_bounded_and_redacted(
     assert json.loads(last)["stderr"] == "[redacted]"
 
 
+def test_an_answer_carries_no_secret_into_what_is_published(
+    run: Run, crew: Callable[[Settings], AgentCrew], task: MakeTask
+) -> None:
+    token = "ghp_" + "6" * 36
+    reply = run(say(REPORT | {"summary": f"see {token}"}))
+    assert token not in reply.answer
+    escaped = json.dumps(REPORT | {"summary": f"see {token}"}).replace("ghp_", "\\u0067hp_")
+    reply = run(f"print({escaped!r})")
+    report = crew(Settings()).read(task(), reply.answer)
+    assert report.summary == "see [redacted]"
+
+
+def test_the_transcript_moves_no_cursor_and_keeps_its_lines(run: Run, task: MakeTask) -> None:
+    token = "ghp_" + "7" * 36
+    said = f"a\x1b[2Jb\rc\u2028d\x85e {token[:9]}\x1b[1m{token[9:]}"
+    run(f"import sys; print({said!r}); sys.stderr.write({said!r})")
+    text = (task().artifacts / "builder.transcript.jsonl").read_text()
+    first, last = text.splitlines()
+    assert first == "ab c d e [redacted]"
+    assert json.loads(last)["stderr"] == "ab\nc\nd\ne [redacted]"
+
+
 def test_a_right_answer_twice_is_one_answer(run: Run) -> None:
     assert json.loads(run(say(REPORT) + "\n" + say(REPORT)).answer) == REPORT
 

@@ -39,7 +39,7 @@ def test_a_check_gets_the_named_variables_and_nothing_else() -> None:
     assert child_environment(AgentSettings(), AMBIENT, CONTROL) == {
         name: AMBIENT[name]
         for name in (
-            *("PATH", "HOME", "USER", "LANG", "LC_TIME", "TZ", "TMPDIR"),
+            *("PATH", "HOME", "USER", "LANG", "LC_TIME", "TZ"),
             *("https_proxy", "NO_PROXY", "SSL_CERT_FILE"),
         )
     }

@@ -107,7 +107,7 @@ def test_the_review_schema_lists_the_asked_ids() -> None:
     unasked = schema_for(Role.REVIEWER)
     jsonschema.Draft202012Validator.check_schema(unasked)  # type: ignore[arg-type]
     jsonschema.validate(answer, unasked)  # type: ignore[arg-type]
-    assert "[4] were not asked for, only none" in refusal(Role.REVIEWER, answer, ())
+    assert "the ids 4 were not asked for, only none" in refusal(Role.REVIEWER, answer, ())
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_without_an_object_it_is_refused(text: str) -> None:
         ({"criteria": [{"id": "1", "met": True, "evidence": ""}]}, "criteria.0.id"),
         ({"criteria": [{"id": 1, "met": "yes", "evidence": ""}]}, "criteria.0.met"),
         ({"criteria": [{"id": 1, "met": True}]}, "criteria.0.evidence: Field required"),
-        ({"criteria": [{"id": 7, "met": True, "evidence": ""}]}, "[7] were not asked for"),
+        ({"criteria": [{"id": 7, "met": True, "evidence": ""}]}, "the ids 7 were not asked for"),
         ({"findings": [{"severity": "bad", "file": "", "line": 0, "message": ""}]}, "severity"),
     ],
 )
@@ -162,6 +162,92 @@ def test_every_problem_is_named_up_to_ten() -> None:
     message = refusal(Role.PLANNER, {str(n): 1 for n in range(20)})
     assert message.count(";") == 10
     assert "and 18 more" in message
+
+
+def test_a_problem_is_one_short_line_whatever_the_agent_called_its_keys() -> None:
+    message = refusal(Role.BUILDER, BUILD | {"\x1b[31mkey\n" * 1_000: 1})
+    assert message.startswith("key key key")
+    assert len(message) < 200
+    ids = [{"id": int("9" * 4_000), "met": True, "evidence": ""}]
+    assert len(refusal(Role.REVIEWER, REVIEW | {"criteria": ids})) < 200
+
+
+@pytest.mark.parametrize("field", ["changed_files", "questions"])
+def test_a_list_has_a_length(field: str) -> None:
+    assert f"{field}: Value error, 1001 entries" in refusal(
+        Role.BUILDER, BUILD | {field: ["x"] * 1_001}
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "read"), [(7, 7), (0, 0), (-5, 0), (int("9" * 4_000), 0), (10_000_000, 0)]
+)
+def test_a_line_that_no_file_has_is_the_whole_file(line: int, read: int) -> None:
+    found = {"severity": "low", "file": "x.py", "line": line, "message": "m"}
+    report = parse_answer(Role.REVIEWER, (1, 2), json.dumps(REVIEW | {"findings": [found]}))
+    assert isinstance(report, Review)
+    assert report.findings[0].line == read
+
+
+@pytest.mark.parametrize(
+    "number", ["9" * 5_000, "-" + "9" * 400_000, "1e999999", "NaN", "Infinity"]
+)
+def test_no_number_breaks_the_search_or_the_reading(number: str) -> None:
+    bomb = f'{{"summary": {number}}}'
+    refused = refusal(Role.BUILDER, bomb)
+    assert "Invalid JSON" in refused or "summary: Input should be a valid string" in refused
+    report = parse_answer(Role.BUILDER, (), f"[{number}] {bomb} {json.dumps(BUILD)}")
+    assert isinstance(report, BuildReport)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param('{"a":' * 100_000 + "1" + "}" * 100_000, id="deep objects"),
+        pytest.param("[" * 100_000 + "]" * 100_000, id="deep lists"),
+        pytest.param(json.dumps(BUILD)[:-1] + ',"x":' + "[" * 900 + "]" * 900 + "}", id="within"),
+        pytest.param(json.dumps(BUILD | {"summary": "S"}).replace("S", "\\ud800"), id="surrogate"),
+        pytest.param(json.dumps(BUILD | {"summary": "S"}).replace("S", "\ud800"), id="raw one"),
+        pytest.param(json.dumps(BUILD).replace("{", "{\0"), id="NUL"),
+    ],
+)
+def test_what_json_cannot_carry_is_refused(text: str) -> None:
+    assert refusal(Role.BUILDER, text)
+
+
+def test_of_doubled_keys_the_last_counts() -> None:
+    text = json.dumps(BUILD)[:-1] + ', "summary": "second"}'
+    assert parse_answer(Role.BUILDER, (), text).summary == "second"
+
+
+@pytest.mark.parametrize("secret", ["the-secret", "the-\x1b[0msecret", "the-\x07secret"])
+def test_every_text_is_redacted_however_it_is_spelled(secret: str) -> None:
+    found = {"severity": "low", "file": secret, "line": 1, "message": secret}
+    rows = [{"id": 1, "met": True, "evidence": secret}]
+    review = REVIEW | {"summary": secret, "findings": [found], "criteria": rows}
+    plan = PLAN | {key: [secret] for key, value in PLAN.items() if isinstance(value, list)}
+    build = BUILD | {key: [secret] for key, value in BUILD.items() if isinstance(value, list)}
+    for role, answer in (
+        (Role.REVIEWER, review),
+        (Role.PLANNER, plan | {"summary": secret}),
+        (Role.BUILDER, build | {"summary": secret}),
+    ):
+        # As escapes, which a search in the raw answer would not see through.
+        text = json.dumps(answer).replace("e-", "\\u0065-")
+        report = parse_answer(role, (1,), text, lambda part: part.replace("the-secret", "***"))
+        assert "secret" not in repr(report)
+        assert repr(report).count("***") >= 4
+
+
+def test_a_refusal_repeats_no_secret() -> None:
+    with pytest.raises(OutputInvalid) as caught:
+        parse_answer(
+            Role.BUILDER,
+            (),
+            json.dumps(BUILD | {"the-secret": 1}),
+            lambda text: text.replace("the-secret", "***"),
+        )
+    assert str(caught.value) == "***: Extra inputs are not permitted"
 
 
 def test_missing_and_doubled_criteria_are_for_the_verdict() -> None:

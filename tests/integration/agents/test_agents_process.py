@@ -76,6 +76,7 @@ async def test_the_environment_is_what_was_given_and_the_marker(
     ended = await supervisor.run(python("import os, json; print(json.dumps(dict(os.environ)))"))
     seen = json.loads(ended.output)
     assert seen.pop("LC_CTYPE", "C.UTF-8") == "C.UTF-8"  # Python's own coercion
+    assert not Path(seen.pop("TMPDIR")).exists()
     assert seen == {"PATH": os.environ["PATH"], "REPOAGENTS_RUN_ID": "run-1"}
 
 

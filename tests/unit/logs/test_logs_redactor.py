@@ -194,3 +194,30 @@ def test_importing_the_log_is_cheap() -> None:
     code = "import sys, repoagents.logs; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert set(done.stdout.split()) & {"structlog", "logging", "asyncio", "traceback"} == set()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "://" + "a:" * 100_000,
+        "://a:b" * 40_000,
+        "sk-" * 70_000,
+        "-----BEGIN PRIVATE KEY-----!" * 8_000,
+        "-----BEGIN " + "A " * 100_000,
+        "eyJaaaaaaaa." * 20_000,
+        "authorization " * 15_000,
+    ],
+    ids=["colons", "urls", "dashes", "keys", "blanks", "dots", "headers"],
+)
+def test_no_text_of_an_agent_takes_long(text: str) -> None:
+    import time
+
+    began = time.perf_counter()
+    Redactor(["a-secret-value"]).redact(text)
+    assert time.perf_counter() - began < 3
+
+
+def test_a_key_ends_at_its_own_end_mark() -> None:
+    body = "Proc-Type: 4,ENCRYPTED\n\nab-cd"
+    key = f"-----BEGIN RSA PRIVATE KEY-----\n{body}\n-----END RSA PRIVATE KEY-----"
+    assert Redactor([]).redact(f"{key} and {key}!") == f"{HIDDEN} and {HIDDEN}!"

@@ -1,0 +1,42 @@
+"""A temporary folder per process, named so that what a dead worker left behind is found again.
+
+It lies where the system keeps what is temporary, not in the control plane: no agent may write near
+the operator's checkout, and sockets need short paths (104 bytes on macOS).
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+
+def make_scratch(run_id: str) -> Path:
+    """A new, empty folder for one process of the run."""
+    return Path(tempfile.mkdtemp(prefix=_prefix(run_id)))
+
+
+def remove_scratch(folder: Path) -> None:
+    """Delete the folder with all that was left in it, locked folders too."""
+    try:
+        folder.chmod(0o700)
+        for place, names, _ in os.walk(folder):
+            for name in names:
+                path = Path(place, name)
+                if not path.is_symlink():
+                    path.chmod(0o700)
+        shutil.rmtree(folder, ignore_errors=True)
+    except (OSError, RecursionError):  # nested a thousand deep, say: it stays, and harms nobody
+        return
+
+
+def sweep_scratch(run_id: str) -> None:
+    """Delete the folders that a dead worker left behind for the run."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_prefix(run_id)}*"):
+        # Everybody may write there: a link of that name is nothing that we made.
+        if not folder.is_symlink():
+            remove_scratch(folder)
+
+
+def _prefix(run_id: str) -> str:
+    return f"ra-{hashlib.sha256(run_id.encode()).hexdigest()[:8]}-"
