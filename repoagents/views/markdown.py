@@ -11,7 +11,6 @@ BODY_LIMIT = 65_536
 _BREAK = "\u200b"  # shows nothing, and no longer spells the word that GitHub acts on
 _ENTITY = re.compile(r"&(?=#|\w)")
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")
-_SCRIPT_LINK = re.compile(r"\]\(\s*<?\s*(?:javascript|vbscript|data|file)\s*:", re.IGNORECASE)
 _MENTION = re.compile(r"@(?=[A-Za-z0-9_-])")
 _CLOSING = re.compile(
     r"\b(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?)(?=[\W_]{0,20}(?:[\w.-]+/[\w.-]+)?"
@@ -22,8 +21,8 @@ _SKIP_CI = re.compile(
     r"\[((?:skip|no)[ -](?:ci|actions)|ci[ -]skip|actions[ -]skip)\]", re.IGNORECASE
 )
 _TRAILER = re.compile(
-    r"^(\s*)((?:signed-off|co-authored|acked|reviewed|tested|reported|approved)-by|skip-checks|cc)"
-    r"(\s*):",
+    r"^([ \t]*)((?:signed-off|co-authored|acked|reviewed|tested|reported|approved)-by"
+    r"|skip-checks|cc)([ \t]*):",
     re.IGNORECASE | re.MULTILINE,
 )
 _BLOCK_START = re.compile(r"^(?=[#>*+=|~`\[_$-]|\d+[.)])")
@@ -40,8 +39,8 @@ def quiet(text: str) -> str:
 def neutral(text: str) -> str:
     """The text as Markdown prose that shows what was written and does nothing else."""
     plain = _TAG.sub("&lt;", _ENTITY.sub("&amp;", clean(text)))
-    plain = _SCRIPT_LINK.sub("](#", plain.replace("![", "!\\["))
-    return quiet(plain)
+    # A link would show other words than where it leads; an image would be loaded.
+    return quiet(plain.replace("](", "]\\("))
 
 
 def inline(text: str, limit: int = 1_000) -> str:

@@ -5,6 +5,9 @@ from dataclasses import asdict, fields
 from enum import Enum
 
 from repoagents.domain.reports import BuildReport, Plan, Review, Role
+from repoagents.views.markdown import inline
+
+_ITEM_LIMIT = 20_000
 
 
 def report_json(report: object) -> str:
@@ -26,7 +29,9 @@ def render_report(role: Role, report: Plan | BuildReport | Review) -> str:
         if value in ("", ()):
             continue
         lines += [f"## {spec.name.replace('_', ' ')}", ""]
-        lines += [f"- {_item(item)}" for item in value] if isinstance(value, tuple) else [_item(value)]
+        lines += (
+            [f"- {_item(item)}" for item in value] if isinstance(value, tuple) else [_item(value)]
+        )
         lines.append("")
     return "\n".join(lines)
 
@@ -37,4 +42,4 @@ def _item(value: object) -> str:
     if hasattr(value, "__dataclass_fields__"):
         parts = (getattr(value, name) for name in value.__dataclass_fields__)
         return " · ".join(_item(part) for part in parts)
-    return " ".join(str(value).split())
+    return inline(str(value), _ITEM_LIMIT)

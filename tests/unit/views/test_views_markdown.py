@@ -1,6 +1,7 @@
 """Markdown from hostile text."""
 
 import re
+import time
 
 import pytest
 from hypothesis import given
@@ -50,9 +51,13 @@ def test_words_that_close_nothing_stay() -> None:
     [
         ("<!-- repoagents:run=1 --> x", "&lt;!-- repoagents:run=1 --> x"),
         ("<script>alert(1)</script>", "&lt;script>alert(1)&lt;/script>"),
-        ("![x](http://tracker)", "!\\[x](http://tracker)"),
-        ("[x](javascript:alert(1))", "[x](#alert(1))"),
-        ("[x]( DATA:text/html)", "[x](#text/html)"),
+        ("![x](http://tracker)", "![x]\\(http://tracker)"),
+        ("[![x](http://a)](http://b)", "[![x]\\(http://a)]\\(http://b)"),
+        ("[x](javascript:alert(1))", "[x]\\(javascript:alert(1))"),
+        ("[x](javascript\\:alert(1))", "[x]\\(javascript\\:alert(1))"),
+        ("[approve](https://elsewhere)", "[approve]\\(https://elsewhere)"),
+        ("<javascript:alert(1)>", "&lt;javascript:alert(1)>"),
+        ("]\u200b(x)", "]\\(x)"),
         ("&#64;user &lt;b&gt;", "&amp;#64;user &amp;lt;b&amp;gt;"),
         ("a < b && c", "a < b && c"),
     ],
@@ -106,9 +111,38 @@ def test_a_body_is_bounded_with_a_notice(body: str, limit: int) -> None:
 
 
 @given(st.text())
-def test_no_text_keeps_a_mention_a_tag_or_an_image(text: str) -> None:
+def test_no_text_keeps_a_mention_a_tag_or_a_link(text: str) -> None:
     shown = inline(text)
     assert not MENTION.search(shown)
     assert "<!--" not in shown
-    assert "![" not in shown
+    assert "](" not in shown
     assert not re.search(r"<[A-Za-z/!?]", shown)
+
+
+@given(st.lists(st.sampled_from(["[x", "]", "(", "\u200b", "\x1b[1m", "\\", "!", "a)", " "])))
+def test_nothing_taken_out_makes_a_link(parts: list[str]) -> None:
+    assert "](" not in inline("".join(parts))
+
+
+@pytest.mark.parametrize("filler", ["\u3164", "\u115f", "\uffa0", "\u034f", "\U000e0100", "\u2065"])
+def test_what_shows_nothing_is_nothing(filler: str) -> None:
+    assert inline(filler * 3) == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n" * 200_000,
+        " " * 200_000,
+        "fixes " * 40_000,
+        "@" * 200_000,
+        "`" * 200_000,
+        "cc " * 70_000,
+    ],
+    ids=["lines", "blanks", "closing", "mentions", "ticks", "trailers"],
+)
+def test_a_huge_text_is_shown_in_time(text: str) -> None:
+    started = time.monotonic()
+    neutral(text)
+    fenced(text)
+    assert time.monotonic() - started < 5
