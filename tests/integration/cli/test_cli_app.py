@@ -51,7 +51,9 @@ def test_every_command_explains_itself_with_an_example() -> None:
     named = dict(every_command())
     assert {"trigger", "approval reject", "config show"} <= named.keys()
     for name, command in named.items():
-        shown = command.get_help(click.Context(command, info_name=name))
+        # The names of the help option too: a command keeps the first that it was asked with.
+        context = click.Context(command, info_name=name, help_option_names=["-h", "--help"])
+        shown = command.get_help(context)
         assert f"repoagents {name}" in shown.partition("Example:")[2], name
         silent = [o.name for o in command.params if isinstance(o, click.Option) and not o.help]
         assert silent == [], name
