@@ -174,6 +174,7 @@ class DurableFlows:
             fell = False
         except StateUnreadable as error:
             self.broken = error
+            self.steps.close()
             raise
         finally:
             if fell:
