@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from repoagents.agents.fencing import Cleaned, clean, defuse, fence, numbered, plain, reveal
+from repoagents.agents.fencing import Cleaned, clean, cut, defuse, fence, numbered, plain, reveal
 from repoagents.domain.change import ChangeSet
 from repoagents.domain.issue import Issue
 from repoagents.domain.reports import BuildReport, CheckResult, Plan, Verification
@@ -41,7 +41,7 @@ class IssueBlock:
 
 @dataclass(frozen=True)
 class ChangeBlock:
-    """A change in a prompt: a line per path, and the patch as a fenced block."""
+    """A change in a prompt: a line per path, and the patch, both as fenced blocks."""
 
     files: str
     patch: str
@@ -87,7 +87,7 @@ def plan_block(plan: Plan | None, nonce: str) -> str:
 
 def criteria_block(plan: Plan | None, nonce: str) -> str:
     """The plan's acceptance criteria, numbered from 1 as a review refers to them."""
-    return _own(numbered(plan.acceptance_criteria), nonce) if plan else ""
+    return _own(numbered(map(_flat, plan.acceptance_criteria)), nonce) if plan else ""
 
 
 def contract_block(contract: tuple[str, ...], nonce: str) -> str:
@@ -99,11 +99,13 @@ def change_block(change: ChangeSet | None, nonce: str) -> ChangeBlock:
     """What really changed, as git tells it."""
     if change is None:
         return ChangeBlock("", "")
-    lines = [f"{entry.kind.value}: {reveal(entry.path, 500)}" for entry in change.files]
+    # A path is the agent's own words too, and may hold newlines.
+    lines = [f"{entry.kind.value}: {_flat(reveal(entry.path, 500))}" for entry in change.files]
     patch = reveal(change.patch, PATCH_LIMIT)
     if change.patch_cut:
         patch = f"{patch}\n[the patch is longer than what is shown]"
-    return ChangeBlock(_bullets(lines), fence("DIFF-TEXT", nonce, patch))
+    files = cut(_bullets(lines), REPORT_LIMIT)
+    return ChangeBlock(fence("PATHS-TEXT", nonce, files), fence("DIFF-TEXT", nonce, patch))
 
 
 def build_block(build: BuildReport | None, nonce: str) -> str:
@@ -172,6 +174,11 @@ def _check(result: CheckResult, nonce: str) -> str:
 def _own(text: str, nonce: str) -> str:
     """What one of our agents wrote for the next: cleaned and bounded, but not a quotation."""
     return defuse(reveal(text, REPORT_LIMIT), nonce)
+
+
+def _flat(text: str) -> str:
+    """On one line, so that no entry of a list can pose as another."""
+    return " ".join(text.split())
 
 
 def _bullets(lines: Iterable[str]) -> str:

@@ -12,7 +12,14 @@ LONGEST_LINE = 10_000
 _WHITESPACE_ONLY_LINES = 20
 
 _DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")
-_INVISIBLE = re.compile("[\u00ad\u180e\u200b\u2060-\u2064\U000e0000-\U000e007f]|(?<=.)\ufeff")
+# Not the joiners and selectors that scripts and emoji need, unless they stand where neither does.
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b\u2060-\u2065\u206a-\u206f\u3164"
+    "\uffa0\ufe00-\ufe0d\U000e0000-\U000e0fff]|(?<=.)\ufeff|\ufe0f(?=\ufe0f)"
+    "|(?<=[A-Za-z0-9_])[\u200c\u200d](?=[A-Za-z0-9_])"
+)
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]|\r(?=.)")
+"""What moves a terminal's cursor, or makes it hide what follows."""
 # Cyrillic, Greek, Armenian and full-width letters that look like Latin ones.
 _TWINS = (
     "\u0430\u0441\u0435\u043e\u0440\u0445\u0443\u0455\u0456\u0458\u04bb\u04cf\u0501\u051b\u051d"
@@ -54,6 +61,9 @@ def find_content(file: FilePatch, *, named: bool = False) -> Iterator[Finding]:
             message = f"a line of {len(text):,} characters: nobody can review it"
             yield Finding("long_line", Severity.LOW, message, file.path, line.number)
             text = text[:LONGEST_LINE]
+        if match := _CONTROL.search(text):
+            message = f"the control character U+{ord(match[0]):04X} can hide what stands beside it"
+            yield Finding("invisible", Severity.MEDIUM, message, file.path, line.number)
         if text.isascii():
             continue
         for rule, severity, message in _hidden(text):

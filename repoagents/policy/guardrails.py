@@ -10,7 +10,7 @@ from repoagents.domain.settings import GuardrailSettings
 from repoagents.policy.content import find_content
 from repoagents.policy.patch import Patch, read_patch
 from repoagents.policy.paths import CONTROL_FILES, matches, named, planned
-from repoagents.policy.secrets import find_secrets
+from repoagents.policy.secrets import find_hidden_secrets, find_secrets, find_secrets_in_name
 from repoagents.policy.weakening import find_weakening
 
 _SYMLINK, _SUBMODULE, _EXECUTABLE = "120000", "160000", "100755"
@@ -32,11 +32,14 @@ def inspect(
     likely = plan.likely_files if plan else ()
     found = [*_whole(change, patch, settings)]
     for file in change.files:
+        found += find_secrets_in_name(file.path, sensitive)
         found += _place(file, plan, settings)
         found += _form(file, patch, settings, is_named=named(file.path, likely))
     for file_patch in patch.files:
         found += find_secrets(file_patch, sensitive)
         found += find_content(file_patch, named=named(file_patch.path, likely))
+    for binary in patch.binaries:
+        found += find_hidden_secrets(binary, sensitive)
     found += find_weakening(change, patch)
     return _merged(found)
 

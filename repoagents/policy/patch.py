@@ -1,6 +1,9 @@
 """A patch read line by line: what each file gained and lost."""
 
+import base64
 import re
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from io import StringIO
@@ -11,6 +14,7 @@ from unidiff.patch import PatchedFile, PatchSet
 _QUOTED = re.compile(r"\\([0-7]{3}|.)", re.DOTALL)
 _LETTERS = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
 _ABSENT = "/dev/null"
+_BINARY_BYTES = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -35,11 +39,14 @@ class Patch:
     """Every file of a patch.
 
     `readable` is false when its form is broken: then `files` holds one file without a name, with
-    every line that looks added or removed, so that a broken form hides nothing.
+    every line that looks added or removed, so that a broken form hides nothing. `binaries` are
+    what git takes for binary content, as lines of bytes in Latin-1 without NUL, so that text in
+    16 bits per character is text.
     """
 
     files: tuple[FilePatch, ...]
     readable: bool = True
+    binaries: tuple[FilePatch, ...] = ()
 
     @cached_property
     def _by_path(self) -> dict[str, FilePatch]:
@@ -63,8 +70,35 @@ def read_patch(text: str) -> Patch:
         # newline="\n": a carriage return or form feed inside a line does not end it.
         files = PatchSet(StringIO(text, newline="\n"))
     except (UnidiffParseError, ValueError):
-        return Patch((_unnamed(text),), readable=False)
-    return Patch(tuple(_file(file) for file in files))
+        return Patch((_unnamed(text),), False, tuple(_binaries(text)))
+    return Patch(tuple(_file(file) for file in files), True, tuple(_binaries(text)))
+
+
+def _binaries(text: str) -> Iterator[FilePatch]:
+    """The new content, or what a delta brings, of every `GIT binary patch`."""
+    head, mark, rest = text.partition("\nGIT binary patch\n")
+    while mark:
+        sides = head[head.rfind("diff --git ") + len("diff --git ") :].split("\n", 1)[0]
+        path = _path(sides[len(sides) // 2 + 1 :])  # both sides are the same path
+        lines = _content(rest).decode("latin-1").replace("\0", "").split("\n")
+        yield FilePatch(path, tuple(PatchLine(0, line) for line in lines))
+        head, mark, rest = rest.partition("\nGIT binary patch\n")
+
+
+def _content(block: str) -> bytes:
+    """The first half of a binary patch: lines of a length and base85, deflated in all."""
+    inflate = zlib.decompressobj()
+    content = bytearray()
+    _, _, lines = block.partition("\n")
+    try:
+        while lines and lines[0] != "\n" and len(content) < _BINARY_BYTES:
+            line, _, lines = lines.partition("\n")
+            size = ord(line[0]) - (64 if line[0] <= "Z" else 70)
+            raw = base64.b85decode(line[1:])[:size]
+            content += inflate.decompress(raw, _BINARY_BYTES - len(content))
+    except (ValueError, zlib.error):  # the patch was cut here, which is a finding of its own
+        return bytes(content)
+    return bytes(content)
 
 
 def _file(file: PatchedFile) -> FilePatch:

@@ -4,13 +4,16 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
-from posixpath import basename, splitext
+from posixpath import basename, normpath, splitext
 
 CONTROL_FILES = (
     "/.github/workflows",
     "/.github/actions",
     "/.github/copilot-instructions.md",
     "/.github/instructions",
+    "/.github/prompts",
+    "/.github/agents",
+    "/.github/chatmodes",
     "CODEOWNERS",
     ".gitlab-ci.yml",
     "Jenkinsfile",
@@ -29,6 +32,18 @@ CONTROL_FILES = (
     ".cursorrules",
     ".cursor",
     ".windsurfrules",
+    ".windsurf",
+    ".clinerules",
+    ".roo",
+    ".gemini",
+    ".opencode",
+    "opencode.json*",
+    ".aider*",
+    "AGENTS.override.md",
+    "CLAUDE.local.md",
+    ".vscode/tasks.json",
+    ".devcontainer",
+    ".envrc",
     ".claude",
     ".codex",
     ".mcp.json",
@@ -54,6 +69,7 @@ _LOCK_NAMES = frozenset(
         "podfile.lock", "poetry.lock", "pubspec.lock", "uv.lock", "yarn.lock",
     }
 )  # fmt: skip
+_REMARK = re.compile(r"(?<=\S)\s+\([^()]*\)\Z")
 _WORDS = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z0-9]+(?![a-z])")
 _TEST_WORDS = frozenset({"test", "tests", "spec", "it"})
 
@@ -103,8 +119,9 @@ def named(path: str, likely_files: Iterable[str]) -> bool:
 
 
 def _entry(entry: str) -> str:
-    """A planner writes `./a.py`, quotes names and marks directories: the bare path."""
-    bare = entry.strip().strip("`'\"").removeprefix("./").strip("/")
+    """A planner writes `./a.py`, quotes names, marks directories and adds a word: the bare path."""
+    path = _REMARK.sub("", entry.strip()).strip("`'\"").replace("\\", "/").strip("/")
+    bare = normpath(path)
     # "Everywhere" is no plan, and a glob of many stars could take for ever to match.
     return "" if set(bare) <= set("./*?") or bare.count("*") > 4 else bare
 

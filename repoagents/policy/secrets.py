@@ -8,6 +8,8 @@ global that two runs at once would share.
 import base64
 import re
 from collections.abc import Iterator, Sequence
+from posixpath import basename
+from urllib.parse import quote
 
 from detect_secrets.filters import heuristic
 from detect_secrets.plugins.artifactory import ArtifactoryDetector
@@ -79,18 +81,29 @@ _SECRET_WORD = re.compile("|".join(DENYLIST), re.IGNORECASE)
 
 _WINDOW, _OVERLAP = 2_000, 300
 _SHORTEST_SENSITIVE = 8
-_SOLID = re.compile(r"[^A-Za-z0-9]+")
+_LONG_LINE = 16
+_SECRET_FILE = re.compile(
+    r"(?:\.env(?:\.(?!example|sample|template|dist|test)[\w.-]+)?|\.netrc|\.pgpass|\.git-credentials"
+    r"|\.htpasswd|id_(?:rsa|dsa|ecdsa|ed25519)|.+\.key)\Z",
+    re.IGNORECASE,
+)
+_SOLID = re.compile(r"\\x|\\u00|[^A-Za-z0-9]+")
+"""What is taken out before a known value is searched for: whatever may stand in its middle."""
 
 
 def find_secrets(file: FilePatch, sensitive: Sequence[str] = ()) -> Iterator[Finding]:
     """Secrets that a file's added lines bring; no message repeats one.
 
-    Rule `secret` (critical) is a known value, also in base64, hex, reversed or split over lines,
-    or a known shape, in any file. Rule `possible_secret` is a guess by name or randomness: high,
-    low in tests where made-up passwords and digests are ordinary, silent in lock files.
+    Rule `secret` (critical) is a known value, also in base64, hex, reversed, quoted for a URL or
+    split over lines, or a known shape, in any file. Rule `possible_secret` is a file that is made
+    to hold secrets, or a guess by name or randomness: high, low in tests where made-up passwords
+    and digests are ordinary, silent in lock files.
     """
     yield from _known_values(file, sensitive)
     severity = Severity.LOW if is_test(file.path) else Severity.HIGH
+    if file.added and _SECRET_FILE.match(basename(file.path)):
+        message = "files of this name hold secrets; commit an example without values instead"
+        yield Finding("possible_secret", severity, message, file.path)
     for line in file.added:
         if shape := _shape(line.text):
             yield _finding("secret", Severity.CRITICAL, f"looks like {shape}", file, line)
@@ -99,14 +112,31 @@ def find_secrets(file: FilePatch, sensitive: Sequence[str] = ()) -> Iterator[Fin
             yield _finding("possible_secret", severity, message, file, line)
 
 
+def find_hidden_secrets(file: FilePatch, sensitive: Sequence[str] = ()) -> Iterator[Finding]:
+    """Known values and shapes of our own in binary content, where guesses would be noise."""
+    yield from _known_values(file, sensitive)
+    for line in file.added:
+        if shape := _own_shape(line.text):
+            yield _finding("secret", Severity.CRITICAL, f"looks like {shape}", file, line)
+
+
+def find_secrets_in_name(path: str, sensitive: Sequence[str] = ()) -> Iterator[Finding]:
+    """A secret spelled by a path; the finding does not say which path."""
+    if any(find_hidden_secrets(FilePatch("", (PatchLine(0, path),)), sensitive)):
+        yield Finding("secret", Severity.CRITICAL, "a path spells a secret")
+
+
 def _finding(rule: str, severity: Severity, what: str, file: FilePatch, line: PatchLine) -> Finding:
     return Finding(rule, severity, f"an added line {what}", file.path, line.number)
 
 
+def _own_shape(text: str) -> str:
+    return next((name for name, shape in _OWN_SHAPES.items() if shape.search(text)), "")
+
+
 def _shape(text: str) -> str:
-    for name, shape in _OWN_SHAPES.items():
-        if shape.search(text):
-            return name
+    if name := _own_shape(text):
+        return name
     for window in _windows(text):
         for detector in _SHAPES:
             if any(detector.analyze_string(window)):
@@ -174,6 +204,10 @@ def _forms(value: str) -> Iterator[tuple[str, str]]:
     yield "as it is", solid
     yield "reversed", solid[::-1]
     yield "hex", raw.hex()
+    yield "quoted", _SOLID.sub("", quote(raw, safe=""))
+    for line in value.splitlines():
+        if len(solid_line := _SOLID.sub("", line)) >= _LONG_LINE:
+            yield "one of its lines", solid_line
     for shift in range(3):
         # Base64 shifts with what stands before the value; its first and last characters depend on
         # the neighbours and are left out.

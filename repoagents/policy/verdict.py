@@ -28,6 +28,9 @@ TAIL_LIMIT = 2_000
 CONTRACT_LIMIT = 40
 """Points in one fix contract; what is beyond it comes back in the next round."""
 
+_LISTED = 20
+"""Questions or blocking findings among the reasons; what is beyond them is counted."""
+
 _WEIGHTS = {severity: weight for weight, severity in enumerate(Severity)}
 
 
@@ -67,9 +70,9 @@ def decide(evidence: Evidence) -> Verdict:
     contract. Every verdict carries what a reader must know first: unverified, not reviewed,
     failed before too, a claim that git does not bear out.
     """
-    questions = tuple(_questions(evidence))
+    questions = _listed(tuple(_questions(evidence)))
     notes = tuple(_notes(evidence))
-    blocking = tuple(_shown(finding) for finding in evidence.findings if finding.blocking)
+    blocking = _listed(tuple(_shown(found) for found in evidence.findings if found.blocking))
     if questions:
         reasons = (*questions, *blocking, *notes)
         return Verdict(VerdictKind.ASK, reasons, failure_class=FailureClass.QUESTION)
@@ -102,7 +105,8 @@ def failed_before(result: CheckResult, base: Verification | None) -> bool:
 
 def _questions(evidence: Evidence) -> Iterator[str]:
     for question in evidence.build.questions:
-        yield f"the builder asks: {one_line(question, 1_000)}"
+        if shown := one_line(question, 1_000):
+            yield f"the builder asks: {shown}"
     review = evidence.review
     if review is not None and review.decision is Decision.REQUEST_INFO:
         asked = [finding.message for finding in review.findings] or [review.summary]
@@ -110,9 +114,16 @@ def _questions(evidence: Evidence) -> Iterator[str]:
             yield f"the reviewer asks: {one_line(text, 1_000) or 'no question was given'}"
 
 
+def _listed(lines: tuple[str, ...]) -> tuple[str, ...]:
+    more = len(lines) - _LISTED
+    return (*lines[:_LISTED], f"and {more:,} more") if more > 0 else lines
+
+
 def _why_not_decidable(evidence: Evidence) -> tuple[FailureClass, str] | None:
     """Why the evidence itself cannot carry a verdict."""
     verification, base = evidence.verification, evidence.base
+    if evidence.checks_configured and not verification.results and not _points(evidence):
+        return FailureClass.ENVIRONMENT, "checks are configured, and none was run on the change"
     if verification.results and verification.tree != evidence.change.tree:
         text = "the checks ran on another tree than the one that would be published"
         return FailureClass.TAMPERED, text

@@ -20,18 +20,30 @@ _ASSERTION = re.compile(
     r"\bassert\w*!?\b|\bself\.(?:assert|fail)\w*|\bexpect\w*\s*[({]|\.should\b|\brequire\.\w+\("
     r"|\bt\.(?:Error|Fatal|Fail)\w*|\b(?:pytest|self)\.(?:raises|warns)\b|\bXCTAssert\w*|\bCHECK\("
 )
+_VACUOUS = re.compile(
+    r"\bassert\s+(?:True|1|not\s+(?:False|None|0))\s*(?:[,#;]|$)|\bassert[\w.]*!?\(\s*(?:t,\s*)?[Tt]rue\s*[,)]"
+    r"|\bexpect\(\s*(true|1)\s*\)\.to\w+\(\s*(?:\1)?\s*\)|\bassert\b.*\bor\s+True\b"
+    r"|\bassert\s+(\w+)\s*==\s*\2\s*(?:[,#;]|$)|\b[aA]ssert_?[eE]qual\w*\(\s*(\w+)\s*,\s*\3\s*[,)]"
+)
+_COMMENT = re.compile(r"\s*(?:#(?!\[)|//|\*|--)")
 _SKIP = re.compile(
     r"\bpytest\.(?:mark\.)?(?:skip\w*|xfail|importorskip)|\bunittest\.(?:skip\w*|expectedFailure)"
     r"|@(?:skip\w*|expectedFailure|Ignore|Disabled)\b|\braise\s+(?:\w+\.)?SkipTest|\.skipTest\("
     r"|\b(?:it|test|describe|context|suite)\.(?:skip|only|todo|fixme|failing)\b"
     r"|^\s*(?:x|f)(?:it|test|describe|context)\s*[(\s]\s*['\"`]"
     r"|\bt\.Skip\w*\(|#\[ignore\b|\[Ignore\b|\bSkip\s*=\s*\"|\bmarkTestSkipped\("
+    r"|\bcollect_ignore(?:_glob)?\b|\b__test__\s*=\s*False|^//\s*(?:go:build|\+build)\s+ignore\b"
 )
 _ALWAYS_GREEN = re.compile(
-    r"\|\|\s*(?:true|:|exit\s+0|/bin/true)(?![\w.-])|\bcontinue-on-error:\s*true"
+    r"\|\|\s*(?:true|:|exit\s+0|/bin/true)(?![\w.-])|;\s*(?:true|exit\s+0)\s*[\"']?,?\s*$"
+    r"|\b(?:continue-on-error|allow_failure):\s*true|\bignore_outcome\s*=\s*[Tt]rue|^\s*set\s+\+e\b"
     r"|--exit-zero\b|--no-fail\b|--passWithNoTests\b"
 )
-_UNSEEN_TESTS = re.compile(r"--(?:ignore|deselect|ignore-glob)[=\s]|\btestPathIgnorePatterns\b")
+_RECIPE_UNHEARD = re.compile(r"^\t@?-@?\w")
+_UNSEEN_TESTS = re.compile(
+    r"--(?:ignore|deselect|ignore-glob)[=\s]|\btestPathIgnorePatterns\b|\bnorecursedirs\b"
+    r"|-[km]\s*[\"'\\]*not\b"
+)
 _THRESHOLD = re.compile(
     r"(fail[_-]under|minimum_coverage|coverage_threshold|\b(?:branches|functions|lines|statements)\b)"
     r"[\"'\]\s:=]{1,5}(\d+(?:\.\d+)?)"
@@ -41,6 +53,7 @@ _COMMAND_FILE = re.compile(
     r"|.*\.(?:sh|bash|zsh|ya?ml|toml|cfg|ini|json|bat|ps1)|[^.]+)\Z",
     re.IGNORECASE,
 )
+_MAKEFILE = re.compile(r"(?:GNU)?makefile\Z|.*\.mk\Z", re.IGNORECASE)
 _SETTING_FILE = re.compile(
     r"(?:\.coveragerc|codecov\.ya?ml|.*\.(?:toml|cfg|ini|ya?ml|json|sh|mk)"
     r"|(?:jest|vitest|nyc|karma|c8)\b.*|\.nycrc.*|\.c8rc.*|Makefile|Rakefile|.*_helper\.rb)\Z"
@@ -75,10 +88,14 @@ def _moved(kinds: dict[str, ChangeKind]) -> dict[str, str]:
 
 
 def _fewer(file: FilePatch) -> Iterator[Finding]:
+    before, after = _live(file.removed), _live(file.added)
     for name, pattern in (("tests", _TEST), ("assertions", _ASSERTION)):
-        lost, won = len(_hits(file.removed, pattern)), len(_hits(file.added, pattern))
+        lost, won = len(_hits(before, pattern)), len(_hits(after, pattern))
         if lost > won:
             yield _weakened(file, f"loses {name}: {lost} removed, {won} added", 0)
+    empty = _hits(after, _VACUOUS)
+    if len(empty) > len(_hits(before, _VACUOUS)):
+        yield _weakened(file, "asserts what is always true", empty[0])
     skips = _hits(file.added, _SKIP)
     if len(skips) > len(_hits(file.removed, _SKIP)):
         yield _weakened(file, "skips, excludes or expects to fail what was run before", skips[0])
@@ -90,7 +107,10 @@ def _slacker(file: FilePatch) -> Iterator[Finding]:
         for pattern, what in (
             (_ALWAYS_GREEN, "makes a command pass whatever happens"),
             (_UNSEEN_TESTS, "leaves tests out of the run"),
+            (_RECIPE_UNHEARD, "makes a command pass whatever happens"),
         ):
+            if pattern is _RECIPE_UNHEARD and not _MAKEFILE.match(name):
+                continue
             hits = _hits(file.added, pattern)
             if len(hits) > len(_hits(file.removed, pattern)):
                 yield _weakened(file, what, hits[0])
@@ -100,6 +120,11 @@ def _slacker(file: FilePatch) -> Iterator[Finding]:
             if after.get(key, 0.0) < before:
                 shown = f"{after[key]:g}" if key in after else "none"
                 yield _weakened(file, f"lowers a threshold: {key} {before:g} to {shown}", 0)
+
+
+def _live(lines: Iterable[PatchLine]) -> tuple[PatchLine, ...]:
+    """Lines that are not commented out."""
+    return tuple(line for line in lines if not _COMMENT.match(line.text))
 
 
 def _thresholds(lines: Iterable[PatchLine]) -> dict[str, float]:

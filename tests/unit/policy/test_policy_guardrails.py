@@ -1,7 +1,9 @@
 """Every rule of the guardrails, each with a change that it must see and one that it must not."""
 
 import base64
+import zlib
 from dataclasses import replace
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -63,6 +65,22 @@ def test_an_ordinary_planned_change_has_no_finding() -> None:
         ".ai-repoagents/repoagents.yaml",
         ".gitmodules",
         ".pre-commit-config.yaml",
+        ".GIT/config",
+        "vendor/.git/hooks/pre-commit",
+        ".github\u200c/workflows/ci.yml",
+        "\uff0egithub/workflows/ci.yml",
+        ".github/copilot-instructions.md",
+        ".github/prompts/fix.prompt.md",
+        ".github/agents/builder.md",
+        "AGENTS.override.md",
+        ".gemini/settings.json",
+        ".opencode/agent/x.md",
+        "opencode.jsonc",
+        ".clinerules/a.md",
+        ".aider.conf.yml",
+        ".vscode/tasks.json",
+        ".devcontainer/devcontainer.json",
+        ".envrc",
         "CLAUDE\u200b.md",
         "\uff21GENTS.md",
     ],
@@ -74,7 +92,17 @@ def test_control_files_are_critical(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["src/agents.py", "docs/workflow.md.txt", "github/workflows/x.yml", "my.cursor/x"]
+    "path",
+    [
+        "src/agents.py",
+        "docs/workflow.md.txt",
+        "github/workflows/x.yml",
+        "my.cursor/x",
+        ".vscode/settings.json",
+        "vendor/.github/workflows/x.yml",
+        "src/opencode.py",
+        "gemini/a.py",
+    ],
 )
 def test_names_that_only_resemble_control_files_are_free(path: str) -> None:
     assert weight(a_change(FileChange(path, ChangeKind.MODIFIED)), "protected_path") == ""
@@ -125,6 +153,20 @@ def test_allowed_paths_bound_the_change() -> None:
         (("src/totals.py",), "tests/unit/test_report_totals.py", False),
         (("src/totals.ts",), "src/totals.spec.ts", False),
         (("src/LoginForm.java",), "src/test/LoginFormTest.java", False),
+        (("/src/totals.py",), "src/totals.py", False),
+        (("./src//totals.py",), "src/totals.py", False),
+        (("src/../src/totals.py",), "src/totals.py", False),
+        (("src\\totals.py",), "src/totals.py", False),
+        (("src/totals.py (new file)",), "src/totals.py", False),
+        (("src/totals (copy).py",), "src/totals (copy).py", False),
+        (("src/[id]/page.ts",), "src/[id]/page.ts", False),
+        (("..",), "src/other.py", True),
+        (("../",), "src/other.py", True),
+        (("src/..",), "src/other.py", True),
+        (("a/../../src",), "src/other.py", True),
+        (("../../src",), "src/other.py", True),
+        (("*/**", "?", "/*/"), "src/other.py", True),
+        (("(new)",), "src/other.py", True),
         (("src/totals.py",), "src/other.py", True),
         (("src/totals.py",), "tests/test_other.py", True),
         (("src/totals.py",), "other/src/totals.py", True),
@@ -315,6 +357,57 @@ def test_a_secret_of_this_machine_is_found_in_every_form(line: str) -> None:
     assert SENSITIVE not in finding.message
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        quote(SENSITIVE, safe=""),
+        "".join(f"\\x{byte:02x}" for byte in SENSITIVE.encode()),
+        "".join(f"\\u{ord(char):04x}" for char in SENSITIVE),
+        " ".join(f"{byte:02x}" for byte in SENSITIVE.encode()),
+        '" + "'.join(SENSITIVE),
+        "\u200b".join(SENSITIVE),
+    ],
+)
+def test_no_spelling_hides_a_secret_of_this_machine(line: str) -> None:
+    assert weight(a_change(("a.txt", f"+{line}")), "secret", sensitive=(SENSITIVE,)) == "critical"
+
+
+def test_a_line_of_a_secret_is_one() -> None:
+    key = "--BEGIN--\nAAAABBBBCCCCDDDD1111\nshort\nEEEEFFFFGGGG22223333\n--END--"
+    one = a_change(("a.txt", "+x = 'EEEEFFFFGGGG22223333'"))
+    assert weight(one, "secret", sensitive=(key,)) == "critical"
+    assert weight(a_change(("a.txt", "+short")), "secret", sensitive=(key,)) == ""
+
+
+@pytest.mark.parametrize("path", [f"src/{GITHUB_TOKEN}.py", "src/S3cr3t-of/this/machine42/a.py"])
+def test_a_path_that_spells_a_secret_is_critical_and_not_repeated(path: str) -> None:
+    findings = inspect(a_change((path, "+x")), None, SETTINGS, ("S3cr3t-of/this/machine42",))
+    spelled = [each for each in findings if each.rule == "secret"]
+    assert [each.severity.value for each in spelled if not each.file] == ["critical"]
+
+
+@pytest.mark.parametrize(
+    ("path", "severity"),
+    [
+        (".env", "high"),
+        ("deploy/.env.production", "high"),
+        (".ENV", "high"),
+        ("home/.netrc", "high"),
+        ("id_ed25519", "high"),
+        ("certs/server.key", "high"),
+        ("tests/fixtures/.env", "low"),
+        (".env.example", ""),
+        (".env.sample", ""),
+        ("src/env.py", ""),
+        ("keys.py", ""),
+        ("locales/en/auth.json", ""),
+    ],
+)
+def test_files_that_are_made_to_hold_secrets(path: str, severity: str) -> None:
+    assert weight(a_change((path, "+NAME=value")), "possible_secret") == severity
+    assert weight(a_change((path, "-NAME=value")), "possible_secret") == ""
+
+
 def test_a_secret_of_this_machine_is_found_when_split_over_lines() -> None:
     body = f'+    "{SENSITIVE[:9]}" +\n+    "{SENSITIVE[9:]}"'
     assert found(a_change(("a.js", body)), sensitive=(SENSITIVE,))["secret"].blocking
@@ -323,6 +416,21 @@ def test_a_secret_of_this_machine_is_found_when_split_over_lines() -> None:
 def test_a_short_or_absent_value_is_not_looked_for() -> None:
     change = a_change(("a.txt", "+yes\n+no"))
     assert inspect(change, None, SETTINGS, ("yes", "", "!!!!!!!!!!", SENSITIVE)) == ()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("secret", [SENSITIVE, GITHUB_TOKEN])
+def test_binary_content_hides_no_secret(secret: str, encoding: str) -> None:
+    content = zlib.compress(b"\0" + f"key={secret}".encode(encoding))
+    lines = [content[at : at + 26] for at in range(0, len(content), 26)]
+    body = "".join(
+        chr(len(line) + 64) + base64.b85encode(line, pad=True).decode() + "\n" for line in lines
+    )
+    head = "diff --git a/logo.png b/logo.png\nnew file mode 100644\nindex 0..1\nGIT binary patch\n"
+    change = a_change(
+        a_file("logo.png", added=None, deleted=None), patch=f"{head}literal 9\n{body}\n"
+    )
+    assert weight(change, "secret", sensitive=(SENSITIVE,)) == "critical"
 
 
 def test_a_removed_secret_is_no_finding() -> None:
@@ -411,6 +519,31 @@ def test_a_deleted_test_is_high_a_moved_one_is_not() -> None:
         ("setup.cfg", "-addopts = --cov-fail-under=90\n+addopts = --cov-fail-under=9"),
         ("jest.config.js", "-      branches: 80,\n+      branches: 8,"),
         ("pytest.ini", "+addopts = --ignore=tests/slow\n x"),
+        ("pytest.ini", "+norecursedirs = tests"),
+        ("setup.cfg", '-addopts = -q\n+addopts = -q -k "not slow"'),
+        ("pyproject.toml", "+addopts = \"-m 'not slow'\""),
+        ("tox.ini", "+ignore_outcome = true"),
+        ("Makefile", "-\tpytest\n+\t-pytest"),
+        ("lib.mk", "-\t@pytest\n+\t@-pytest"),
+        ("Makefile", "-\tpytest\n+\tpytest; true"),
+        ("package.json", '-  "test": "jest"\n+  "test": "jest; exit 0"'),
+        ("scripts/check.sh", "+set +e\n pytest"),
+        (".ci.yml", "+  allow_failure: true"),
+        ("tests/conftest.py", '+collect_ignore = ["test_a.py"]'),
+        ("tests/test_a.py", "+__test__ = False"),
+        ("a_test.go", "+//go:build ignore"),
+        ("tests/test_a.py", "-    assert f() == 3\n+    # assert f() == 3"),
+        ("a.test.js", "-  expect(f()).toBe(3)\n+  // expect(f()).toBe(3)"),
+        ("a_test.go", "-\tt.Errorf(x)\n+\t// t.Errorf(x)"),
+        ("tests/test_a.py", "-    assert f() == 3\n+    assert True"),
+        ("tests/test_a.py", "-    assert f() == 3\n+    assert True, 'fine'"),
+        ("tests/test_a.py", "-    assert f() == 3\n+    assert f() == 3 or True"),
+        ("tests/test_a.py", "-    assert f() == 3\n+    assert x == x"),
+        ("tests/test_a.py", "-    self.assertEqual(f(), 3)\n+    self.assertEqual(x, x)"),
+        ("tests/test_a.py", "-    self.assertTrue(f())\n+    self.assertTrue(True)"),
+        ("a.test.js", "-  expect(f()).toBe(true)\n+  expect(true).toBe(true)"),
+        ("a_test.go", "-\tassert.Equal(t, f(), 3)\n+\tassert.True(t, true)"),
+        ("tests/it.rs", "-    assert!(f());\n+    assert!(true);"),
     ],
 )
 def test_weakened_proof_is_high(path: str, body: str) -> None:
@@ -423,6 +556,14 @@ def test_weakened_proof_is_high(path: str, body: str) -> None:
         ("tests/test_a.py", "-    assert f() == 2\n+    assert f() == 3"),
         ("tests/test_a.py", "-def test_a():\n+def test_b():\n+    assert f()"),
         ("tests/test_a.py", "-@pytest.mark.skip\n+def test_b():"),
+        ("tests/test_a.py", "-    # assert old()\n+    assert new()"),
+        ("tests/test_a.py", "-# def test_old():"),
+        ("tests/it.rs", "-#[test]\n+#[test]\n+#[should_panic]"),
+        ("tests/test_a.py", "+    assert x == xs\n+    assert not x\n+    assert 1 == f()"),
+        ("tests/test_a.py", "+    assert truthy(True)\n+    assert f(True) is True"),
+        ("a.test.js", "+  expect(f(true)).toBe(true)"),
+        ("Makefile", "+\tpytest -k fast\n+\t@echo -n x"),
+        ("scripts/run.sh", "+\t-v \\\n+set -e"),
         ("src/a.py", "-def test_connection():\n-    assert x\n+pass"),
         ("src/a.js", "+const x = a || true"),
         ("docs/a.md", "+run `pytest || true`"),
@@ -446,6 +587,15 @@ def test_honest_changes_are_not_weakening(path: str, body: str) -> None:
         ("x = 1\U000e0041", "invisible", "medium"),
         ("p\u0430ssword_check()", "homoglyph", "high"),
         ("\u0410dmin = 1", "homoglyph", "high"),
+        ("\u0430dmin\uff21 = 1", "homoglyph", "high"),
+        ("x = 1" + "".join(chr(0xE0100 + byte) for byte in b"code"), "invisible", "medium"),
+        ("x = 1" + "".join(chr(0xFE00 + byte % 14) for byte in b"code"), "invisible", "medium"),
+        ("x = 1\ufe0f\ufe0f", "invisible", "medium"),
+        ("const \u3164 = env()", "invisible", "medium"),
+        ("user\u200dname = 1", "invisible", "medium"),
+        ("a\u2062b", "invisible", "medium"),
+        ("x = 1 \x1b[8m; evil()", "invisible", "medium"),
+        ("x = 1 # \x08\x08", "invisible", "medium"),
         ("x" * 10_001, "long_line", "low"),
     ],
 )
@@ -462,6 +612,10 @@ def test_hidden_content(line: str, rule: str, severity: str) -> None:
         "naïve größe",
         "日本語のコメント",
         "👩‍👩‍👧 family",
+        "❤️ and ☎︎ and 5️⃣",
+        "می‌خواهم",
+        "\tindented",
+        "carriage return\r",
         "\ufeffimport os",
         "x" * 10_000,
     ],

@@ -1,6 +1,10 @@
 """Patches read line by line, as real git writes them and as nobody should."""
 
+import base64
+import os
 import subprocess
+import time
+import zlib
 from pathlib import Path
 
 import pytest
@@ -46,6 +50,11 @@ def staged_patch(repository: Path) -> str:
     return git(repository, "diff", "--cached", "--no-renames", "HEAD")
 
 
+def binary_patch(repository: Path) -> str:
+    git(repository, "add", "-A")
+    return git(repository, "diff", "--cached", "--no-renames", "--binary", "--full-index", "HEAD")
+
+
 @pytest.mark.parametrize("name", ODD_NAMES)
 def test_an_odd_name_is_read_as_it_is(repository: Path, name: str) -> None:
     path = repository / name
@@ -55,6 +64,79 @@ def test_an_odd_name_is_read_as_it_is(repository: Path, name: str) -> None:
     assert patch.readable
     assert [line.text for line in patch.find(name).added] == ["one", "two"]
     assert [line.number for line in patch.find(name).added] == [1, 2]
+
+
+BINARY = b"\0\x01" + bytes(range(256)) * 9
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"\0\xff token-in-the-middle \0" + BINARY, id="NUL"),
+        pytest.param("token-in-the-middle\n".encode("utf-16"), id="UTF-16"),
+        pytest.param(BINARY * 200 + b"token-in-the-middle", id="long"),
+    ],
+)
+def test_binary_content_is_read(repository: Path, name: str, content: bytes) -> None:
+    path = repository / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    (patch,) = read_patch(binary_patch(repository)).binaries
+    assert patch.path == name
+    assert any("token-in-the-middle" in line.text for line in patch.added)
+    git(repository, "commit", "-qm", "with it")
+    path.write_bytes(BINARY)
+    gone = read_patch(binary_patch(repository)).binaries
+    assert not any("token-in-the-middle" in line.text for file in gone for line in file.added)
+    git(repository, "commit", "-qm", "without it")
+    path.write_bytes(BINARY + b"token-in-the-middle")
+    (delta,) = read_patch(binary_patch(repository)).binaries
+    assert any("token-in-the-middle" in line.text for line in delta.added)
+    path.unlink()
+    (deleted,) = read_patch(binary_patch(repository)).binaries
+    assert "".join(line.text for line in deleted.added) == ""
+
+
+def test_several_binaries_and_texts_keep_apart(repository: Path) -> None:
+    for name in ("a.bin", "c.bin"):
+        (repository / name).write_bytes(name.encode() + BINARY)
+    (repository / "b.txt").write_text("GIT binary patch\nliteral 3\nzzz\n")
+    patch = read_patch(binary_patch(repository))
+    assert [file.path for file in patch.binaries] == ["a.bin", "c.bin"]
+    assert [file.added[0].text[:5] for file in patch.binaries] == ["a.bin", "c.bin"]
+    assert patch.find("b.txt").added[0].text == "GIT binary patch"
+
+
+def test_a_binary_that_was_cut_is_read_as_far_as_it_goes(repository: Path) -> None:
+    (repository / "a.bin").write_bytes(b"token-first" + os.urandom(100_000))
+    text = binary_patch(repository)
+    for size in (len(text) // 2, len(text) - 3):
+        (cut,) = read_patch(text[:size]).binaries
+        assert "token-first" in cut.added[0].text
+
+
+def test_a_bomb_is_not_inflated_to_its_end() -> None:
+    packed = zlib.compress(bytes(50_000_000))
+    lines = [packed[at : at + 52] for at in range(0, len(packed), 52)]
+    body = "".join(
+        chr(len(line) + (64 if len(line) <= 26 else 70))
+        + base64.b85encode(line, pad=True).decode()
+        + "\n"
+        for line in lines
+    )
+    text = f"diff --git a/x b/x\nGIT binary patch\nliteral 50000000\n{body}\n"
+    started = time.monotonic()
+    (bomb,) = read_patch(text).binaries
+    assert sum(len(line.text) for line in bomb.added) <= 10_000_000
+    assert time.monotonic() - started < 5
+
+
+@given(st.text(alphabet='azAZ0 \n"\\~', max_size=60))
+def test_any_binary_like_text_is_answered(text: str) -> None:
+    head = 'diff --git "a/x b/x'
+    for patch in (f"{head}\nGIT binary patch\n{text}", f"\nGIT binary patch\nliteral 1\n{text}"):
+        assert read_patch(patch).binaries
 
 
 def test_added_removed_binary_and_turned_into_a_symlink(repository: Path) -> None:

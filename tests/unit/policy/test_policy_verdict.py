@@ -21,6 +21,7 @@ from repoagents.domain.reports import (
     VerdictKind,
     Verification,
 )
+from repoagents.domain.run import FailureClass
 from repoagents.policy.verdict import CONTRACT_LIMIT, UNVERIFIED, decide, failed_before
 from tests.unit.policy.builders import (
     TREE,
@@ -187,6 +188,26 @@ def test_a_check_that_was_left_out_goes_back() -> None:
     verdict = decide(an_evidence(verification=Verification(TREE)))
     assert verdict.kind is REVISE
     assert "was not run on the change" in verdict.contract[0]
+
+
+def test_configured_checks_that_nobody_ran_prove_nothing() -> None:
+    verdict = decide(an_evidence(verification=Verification(TREE), base=None))
+    assert (verdict.kind, verdict.failure_class) == (HAND_OFF, FailureClass.ENVIRONMENT)
+
+
+@pytest.mark.parametrize("question", ["", "  \n", "\u200b\u202e", "\x1b[31m", "\u3164"])
+def test_a_question_without_words_asks_nothing(question: str) -> None:
+    verdict = decide(an_evidence(build=BuildReport("s", ("src/totals.py",), questions=(question,))))
+    assert verdict.kind is PUBLISH
+
+
+def test_a_flood_of_questions_or_findings_is_counted() -> None:
+    asked = decide(an_evidence(build=BuildReport("s", questions=("q?",) * 1_000)))
+    assert asked.reasons[19:21] == ("the builder asks: q?", "and 980 more")
+    blocking = (finding(Severity.CRITICAL),) * 500
+    blocked = decide(an_evidence(findings=blocking))
+    assert blocked.reasons[20] == "and 480 more"
+    assert len(blocked.reasons) < 30
 
 
 def test_a_check_that_is_not_required_is_told_and_does_not_decide() -> None:
