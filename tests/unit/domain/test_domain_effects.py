@@ -1,0 +1,87 @@
+"""What the bot wants to change in the world: keys that make a repetition one, and stable names."""
+
+from dataclasses import fields, replace
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from repoagents.domain.effect import (
+    Effect,
+    OpenDraftPullRequest,
+    PostComment,
+    PushBranch,
+    effect_name,
+)
+
+COMMENT = PostComment("run-1", 2, "<!-- repoagents:0123abcd:issue=2 -->", "All done.")
+PUSH = PushBranch("run-1", 2, "repoagents/issue-2-fix", "c" * 40)
+PULL_REQUEST = OpenDraftPullRequest("run-1", 2, "Fix it", "Why.", "repoagents/issue-2-fix", "main")
+EFFECTS: tuple[Effect, ...] = (COMMENT, PUSH, PULL_REQUEST)
+
+COUNTS: dict[type[Effect], set[str]] = {
+    PostComment: {"run_id", "body"},
+    PushBranch: {"branch", "commit"},
+    OpenDraftPullRequest: {"head"},
+}
+"""The fields that make an effect another effect; all others may change beneath one key."""
+
+NAMES: dict[type[Effect], str] = {
+    PostComment: "comment",
+    PushBranch: "branch",
+    OpenDraftPullRequest: "draft_pull_request",
+}
+
+
+def test_every_kind_of_effect_is_in_these_tables() -> None:
+    kinds = set(get_args(Effect))
+    assert kinds == {type(effect) for effect in EFFECTS} == set(COUNTS) == set(NAMES)
+
+
+@pytest.mark.parametrize("effect", EFFECTS, ids=effect_name)
+def test_every_effect_has_the_name_that_scripts_know(effect: Effect) -> None:
+    assert effect_name(effect) == NAMES[type(effect)]
+
+
+def test_no_two_kinds_share_a_name_or_a_key() -> None:
+    assert len({effect_name(effect) for effect in EFFECTS}) == len(EFFECTS)
+    assert len({effect.key.partition(":")[0] for effect in EFFECTS}) == len(EFFECTS)
+
+
+@pytest.mark.parametrize("effect", EFFECTS, ids=effect_name)
+def test_the_key_follows_exactly_the_fields_that_make_another_effect(effect: Effect) -> None:
+    changing = set()
+    for field in fields(effect):
+        value = getattr(effect, field.name)
+        other = value + 1 if isinstance(value, int) else f"{value}x"
+        if replace(effect, **{field.name: other}).key != effect.key:
+            changing.add(field.name)
+    assert changing == COUNTS[type(effect)]
+
+
+@pytest.mark.parametrize("effect", EFFECTS, ids=effect_name)
+def test_the_key_outlives_the_process_that_made_it(effect: Effect) -> None:
+    assert replace(effect).key == effect.key
+    assert "0x" not in effect.key
+
+
+def test_the_keys_that_are_in_databases_stay_as_they_are() -> None:
+    assert [effect.key for effect in EFFECTS] == [
+        "comment:run-1:e3120d618df2f1ba",
+        f"branch:repoagents/issue-2-fix:{'c' * 40}",
+        "pull-request:repoagents/issue-2-fix",
+    ]
+
+
+@given(st.text(st.characters(codec=None)), st.text(st.characters(codec=None)))
+def test_comments_share_a_key_exactly_when_they_share_a_text(one: str, other: str) -> None:
+    first, second = replace(COMMENT, body=one), replace(COMMENT, body=other)
+    assert (first.key == second.key) == (one == other)
+
+
+@given(st.text(st.characters(codec=None), max_size=5_000))
+def test_a_comment_of_any_length_has_a_short_key_that_shows_none_of_it(body: str) -> None:
+    key = replace(COMMENT, body=body).key
+    assert key.isascii()
+    assert len(key) == len(COMMENT.key)
