@@ -119,7 +119,9 @@ class Premises:
 
         from repoagents.ports import House
         from repoagents.store.database import open_database
+        from repoagents.trackers.unavailable import require_available
 
+        require_available(self.loaded.settings)
         place = self.loaded.database or self.loaded.settings.state.database_url
         database = open_database(place, clock=self.clock)
         bench = self.bench()
@@ -180,17 +182,23 @@ class Premises:
         """What `doctor` needs to know of this machine."""
         import shutil
 
-        from repoagents.config.managed import drift
+        from repoagents.config.managed import find_drift
+        from repoagents.config.scaffold import line_for_issues
         from repoagents.pipeline.checkup import HostFacts
         from repoagents.store.worker_lock import holder
 
         loaded = self.loaded
         owner = holder(self.control)
+        drift = find_drift(self.control)
         return HostFacts(
             warnings=loaded.warnings,
             unwritable=_unwritable(self.control),
             free_bytes=shutil.disk_usage(self.control).free,
-            drift=drift(self.control),
+            edited=drift.edited,
+            behind=drift.behind,
+            mend=drift.mend,
+            uncommitted=self._uncommitted(),
+            line_for_issues=line_for_issues(loaded.settings, loaded.root),
             worker=f"worker {owner.pid} on {owner.host} is live" if owner else "",
             state=self._state_problem(),
             submodules=(loaded.root / ".gitmodules").exists(),
@@ -198,6 +206,19 @@ class Premises:
             clock_ahead_of_files=(self.control / "repoagents.yaml").stat().st_mtime
             > self.clock.now().timestamp() + 60,
         )
+
+    def _uncommitted(self) -> tuple[str, ...]:
+        """Files and folders of the control plane that git does not have as they are."""
+        from repoagents.config.scaffold import control_paths
+        from repoagents.errors import GitError
+        from repoagents.git.checkout import Checkout
+
+        try:
+            dirty = Checkout(self.loaded.root, self.loaded.environment).dirty_paths()
+        except GitError:
+            return ()  # no repository: whether that matters, the checks of git say
+        ours = control_paths(self.loaded.root)
+        return tuple(top for top in ours if any(f"{path}/".startswith(f"{top}/") for path in dirty))
 
     def _state_problem(self) -> str:
         try:

@@ -29,9 +29,11 @@ def show(*, as_json: bool) -> None:
     Passwords and the values of the environment file are hidden.
     """
     from repoagents.config.loader import find_root, load
+    from repoagents.trackers.unavailable import why_not_available
 
     loaded = load(find_root(Path.cwd()))
-    for warning in loaded.warnings:
+    absent = why_not_available(loaded.settings)
+    for warning in (*loaded.warnings, *([absent] if absent else [])):
         remark(f"warning: {warning}")
     if as_json:
         print_json({"root": loaded.root, "values": loaded.origins})

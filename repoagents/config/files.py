@@ -60,6 +60,8 @@ def write_whole(path: Path, content: str) -> None:
 
 def why_not_writable(root: Path, relative: str) -> str | None:
     """Why a file below the root must not be written, or None: a link or a lock on the way."""
+    if _is_locked(root):
+        return f"{root} is read-only"
     path = root
     parts = Path(relative).parts
     for position, part in enumerate(parts):
@@ -69,6 +71,11 @@ def why_not_writable(root: Path, relative: str) -> str | None:
         last = position == len(parts) - 1
         if path.exists() and (path.is_dir() if last else not path.is_dir()):
             return f"{path.relative_to(root)} is {'a folder' if last else 'not a folder'}"
-        if path.exists() and not path.stat().st_mode & 0o200:
+        if path.exists() and _is_locked(path):
             return f"{path.relative_to(root)} is read-only"
     return None
+
+
+def _is_locked(path: Path) -> bool:
+    """The mode is asked, too: root writes what its owner locked."""
+    return not path.stat().st_mode & 0o200 or not os.access(path, os.W_OK)

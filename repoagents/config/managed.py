@@ -52,17 +52,21 @@ class Standing(StrEnum):
 class Managed:
     """One text: its path from the root, what it should say, and what the file says now.
 
-    Line endings are set aside: texts are compared and recorded with `\\n`.
+    Line endings are set aside: texts are compared and recorded with `\\n`. `link` is where the
+    operator's own link in its place leads; such a file is never ours.
     """
 
     path: str
     wanted: str
     found: str | None
     recorded: str | None
+    link: str = ""
 
     @property
     def standing(self) -> Standing:
         """Told from the recorded hash: an edit is what differs from what was last written."""
+        if self.link:
+            return Standing.FOREIGN
         if self.found is None:
             return Standing.MISSING
         if self.found == self.wanted:
@@ -86,22 +90,37 @@ class Managed:
         return "".join(row if row.endswith("\n") else f"{row}\n" for row in rows)
 
 
-def drift(control: Path) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class Drift:
     """The texts that are not as this program would write them, each with how: `path (edited)`.
 
-    Edited texts are the operator's right; missing and outdated ones are mended by
-    `repoagents init --upgrade`. A `WORKFLOW.md` that was never ours is no drift.
+    Edited texts are the operator's right. What is missing or outdated is `behind`, and `mend` is
+    the line that mends it.
     """
+
+    edited: tuple[str, ...] = ()
+    behind: tuple[str, ...] = ()
+    mend: str = ""
+
+
+def find_drift(control: Path) -> Drift:
+    """Compare every managed text with the file; a `WORKFLOW.md` that was never ours is no drift."""
     root = control.parent
     if not (root / LOCK).exists():
-        return (f"{LOCK} (missing)",)
+        mend = f"git checkout -- {LOCK}, or: repoagents init --upgrade --preset NAME"
+        return Drift(behind=(f"{LOCK} (missing)",), mend=mend)
     try:
         lock = read_lock(root)
         rows = managed_texts(root, lock.preset, lock)
     except ConfigError as error:
-        return (str(error),)
-    settled = (Standing.CURRENT, Standing.FOREIGN)
-    return tuple(f"{row.path} ({row.standing})" for row in rows if row.standing not in settled)
+        return Drift(behind=(str(error),), mend=error.next_step)
+    edited = (Standing.EDITED, Standing.DIVERGED)
+    behind = (Standing.MISSING, Standing.OUTDATED)
+    return Drift(
+        tuple(f"{row.path} ({row.standing})" for row in rows if row.standing in edited),
+        tuple(f"{row.path} ({row.standing})" for row in rows if row.standing in behind),
+        "repoagents init --upgrade",
+    )
 
 
 def managed_texts(root: Path, preset: str, lock: Lock) -> tuple[Managed, ...]:
@@ -111,13 +130,19 @@ def managed_texts(root: Path, preset: str, lock: Lock) -> tuple[Managed, ...]:
     wanted[AGENTS] = base_text(AGENTS)
     wanted[WORKFLOW] = base_text(WORKFLOW)
     return tuple(
-        Managed(path, text, _found(root, path), lock.hashes.get(path))
+        Managed(path, text, _found(root, path), lock.hashes.get(path), _link(root, path))
         for path, text in wanted.items()
     )
 
 
+def _link(root: Path, path: str) -> str:
+    """`AGENTS.md` is often a link to another tool's file: the operator's arrangement, kept."""
+    place = root / path
+    return str(place.readlink()) if path in (AGENTS, WORKFLOW) and place.is_symlink() else ""
+
+
 def _found(root: Path, path: str) -> str | None:
-    text = read_text(root / path, path)
+    text = None if _link(root, path) else read_text(root / path, path)
     if text is None:
         return None
     return find_block(text, path) if path == AGENTS else text.replace("\r\n", "\n")

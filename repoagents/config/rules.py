@@ -80,7 +80,7 @@ def _paths(settings: Settings, root: Path) -> Iterator[Finding]:
 
 def _inside(root: Path, path: str) -> bool:
     """Links are followed: a link that leads out of the repository is outside."""
-    if Path(path).is_absolute() or path != path.strip():
+    if Path(path).is_absolute() or path != path.strip() or "\0" in path:
         return False
     home, target = root.resolve(), (root / path).resolve()
     return home in target.parents and home / ".git" not in (target, *target.parents)

@@ -1,5 +1,6 @@
 """Writing the control plane into a repository: planned first, then written whole or not at all."""
 
+import shlex
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -70,8 +71,10 @@ def plan_scaffold(root: Path, choices: Choices, mode: Mode) -> tuple[Step, ...]:
 
     The configuration and the lock come last, so that an interrupted `init` is completed by
     running it again. Raises `ConfigError` when there is a configuration that would have to change,
-    nothing to upgrade, or a link or read-only file in the place of one that would be written.
+    nothing to upgrade, no checkout to write into, or a link or read-only file in the place of one
+    that would be written.
     """
+    _check_checkout(root)
     lock = read_lock(root)
     rows = managed_texts(root, choices.preset.name, lock)
     steps = [_step(root, row, mode) for row in rows]
@@ -109,18 +112,34 @@ def make_issue_folder(root: Path, choices: Choices) -> None:
 
 
 def own_paths(settings: Settings, root: Path) -> tuple[str, ...]:
-    """Files and whole folders, from the root, that belong to the bot and never count as dirty.
+    """Files and whole folders, from the root, that belong to the bot and never count as dirty."""
+    own = list(control_paths(root))
+    if settings.tracker.kind in LOCAL_PATHS:
+        own.append(settings.tracker.path or LOCAL_PATHS[settings.tracker.kind])
+    return (*own, *LEFT_BEHIND)
 
-    `AGENTS.md` and `WORKFLOW.md` only while they carry our mark.
-    """
+
+def control_paths(root: Path) -> tuple[str, ...]:
+    """What `init` writes: `AGENTS.md` and `WORKFLOW.md` only while they carry our mark."""
     own = [CONTROL]
     for name, mark in ((AGENTS, BEGIN), (WORKFLOW, WORKFLOW_MARK)):
         path = root / name
         if path.is_file() and mark.encode() in path.read_bytes():
             own.append(name)
-    if settings.tracker.kind in LOCAL_PATHS:
-        own.append(settings.tracker.path or LOCAL_PATHS[settings.tracker.kind])
-    return (*own, *LEFT_BEHIND)
+    return tuple(own)
+
+
+def line_for_issues(settings: Settings, root: Path) -> str:
+    """The shell line that makes the local tracker's file or folder; empty when it is there."""
+    tracker = settings.tracker
+    kind = "" if tracker.mode == "fixture" else tracker.kind
+    path = tracker.path or LOCAL_PATHS.get(kind, "")
+    if kind not in LOCAL_PATHS or (root / path).exists():
+        return ""
+    folder = Path(path) if kind == "local_markdown" else Path(path).parent
+    make = "" if (root / folder).is_dir() else f"mkdir -p {shlex.quote(str(folder))}"
+    fill = f"echo '[]' > {shlex.quote(path)}" if kind == "local_file" else ""
+    return " && ".join(part for part in (make, fill) if part)
 
 
 def has_config(root: Path) -> bool:
@@ -142,6 +161,26 @@ def previous_tracker(root: Path) -> tuple[str | None, str | None, str | None]:
     return kind, repo, path
 
 
+def _check_checkout(root: Path) -> None:
+    if all((root / name).exists() for name in ("HEAD", "objects", "refs")):
+        raise ConfigError(
+            f"{root} is a bare git repository: it has no files to work on",
+            next_step="Clone it, and run the command in the clone.",
+        )
+
+
+def _check_issues(root: Path, choices: Choices) -> None:
+    wanted = {"local_file": "a file", "local_markdown": "a folder"}.get(choices.kind)
+    place = root / choices.path
+    if wanted is None or not place.exists():
+        return
+    if place.is_dir() is not (choices.kind == "local_markdown"):
+        raise ConfigError(
+            f"{choices.path} is not {wanted}, which {choices.kind} needs",
+            next_step="Name another place: --tracker-path PATH",
+        )
+
+
 def _step(root: Path, row: Managed, mode: Mode) -> Step:
     standing, force = row.standing, mode is Mode.FORCE
     if standing is Standing.CURRENT:
@@ -152,10 +191,13 @@ def _step(root: Path, row: Managed, mode: Mode) -> Step:
         return Step(row.path, Action.REFRESH, written_text(root, row))
     if standing is Standing.OUTDATED:
         return Step(row.path, Action.KEEP, remark="outdated: repoagents init --upgrade")
-    if force and (standing is not Standing.FOREIGN or row.path != WORKFLOW):
-        return Step(row.path, Action.REPLACE, written_text(root, row), diff=row.diff)
     foreign = standing is Standing.FOREIGN
-    remark = "it was here before" if foreign else standing.value
+    if force and not row.link and (not foreign or row.path != WORKFLOW):
+        return Step(row.path, Action.REPLACE, written_text(root, row), diff=row.diff)
+    if row.link:
+        remark = f"a link to {row.link}: left as it is"
+    else:
+        remark = "it was here before" if foreign else standing.value
     return Step(row.path, Action.KEEP, remark=remark, diff="" if foreign else row.diff)
 
 
@@ -184,11 +226,11 @@ def _config_step(root: Path, choices: Choices, mode: Mode) -> Step:
         by_hand = f"; {sections} of preset {choices.preset.name}: put in by hand" if changed else ""
         return Step(CONFIG_PATH, Action.KEEP, remark=f"yours{by_hand}")
     text = render_config(choices)
-    # What is about to be written must load: a bad name is refused before anything exists.
-    read_settings(Sources(parse_document(text, CONFIG_PATH)), (), root)
+    _check_loads(root, text)
+    _check_issues(root, choices)
     if found is None:
         return Step(CONFIG_PATH, Action.CREATE, text)
-    if found == text:
+    if found.replace("\r\n", "\n") == text:
         return Step(CONFIG_PATH, Action.SAME)
     if mode is Mode.FORCE:
         return Step(CONFIG_PATH, Action.REPLACE, text)
@@ -199,9 +241,19 @@ def _config_step(root: Path, choices: Choices, mode: Mode) -> Step:
     )
 
 
+def _check_loads(root: Path, text: str) -> None:
+    """What is about to be written must load: a bad name is refused before anything exists."""
+    try:
+        read_settings(Sources(parse_document(text, CONFIG_PATH)), (), root)
+    except ConfigError as error:
+        raise ConfigError(
+            f"nothing was written: {error}", next_step="Give another value for what is named."
+        ) from None
+
+
 def _write(root: Path, path: str, text: str) -> Step:
     found = read_text(root / path, path)
-    if found == text:
+    if found is not None and found.replace("\r\n", "\n") == text:
         return Step(path, Action.SAME)
     return Step(path, Action.CREATE if found is None else Action.REFRESH, text)
 

@@ -26,16 +26,21 @@ class Check:
 class HostFacts:
     """What the composition root measured on this machine.
 
-    `unwritable` are folders of the control plane that cannot be written, `drift` templates that
-    differ from what `init` wrote, `uncommitted` files of the control plane that git does not have
-    yet, `worker` the live worker in words.
+    `unwritable` are folders of the control plane that cannot be written. `edited` are texts of
+    `init` that were edited, `behind` those that are missing or outdated, and `mend` is what mends
+    these. `uncommitted` are files of the control plane that git does not have as they are.
+    `line_for_issues` makes a local tracker that is not there yet, `worker` is the live worker in
+    words.
     """
 
     warnings: tuple[str, ...] = ()
     unwritable: tuple[str, ...] = ()
     free_bytes: int = 0
-    drift: tuple[str, ...] = ()
+    edited: tuple[str, ...] = ()
+    behind: tuple[str, ...] = ()
+    mend: str = ""
     uncommitted: tuple[str, ...] = ()
+    line_for_issues: str = ""
     worker: str = ""
     state: str = ""
     submodules: bool = False
@@ -46,16 +51,14 @@ class HostFacts:
 def examine(bench: Bench, facts: HostFacts) -> tuple[Check, ...]:
     """Every check, in the order in which a person would mend them."""
     checks = [Check("config", "ok", "read without an error")]
-    checks += [
-        Check("config", "warn", warning, fix="see the line above") for warning in facts.warnings
-    ]
+    checks += [Check("config", "warn", warning) for warning in facts.warnings]
     checks += _state(facts)
     checks += _host(facts)
     checks += _control_plane(facts)
     checks += _git(bench, facts)
     checks += _engines(bench)
     checks += _proof(bench.settings)
-    checks += _tracker(bench)
+    checks += _tracker(bench, facts)
     checks.append(
         Check("worker", "ok", facts.worker or "no worker is live; `repoagents run` starts one")
     )
@@ -109,26 +112,37 @@ def _host(facts: HostFacts) -> list[Check]:
 
 def _control_plane(facts: HostFacts) -> list[Check]:
     checks = []
-    if facts.drift:
+    if facts.behind:
+        checks.append(
+            Check(
+                "templates",
+                "warn",
+                f"not as this version writes them: {', '.join(facts.behind)}",
+                "roles and prompts are read from these files",
+                facts.mend,
+            )
+        )
+    if facts.edited:
         checks.append(
             Check(
                 "templates",
                 "ok",
-                f"edited since init: {', '.join(facts.drift)}",
+                f"edited since init: {', '.join(facts.edited)}",
                 "your edits are kept; `repoagents init --upgrade` shows the difference",
             )
         )
-    else:
+    if not checks:
         checks.append(Check("templates", "ok", "as init wrote them"))
     if facts.uncommitted:
         files = " ".join(facts.uncommitted)
+        names = ", ".join(facts.uncommitted)
         checks.append(
             Check(
                 "control plane",
                 "ok",
-                "not committed yet",
-                "agents and other maintainers see what is committed",
-                f"git add {files} && git commit -m 'Set up repoagents'",
+                f"not committed yet: {names}",
+                "other maintainers and worktrees get what is committed",
+                f"git add {files} && git commit -m 'Set up RepoAgents'",
             )
         )
     return checks
@@ -227,7 +241,10 @@ def _proof(settings: Settings) -> list[Check]:
     ]
 
 
-def _tracker(bench: Bench) -> list[Check]:
+def _tracker(bench: Bench, facts: HostFacts) -> list[Check]:
+    if facts.line_for_issues:
+        message = f"there is no {bench.settings.tracker.path} yet, where the issues will stand"
+        return [Check("tracker", "warn", message, fix=facts.line_for_issues)]
     try:
         issues = bench.tracker.read_issues()
     except RepoAgentsError as error:

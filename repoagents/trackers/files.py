@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,6 +34,9 @@ def inside(root: Path, path: Path) -> Path:
 def read_text(path: Path) -> str:
     """A file's text with its line ends as they are; raises `TrackerError` over 10 MB."""
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            # A pipe would keep the reader waiting for ever.
+            raise TrackerError(f"{path} is not a file")
         with path.open("rb") as file:
             content = file.read(SIZE_LIMIT + 1)
     except OSError as error:

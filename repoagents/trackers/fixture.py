@@ -6,7 +6,7 @@ from repoagents.domain.effect import Effect, effect_name
 from repoagents.domain.issue import Issue
 from repoagents.errors import TrackerError
 from repoagents.trackers.files import inside, read_text
-from repoagents.trackers.json_issues import read_entry, read_spans
+from repoagents.trackers.json_issues import read_entries, read_spans
 from repoagents.trackers.local import Entry, listed, single
 from repoagents.trackers.spans import Span
 
@@ -48,7 +48,7 @@ class FixtureTracker:
         name = path.relative_to(self._root.resolve()).as_posix()
         text = read_text(path)
         found = (span for span in read_spans(text, name) if not _is_pull_request(span))
-        return tuple(read_entry(text, _with_comments(span), name, "number") for span in found)
+        return read_entries(text, map(_with_comments, found), name, "number")
 
 
 def _is_pull_request(span: Span) -> bool:

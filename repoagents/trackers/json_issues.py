@@ -1,5 +1,7 @@
 """A JSON file of issues: an array, or `{"issues": […]}`; each issue with its place in the text."""
 
+from collections.abc import Iterable
+
 from repoagents.errors import TrackerError
 from repoagents.trackers import spans
 from repoagents.trackers.local import Entry
@@ -23,9 +25,12 @@ def read_spans(text: str, name: str) -> list[Span]:
     return spans.items(text, array)
 
 
-def read_entry(text: str, span: Span, name: str, key: str) -> Entry:
-    """One issue, whose number is the member `key`."""
-    place = f"{name}:{spans.line_of(text, span.start)}"
+def read_entries(text: str, found: Iterable[Span], name: str, key: str) -> tuple[Entry, ...]:
+    """An entry for each span, in the text's order; an issue's number is its member `key`."""
+    return tuple(_entry(span, f"{name}:{line}", key) for line, span in spans.lines_of(text, found))
+
+
+def _entry(span: Span, place: str, key: str) -> Entry:
     if not isinstance(span.value, dict):
         return Entry(place, None, problem=f"{place}: an issue must be an object")
     fields: Fields = span.value

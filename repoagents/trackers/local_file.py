@@ -1,13 +1,14 @@
 """Issues in one JSON file: an array, or `{"issues": […]}`; comments go back into it."""
 
 import json
+import shlex
 
 from repoagents.domain.effect import PostComment
 from repoagents.errors import TrackerError
 from repoagents.trackers import spans
 from repoagents.trackers.comments import AUTHOR, has_marker, render
 from repoagents.trackers.files import edit_text, inside, read_text
-from repoagents.trackers.json_issues import read_entry, read_spans
+from repoagents.trackers.json_issues import read_entries, read_spans
 from repoagents.trackers.local import Entry, LocalTracker, single
 from repoagents.trackers.spans import Span
 
@@ -17,7 +18,7 @@ class LocalFileTracker(LocalTracker):
 
     def _entries(self) -> tuple[Entry, ...]:
         text = self._read()
-        return tuple(read_entry(text, span, self._name, "id") for span in self._spans(text))
+        return read_entries(text, self._spans(text), self._name, "id")
 
     def _find_comment(self, effect: PostComment) -> str | None:
         issue = self.read_issue(effect.issue_number)
@@ -52,17 +53,18 @@ class LocalFileTracker(LocalTracker):
         return spans.append(text, comments, rendered)
 
     def _span_of(self, text: str, number: int) -> Span:
-        entries = [(read_entry(text, span, self._name, "id"), span) for span in self._spans(text)]
-        if single([entry for entry, _ in entries], number) is None:
+        found = self._spans(text)
+        entries = read_entries(text, found, self._name, "id")
+        if single(entries, number) is None:
             raise TrackerError(f"{self._name} has no issue {number} to comment on")
-        return next(span for entry, span in entries if entry.number == number)
+        return next(s for e, s in zip(entries, found, strict=True) if e.number == number)
 
     def _read(self) -> str:
         path = inside(self._root, self._path)
         if not path.exists():
             raise TrackerError(
                 f"there is no {self._name}, where tracker.path expects the issues",
-                next_step=f"Create it: echo '[]' > {self._name}",
+                next_step=f"Create it: echo '[]' > {shlex.quote(self._name)}",
             )
         return read_text(path)
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 _BLANK = " \t\r\n"
@@ -27,6 +28,8 @@ def root(text: str) -> Span:
             raise json.JSONDecodeError("Extra text", text, _skip(text, end))
     except json.JSONDecodeError as error:
         raise ValueError(f"{error.lineno}: {error.msg}") from error
+    except ValueError as error:
+        raise ValueError("1: a number in it is too long") from error
     except RecursionError as error:
         raise ValueError("1: nested too deeply") from error
     return Span(start, end, value)
@@ -86,9 +89,13 @@ def render(text: str, before: str, value: object) -> str:
     return rendered.replace("\n", newline + before[before.rfind("\n") + 1 :])
 
 
-def line_of(text: str, at: int) -> int:
-    """The line number, from 1, of a position."""
-    return text.count("\n", 0, at) + 1
+def lines_of(text: str, spans: Iterable[Span]) -> Iterator[tuple[int, Span]]:
+    """Spans, in the order of the text, each with its line number from 1."""
+    line, at = 1, 0
+    for span in spans:
+        line += text.count("\n", at, span.start)
+        at = span.start
+        yield line, span
 
 
 def _value(text: str, at: int) -> Span:

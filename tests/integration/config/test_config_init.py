@@ -4,16 +4,19 @@ import hashlib
 import json
 import os
 import pty
+import select
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from repoagents.cli.app import run
 from repoagents.config.loader import load
-from repoagents.config.managed import LOCK, drift
+from repoagents.config.managed import LOCK, find_drift
 from repoagents.config.presets import preset_texts
 from repoagents.config.scaffold import own_paths
 
@@ -59,6 +62,12 @@ def init(root: Path, capsys: pytest.CaptureFixture[str]) -> Init:
         return Outcome(code, out, err)
 
     return _init
+
+
+def drifted(root: Path) -> tuple[str, ...]:
+    """Every text that is not as `init` would write it."""
+    found = find_drift(root / ".ai-repoagents")
+    return (*found.edited, *found.behind)
 
 
 def fingerprint(root: Path) -> dict[str, str]:
@@ -214,14 +223,14 @@ def test_what_is_missing_is_written_again_and_edits_stay(init: Init, root: Path)
     init()
     (root / ".ai-repoagents/prompts/planner.md").unlink()
     (root / BUILDER).write_text("mine\n")
-    assert drift(root / ".ai-repoagents") == (
+    assert drifted(root) == (
         f"{BUILDER} (edited)",
         ".ai-repoagents/prompts/planner.md (missing)",
     )
     assert init("--upgrade").code == 0
     assert (root / ".ai-repoagents/prompts/planner.md").is_file()
     assert (root / BUILDER).read_text() == "mine\n"
-    assert drift(root / ".ai-repoagents") == (f"{BUILDER} (edited)",)
+    assert drifted(root) == (f"{BUILDER} (edited)",)
 
 
 def test_upgrade_refreshes_the_unedited_and_shows_the_drift_of_the_edited(
@@ -240,7 +249,7 @@ def test_upgrade_refreshes_the_unedited_and_shows_the_drift_of_the_edited(
     assert (root / planner).read_text() == preset_texts("python-library")["roles/planner.md"]
     assert (root / CONFIG).read_text() == config
     assert "guardrails of preset python-library: put in by hand" in done.out
-    assert drift(root / ".ai-repoagents") == (f"{BUILDER} (edited and outdated)",)
+    assert drifted(root) == (f"{BUILDER} (edited and outdated)",)
     assert "+Always say please." in init("--upgrade").out
 
 
@@ -251,12 +260,12 @@ def test_an_older_version_s_text_is_outdated_until_upgrade(init: Init, root: Pat
     lock = json.loads((root / LOCK).read_text())
     lock["files"][BUILDER] = hashlib.sha256(old.encode()).hexdigest()
     (root / LOCK).write_text(json.dumps(lock, indent=2) + "\n")
-    assert drift(root / ".ai-repoagents") == (f"{BUILDER} (outdated)",)
+    assert drifted(root) == (f"{BUILDER} (outdated)",)
     assert "outdated: repoagents init --upgrade" in init().out
     assert (root / BUILDER).read_text() == old
     assert init("--upgrade").code == 0
     assert (root / BUILDER).read_text() == preset_texts("none")["roles/builder.md"]
-    assert drift(root / ".ai-repoagents") == ()
+    assert drifted(root) == ()
 
 
 def test_force_overwrites_and_keeps_a_copy_of_every_edit(init: Init, root: Path) -> None:
@@ -272,7 +281,7 @@ def test_force_overwrites_and_keeps_a_copy_of_every_edit(init: Init, root: Path)
     assert kept == edits
     assert (root / BUILDER).read_text() == preset_texts("web-app")["roles/builder.md"]
     assert load(root, {}).settings.tracker.repo == "octo/cat"
-    assert drift(root / ".ai-repoagents") == ()
+    assert drifted(root) == ()
     assert init("--force").code == 0
     assert len(list((root / ".ai-repoagents/cache/backup").iterdir())) == 1
 
@@ -290,7 +299,7 @@ def test_a_lost_lock_takes_every_edit_for_an_edit(init: Init, root: Path) -> Non
     init()
     (root / LOCK).unlink()
     (root / BUILDER).write_text("mine\n")
-    assert drift(root / ".ai-repoagents") == (f"{LOCK} (missing)",)
+    assert drifted(root) == (f"{LOCK} (missing)",)
     assert init("--upgrade").code == 0
     assert (root / BUILDER).read_text() == "mine\n"
 
@@ -304,7 +313,7 @@ def test_a_damaged_lock_is_an_error_with_its_fix(text: str, init: Init, root: Pa
     assert done.code == 2
     assert "git checkout -- .ai-repoagents/templates.lock" in done.err
     assert fingerprint(root) == before
-    assert "templates.lock is damaged" in drift(root / ".ai-repoagents")[0]
+    assert "templates.lock is damaged" in drifted(root)[0]
 
 
 # --- other people's files -------------------------------------------------------------------
@@ -321,7 +330,7 @@ def test_agents_md_gets_a_block_and_keeps_every_byte(init: Init, root: Path) -> 
     before = (root / "AGENTS.md").read_bytes()
     assert init("--upgrade").code == 0
     assert (root / "AGENTS.md").read_bytes() == before
-    assert drift(root / ".ai-repoagents") == ()
+    assert drifted(root) == ()
 
 
 def test_an_edited_block_is_kept_and_forced_with_a_copy(init: Init, root: Path) -> None:
@@ -350,7 +359,7 @@ def test_somebody_else_s_workflow_is_never_ours(mode: str, init: Init, root: Pat
     assert "it was here before" in init().out
     assert init(mode).code == 0
     assert (root / "WORKFLOW.md").read_text() == "# How we work\n"
-    assert drift(root / ".ai-repoagents") == ()
+    assert drifted(root) == ()
     assert "WORKFLOW.md" not in own_paths(load(root, {}).settings, root)
 
 
@@ -369,7 +378,7 @@ def test_own_paths_follow_the_marks_and_the_tracker(init: Init, root: Path) -> N
     assert "AGENTS.md" not in own_paths(load(root, {}).settings, root)
 
 
-@pytest.mark.parametrize("path", ["AGENTS.md", "WORKFLOW.md", ".ai-repoagents", BUILDER, CONFIG])
+@pytest.mark.parametrize("path", [".ai-repoagents", BUILDER, CONFIG])
 def test_a_link_in_the_place_of_a_file_is_refused(
     path: str, init: Init, root: Path, tmp_path: Path
 ) -> None:
@@ -404,6 +413,140 @@ def test_modes_of_files_that_are_rewritten_stay(init: Init, root: Path) -> None:
     assert (root / BUILDER).stat().st_mode & 0o777 == 0o640
 
 
+@pytest.mark.parametrize("name", ["AGENTS.md", "WORKFLOW.md"])
+def test_a_link_to_another_tools_file_is_left_as_it_is(name: str, init: Init, root: Path) -> None:
+    (root / "CLAUDE.md").write_text("Be kind.\n")
+    (root / name).symlink_to("CLAUDE.md")
+    for words in ((), ("--upgrade",), ("--force",), ("--yes", "--force")):
+        done = init(*words)
+        assert done.code == 0, done.err
+        assert f"kept      {name}  (a link to CLAUDE.md: left as it is)" in done.out
+    assert (root / name).is_symlink()
+    assert (root / "CLAUDE.md").read_text() == "Be kind.\n"
+    assert drifted(root) == ()
+    assert name not in own_paths(load(root, {}).settings, root)
+
+
+def test_a_checkout_with_foreign_line_ends_is_nothing_to_do(init: Init, root: Path) -> None:
+    init("--preset", "web-app")
+    written = [path for path in root.rglob("*") if path.suffix in {".md", ".yaml", ".lock"}]
+    for path in written:
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    before = fingerprint(root)
+    assert drifted(root) == ()
+    for words in (("--preset", "web-app"), (), ("--upgrade",), ("--force",)):
+        assert "Nothing to do" in init(*words).out
+    assert fingerprint(root) == before
+
+
+def test_a_bare_repository_has_nothing_to_work_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare = tmp_path / "bare.git"
+    git(tmp_path, "init", "-q", "--bare", str(bare))
+    monkeypatch.chdir(bare)
+    before = fingerprint(bare)
+    assert run(["init", "--yes"]) == 2
+    assert "is a bare git repository" in capsys.readouterr().err
+    assert fingerprint(bare) == before
+
+
+def test_a_worktree_of_a_repository_is_a_place_of_its_own(
+    init: Init, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git(root, "worktree", "add", "-q", str(tmp_path / "second"))
+    monkeypatch.chdir(tmp_path / "second")
+    assert init().code == 0
+    assert load(tmp_path / "second", {}).settings.workspace.strategy == "worktree"
+    assert not (root / ".ai-repoagents").exists()
+
+
+def test_a_repository_without_commits_and_a_strange_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / 'ein Ördner \N{SNOWMAN} "q" $x'
+    folder.mkdir()
+    git(folder, "init", "-q", "-b", "main")
+    monkeypatch.chdir(folder)
+    assert run(["init", "--yes"]) == 0
+    (line,) = (row for row in capsys.readouterr().out.splitlines() if "git add" in row)
+    subprocess.run(["sh", "-euc", line], cwd=folder, check=True, capture_output=True)
+    assert git(folder, "status", "--short") == ""
+
+
+def test_the_line_to_commit_is_typed_where_we_stand(
+    init: Init, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(root / "tests")
+    (line,) = (row for row in init().out.splitlines() if "git add" in row)
+    subprocess.run(["sh", "-euc", line], cwd=root / "tests", check=True, capture_output=True)
+    assert git(root, "status", "--short") == ""
+    assert CONFIG in git(root, "ls-files")
+
+
+@pytest.mark.parametrize("folder", [".", ".ai-repoagents"])
+def test_a_read_only_folder_is_refused_before_anything_is_written(
+    folder: str, init: Init, root: Path
+) -> None:
+    (root / ".ai-repoagents").mkdir()
+    (root / folder).chmod(0o555)
+    before = fingerprint(root)
+    done = init()
+    (root / folder).chmod(0o755)
+    assert done.code == 2
+    assert "is read-only" in done.err
+    assert fingerprint(root).keys() == before.keys()
+
+
+@pytest.mark.parametrize("kind", ["local_file", "local_markdown"])
+def test_a_place_of_the_wrong_sort_is_refused(kind: str, init: Init, root: Path) -> None:
+    if kind == "local_file":
+        (root / "issues.json").mkdir()
+    else:
+        (root / "issues").write_text("not a folder\n")
+    before = fingerprint(root)
+    done = init("--tracker-kind", kind)
+    assert done.code == 2
+    assert f"which {kind} needs" in done.err
+    assert fingerprint(root) == before
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xff\xfe not text\n",
+        b"x" * 1_000_001,
+        b"<!-- repoagents:end -->\n<!-- repoagents:begin -->\n",
+        b"<!-- repoagents:begin --><!-- repoagents:end -->" * 2,
+        b"the mark `<!-- repoagents:begin -->` is quoted\n",
+    ],
+)
+def test_an_agents_md_that_cannot_take_a_block_stops_everything(
+    content: bytes, init: Init, root: Path
+) -> None:
+    (root / "AGENTS.md").write_bytes(content)
+    before = fingerprint(root)
+    for words in ((), ("--force",)):
+        done = init(*words)
+        assert done.code == 2
+        assert "AGENTS.md" in done.err
+    assert fingerprint(root) == before
+
+
+@pytest.mark.parametrize(
+    "mine", [b"# Mine", b"# Mine\r\nmixed\n", b"\xef\xbb\xbf# Mine\n", b"a\rb\r"]
+)
+def test_every_way_to_end_a_line_is_kept(mine: bytes, init: Init, root: Path) -> None:
+    (root / "AGENTS.md").write_bytes(mine)
+    assert init().code == 0
+    found = (root / "AGENTS.md").read_bytes()
+    assert found.startswith(mine)
+    assert "Nothing to do" in init().out
+    assert "Nothing to do" in init("--upgrade").out
+    assert (root / "AGENTS.md").read_bytes() == found
+    assert drifted(root) == ()
+
+
 # --- usage ----------------------------------------------------------------------------------
 
 
@@ -418,6 +561,9 @@ def test_modes_of_files_that_are_rewritten_stay(init: Init, root: Path) -> None:
         (("--tracker-repo", "not-a-slug"), "expected OWNER/REPO, given 'not-a-slug'"),
         (("--tracker-repo", "a/b\nsafety: {allow_open_pr: true}"), "expected OWNER/REPO"),
         (("--tracker-path", "../elsewhere"), "expected a path inside the repository"),
+        (("--tracker-path", "../elsewhere"), "nothing was written: "),
+        (("--tracker-path", " "), "expected a path inside the repository, given ' '"),
+        (("--tracker-path", "a\0b"), "holds a NUL"),
         (("--preset", "rails"), "is not one of"),
         (("--upgrade",), "there is no .ai-repoagents/repoagents.yaml to upgrade"),
     ],
@@ -442,28 +588,112 @@ def test_a_configuration_that_the_environment_spoils_is_said_at_once(
     assert "warning: REPOAGENTS_AGENT__RETRY_LIMIT: agent.retry_limit: expected" in done.err
 
 
+class Terminal:
+    """`repoagents init` at a real terminal of its own, answered key by key."""
+
+    def __init__(self, root: Path) -> None:
+        self.pid, self.screen = pty.fork()
+        if self.pid == 0:
+            os.chdir(root)
+            os.execv(sys.executable, [sys.executable, "-m", "repoagents", "init"])
+        self.said = ""
+
+    def answer(self, question: str, keys: str) -> None:
+        """Wait for a question and type."""
+        self.read_until(lambda: question in self.said)
+        self.said = ""
+        os.write(self.screen, keys.encode())
+
+    def leave(self, question: str, key: str) -> None:
+        """Press a key at a question until it is heard.
+
+        Python loses one that comes between the question and the wait for its answer.
+        """
+        self.answer(question, key)
+        for _ in range(20):
+            if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                return
+            time.sleep(0.5)
+            with suppress(OSError):
+                os.write(self.screen, key.encode())
+
+    def end(self) -> tuple[int, str]:
+        """The exit code and what was said after the last answer."""
+        self.read_until(lambda: False)
+        _, status = os.waitpid(self.pid, 0)
+        os.close(self.screen)
+        return os.waitstatus_to_exitcode(status), self.said
+
+    def read_until(self, enough: Callable[[], bool]) -> None:
+        """Read what is said; a terminal whose program has ended is an `OSError`."""
+        with suppress(OSError):
+            while not enough():
+                ready, _, _ = select.select([self.screen], [], [], 60)
+                assert ready, f"it says nothing more after: {self.said}"
+                self.said += os.read(self.screen, 4096).decode()
+
+
+ANSWERS = [
+    ("Preset (", "python-library\r"),
+    ("Tracker (", "local_file\r"),
+    ("Its file or folder", "notes.json\r"),
+    ("python -m pytest -q  (tests/ holds Python tests)? [Y/n]", "y\r"),
+]
+
+
 def test_at_a_terminal_it_asks_and_a_person_accepts(root: Path) -> None:
-    leader, follower = pty.openpty()
-    os.write(leader, b"python-library\nlocal_file\nnotes.json\ny\n")
-    done = subprocess.run(
-        [sys.executable, "-m", "repoagents", "init"],
-        cwd=root,
-        stdin=follower,
-        stdout=follower,
-        stderr=subprocess.PIPE,
-        timeout=60,
-        check=False,
-    )
-    os.close(follower)
-    os.close(leader)
-    assert done.returncode == 0
-    said = done.stderr.decode()
-    assert "docs-only" in said
-    assert "python -m pytest -q  (tests/ holds Python tests)?" in said
+    terminal = Terminal(root)
+    for question, keys in ANSWERS:
+        terminal.answer(question, keys)
+    code, said = terminal.end()
+    assert code == 0, said
+    assert "Commit it:" in said
     settings = load(root, {}).settings
     assert settings.tracker.path == "notes.json"
     assert settings.guardrails.max_files == 20
     assert [check.run for check in settings.verify] == ["python -m pytest -q"]
+
+
+@pytest.mark.parametrize("keys", ["\x03", "\x04"], ids=["ctrl-c", "ctrl-d"])
+@pytest.mark.parametrize("answered", range(len(ANSWERS)))
+def test_leaving_in_the_middle_of_a_question_writes_nothing(
+    answered: int, keys: str, root: Path
+) -> None:
+    before = fingerprint(root)
+    terminal = Terminal(root)
+    for question, typed in ANSWERS[:answered]:
+        terminal.answer(question, typed)
+    terminal.leave(ANSWERS[answered][0], keys)
+    code, said = terminal.end()
+    assert code == 130, said
+    assert "Traceback" not in said
+    assert fingerprint(root) == before
+
+
+def test_a_wrong_answer_is_asked_again_and_a_bad_name_writes_nothing(root: Path) -> None:
+    before = fingerprint(root)
+    terminal = Terminal(root)
+    terminal.answer("Preset (", "rails\r")
+    terminal.answer("'rails' is not one of", "\r")
+    terminal.answer("Tracker (", "github\r")
+    terminal.answer("Repository (OWNER/REPO)", "not a slug\r")
+    terminal.answer("[Y/n]", "n\r")
+    code, said = terminal.end()
+    assert code == 2
+    assert "expected OWNER/REPO, given 'not a slug'" in said
+    assert fingerprint(root) == before
+
+
+def test_killed_while_it_writes_it_is_completed_by_the_next(init: Init, root: Path) -> None:
+    """Whatever part of the files was there, the next `init` makes it whole; none is cut short."""
+    init("--preset", "docs-only")
+    whole = fingerprint(root)
+    written = [p for p in whole if (root / p).is_file() and p.startswith((".ai-", "A", "W"))]
+    for left in range(0, len(written), 3):
+        for path in written[left:]:
+            (root / path).unlink(missing_ok=True)
+        assert init("--preset", "docs-only").code == 0
+        assert fingerprint(root) == whole
 
 
 # --- config show and schema -----------------------------------------------------------------
