@@ -288,7 +288,6 @@ def _unlock(name: str, folder: int) -> None:
     # Linux has no chmod that stops at a symlink: go by a descriptor that only names the thing.
     thing = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     try:
-        if not stat.S_ISLNK(os.fstat(thing).st_mode):
-            Path(f"/proc/self/fd/{thing}").chmod(mode)
+        Path(f"/proc/self/fd/{thing}").chmod(mode)
     finally:
         os.close(thing)

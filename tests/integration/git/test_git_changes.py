@@ -20,7 +20,7 @@ ODD_NAMES = [
     'quo"te',
     "-dash",
     "tab\tname",
-    ":(top)magic",
+    ":(bogus)magic",
     "*",
     os.fsdecode(b"\xff\xfe"),
 ]

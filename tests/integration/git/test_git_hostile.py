@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from repoagents.domain.change import ChangeKind
@@ -142,12 +143,18 @@ class TestThirteen:
     def test_13_a_grandchild_that_stays(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leave: str
     ) -> None:
-        write(tmp_path / "bin/git", f"#!/bin/sh\n{leave}sleep 60 &\nexec sleep 60\n").chmod(0o755)
+        script = f"#!/bin/sh\n{leave}sleep 60 &\necho $! > {tmp_path}/pid\nexec sleep 60\n"
+        write(tmp_path / "bin/git", script).chmod(0o755)
         monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
         started = time.monotonic()
         with pytest.raises(GitError, match="was ended after"):
-            Command.sealed(tmp_path, os.environ).run("status", seconds=0.3)
-        assert time.monotonic() - started < 5
+            Command.sealed(tmp_path, os.environ).run("status", seconds=1)
+        assert time.monotonic() - started < 10
+        with contextlib.suppress(psutil.NoSuchProcess):
+            grandchild = psutil.Process(int((tmp_path / "pid").read_text()))
+            if leave:
+                grandchild.kill()
+            assert psutil.wait_procs([grandchild], timeout=10)[1] == []
 
 
 def test_the_agents_commits_do_not_count(run: Run, git: Git) -> None:
