@@ -1,10 +1,9 @@
 """The configuration for readers: JSON Schema for editors, and the reference page."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
-from repoagents.config.keys import ITEM, Key, catalogue
+from repoagents.config.keys import Key, catalogue
 from repoagents.domain.settings import Settings
 
 INTRODUCTION = """\
@@ -88,11 +87,3 @@ def _sentence(field: dict[str, Any], definitions: dict[str, Any]) -> str:
     """A section's own sentence is left out of the schema where its class says the same."""
     shared = definitions.get(str(field.get("$ref", "")).rpartition("/")[2], {})
     return str(field.get("description") or shared.get("description", "")).strip()
-
-
-def undocumented() -> Iterator[str]:
-    """Keys without a sentence, which a test keeps at none."""
-    meanings = _meanings()
-    for key in catalogue():
-        if not meanings.get((key.owner, key.path[-1])) and key.path[-1] != ITEM:
-            yield key.name

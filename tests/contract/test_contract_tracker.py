@@ -1,13 +1,18 @@
 """What every tracker promises, on the JSON file, the Markdown folder and the fixture."""
 
+import os
+import tempfile
+import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from repoagents.domain.effect import OpenDraftPullRequest, PostComment, PushBranch
 from repoagents.domain.issue import IssueState
 from repoagents.errors import TrackerError
-from tests.contract.conftest import Sample, TrackerBed, make_bed
+from tests.contract.conftest import FILL, Sample, TrackerBed, make_bed
 
 MARKER = "<!-- repoagents:0123abcd:issue=2 -->"
 
@@ -201,3 +206,61 @@ def test_a_tracker_outside_the_repository_is_refused(bed: TrackerBed, tmp_path: 
     link.symlink_to(outside)
     with pytest.raises(TrackerError, match="outside the repository"):
         bed.tracker.read_issue(2)
+
+
+def test_a_pipe_in_the_place_of_a_file_is_told_not_waited_for(bed: TrackerBed) -> None:
+    bed.fill(Sample(2))
+    place = bed.place(2)
+    place.unlink()
+    os.mkfifo(place)
+    with pytest.raises(TrackerError, match="is not a file"):
+        bed.tracker.read_issue(2)
+
+
+def test_ten_thousand_issues_are_read_in_one_go(bed: TrackerBed) -> None:
+    bed.fill(*(Sample(number, body="x" * 100) for number in range(1, 10_001)))
+    began = time.process_time()
+    listed = bed.tracker.read_issues()
+    took = time.process_time() - began
+    assert [issue.number for issue in listed] == list(range(1, 10_001))
+    assert listed[-1].source.startswith("issues")
+    assert took < 10, "reading grows faster than the number of issues"
+
+
+def test_a_comment_among_thousands_of_issues_touches_one(writable_bed: TrackerBed) -> None:
+    writable_bed.fill(*(Sample(number) for number in range(1, 2_001)))
+    location = writable_bed.tracker.perform(comment(number=1_999))
+    assert "1999" in location
+    assert writable_bed.tracker.find(comment(number=1_999)) == location
+    assert writable_bed.tracker.find(comment(number=1_998)) is None
+
+
+@given(content=st.binary(max_size=200))
+def test_any_bytes_are_issues_or_a_tracker_error(content: bytes) -> None:
+    assert_told(content)
+
+
+@given(content=st.text("---\n: id title1\r\t[]{},\"'#&*!|>%@`~\ufeff\0\ud7ff", max_size=80))
+def test_any_mixture_of_marks_is_issues_or_a_tracker_error(content: str) -> None:
+    for text in (content, f"---\n{content}\n---\n# Title\n", f'[{{"id": 1, {content}}}]'):
+        assert_told(text.encode())
+
+
+def assert_told(content: bytes) -> None:
+    """Every tracker reads this content, or says what is wrong with it; nothing else is raised."""
+    for kind in FILL:
+        with tempfile.TemporaryDirectory() as folder:
+            bed = make_bed(kind, Path(folder))
+            bed.fill(Sample(1))
+            place = bed.place(1)
+            place.write_bytes(content)
+            try:
+                issues = bed.tracker.read_issues()
+            except TrackerError as error:
+                issues = ()
+                told: tuple[str, ...] = (str(error),)
+            else:
+                told = bed.tracker.problems
+            assert all(issue.title.strip() for issue in issues)
+            assert all(place.name in sentence for sentence in told)
+            assert place.read_bytes() == content

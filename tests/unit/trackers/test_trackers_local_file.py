@@ -136,6 +136,7 @@ def test_only_the_comment_differs_whatever_the_document(
         ('[\n{"id": 1,\n"title" "x"}]', r"issues\.json:3: not JSON"),
         ("[] []", r"issues\.json:1: not JSON"),
         ("[" * 100_000, r"issues\.json:1: not JSON: nested too deeply"),
+        ('[{"id": ' + "9" * 5000 + "}]", r"issues\.json:1: not JSON: a number in it is too long"),
         ('{"tickets": []}', r"issues\.json:1: neither an array"),
         ('"issues"', r"issues\.json:1: neither an array"),
         (b"[\n\xff]", r"issues\.json:2: not UTF-8"),
@@ -268,6 +269,22 @@ def test_settings_choose_the_tracker(root: Path) -> None:
         numbers(kind="github")
     with pytest.raises(TrackerError, match="outside"):
         numbers(kind="local_file", path="../elsewhere.json")
+
+
+def test_a_tracker_that_is_not_there_refuses_everything_with_the_way_out(root: Path) -> None:
+    settings = Settings(tracker=TrackerSettings(kind="github", repo="octo/cat"))
+    absent = make_tracker(settings, root, root, FileArtifacts(root, Redactor(())))
+    assert absent.problems == ()
+    for ask in (
+        absent.read_issues,
+        lambda: absent.read_issue(1),
+        lambda: absent.find(EFFECT),
+        lambda: absent.perform(EFFECT),
+    ):
+        with pytest.raises(ConfigError, match="github is not available in this version") as caught:
+            ask()
+        assert "local_markdown" in caught.value.next_step
+        assert "fixture" in caught.value.next_step
 
 
 def test_a_fixture_leaves_pull_requests_out(root: Path) -> None:

@@ -109,6 +109,22 @@ def test_a_readme_is_no_issue(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("name", [".1-draft.md", ".#1-locked.md", "._1-a.md", ".md"])
+def test_a_hidden_file_is_no_issue(name: str, tmp_path: Path) -> None:
+    tracker = tracker_in(tmp_path, n1_a="# A\n")
+    (tmp_path / "issues" / name).write_text("# Not this\n")
+    assert [issue.title for issue in tracker.read_issues()] == ["A"]
+    assert tracker.problems == ()
+
+
+def test_a_colon_in_a_title_is_told_with_its_remedy(tmp_path: Path) -> None:
+    tracker = tracker_in(tmp_path, n1_a="---\ntitle: Fix: it\n---\n")
+    assert tracker.read_issues() == ()
+    (problem,) = tracker.problems
+    assert problem.startswith("issues/1-a.md:2: ")
+    assert problem.endswith("needs quotes")
+
+
 def test_a_bomb_of_aliases_does_not_go_off(tmp_path: Path) -> None:
     lines = ["a0: &a0 [x]"] + [f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 64)]
     text = "---\ntitle: T\n" + "\n".join(lines) + "\nlabels: *a63\n---\n"
