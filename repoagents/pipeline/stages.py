@@ -255,14 +255,15 @@ async def decide(attempt: Attempt, run: Run, round_: int) -> StepResult:
     house = attempt.house
     settings = house.settings
     built = _kept(house, run, Stage.BUILD, Built, round_)
+    planned = _kept(house, run, Stage.PLAN, Plan)
     evidence = verdict.Evidence(
         change=built.change,
-        plan=_kept(house, run, Stage.PLAN, Plan),
+        plan=planned,
         build=built.report,
         findings=await asyncio.to_thread(
             guardrails.inspect,
             built.change,
-            _kept(house, run, Stage.PLAN, Plan),
+            planned,
             settings.guardrails,
             house.sensitive,
         ),
