@@ -17,7 +17,8 @@ class PostComment:
     @property
     def key(self) -> str:
         """Idempotency key: this text in this run's name; an edit is another effect."""
-        return f"comment:{self.run_id}:{hashlib.sha256(self.body.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
+        content = hashlib.sha256(self.body.encode("utf-8", "surrogatepass")).hexdigest()
+        return f"comment:{self.run_id}:{content[:16]}"
 
 
 @dataclass(frozen=True)
