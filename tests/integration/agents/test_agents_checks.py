@@ -273,3 +273,41 @@ def test_a_hook_in_a_worktree_that_is_gone_says_so(
     problem = asyncio.run(chosen.hook("before_remove", Worktree(7, "run-1", tmp_path / "gone")))
     assert problem.startswith("could not be started: ")
     assert "gone" in problem
+
+
+def test_checks_and_hooks_have_a_temporary_folder_of_their_own(
+    verify: Callable[..., CheckResult],
+    make: Callable[..., ProjectChecks],
+    tree: Worktree,
+    artifacts: KeptArtifacts,
+) -> None:
+    line = 'echo "$TMPDIR"; touch "$TMPDIR/left"; mkdir -p "$TMPDIR/a/b"; chmod 0 "$TMPDIR/a"'
+    hooks = HookSettings(before_run=line)
+    asyncio.run(make(Settings(workspace=WorkspaceSettings(hooks=hooks))).hook("before_run", tree))
+    folders = [verify(line).tail.strip(), verify(line).tail.strip()]
+    folders.append(artifacts.texts["7/run-1/hook-before_run.log"].strip())
+    assert len(set(folders)) == 3
+    assert not any(Path(folder).exists() for folder in folders)
+
+
+@pytest.mark.parametrize(
+    ("printed", "kept"),
+    [
+        (r"\377\376ok\n", "��ok\n"),
+        (r"\033[31mred\033[0m\n", "red\n"),
+        (r"10%%\r20%%\r\n", "10%\n20%\n"),
+        (r"\033]0;title\007\033]8;;http://x\033\\link\n", "link\n"),
+        (r"a\000b\010c\n", "abc\n"),
+    ],
+)
+def test_odd_output_is_plain_text(
+    verify: Callable[..., CheckResult], printed: str, kept: str
+) -> None:
+    assert verify(f"printf '{printed}'").tail == kept
+
+
+def test_quotes_and_variables_are_the_shells_in_a_string_only(
+    verify: Callable[..., CheckResult],
+) -> None:
+    assert verify("""x='a b'; printf '%s|' "$x" $x; echo "it's" """).tail == "a b|a|b|it's\n"
+    assert verify(("printf", "%s|", "$x", "; exit 1", "`id`")).tail == "$x|; exit 1|`id`|"

@@ -165,3 +165,41 @@ def test_the_status_view_is_cheap_to_import() -> None:
     code = "import sys, repoagents.views.text; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert not heavy & set(run.stdout.split())
+
+
+NASTY = st.lists(
+    st.sampled_from(
+        [
+            "\x1b[2J",
+            "\x1b]0;t\x07",
+            "\r",
+            "\n",
+            "\x9b31m",
+            "\u202e",
+            "\u200b",
+            "\ud800",
+            "\x00",
+            "a ",
+        ]
+    )
+).map("".join)
+
+
+@given(NASTY, st.sampled_from(list(RunStatus)))
+def test_no_text_of_an_agent_moves_the_cursor(text: str, status: RunStatus) -> None:
+    failure = Failure(FailureClass.ENGINE_CRASH, text, text)
+    run = replace(
+        a_run(status, title=text, note=text, branch=text, last_event=text, failure=failure),
+        stage=Stage.BUILD,
+    )
+    effect = ("comment", "failed", "", text, text)
+    plan = a_plan(summary=text, likely_files=(text,), risks=(text,), questions=(text,))
+    preview = PlanPreview(7, text, text, (), plan, text, ((text, text),), (), (("e", "f", text),))
+    for shown in (
+        render_status([run], {status: 1}, NOW, 80, text),
+        render_run(run, [effect], [], NOW),
+        render_plan_preview(preview),
+    ):
+        hidden = [char for char in shown if not char.isprintable() and char != "\n"]
+        assert hidden == []
+        assert shown.count("\n") < 60
