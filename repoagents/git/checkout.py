@@ -49,8 +49,12 @@ PERSONAL = (
 """Variables that a fetch may need besides: SSH's agent, credential helpers, proxies, CA files."""
 
 WHERE_CONFIG_IS = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
-LOCAL_KEYS = r"^(core\.excludesfile|safe\.directory)$"
-REMOTE_KEYS = r"^(core\.sshcommand|credential\..*|http\..*|safe\.directory|ssh\..*|url\..*)$"
+ORIGIN_KEY = "remote.origin.url"
+LOCAL_KEYS = re.compile(r"core\.excludesfile|safe\.directory")
+REMOTE_KEYS = re.compile(
+    r"(core\.sshcommand|credential\..*|http\..*|safe\.directory|ssh\..*|url\..*)", re.DOTALL
+)
+ALL_KEYS = f"^({LOCAL_KEYS.pattern}|{REMOTE_KEYS.pattern}|{re.escape(ORIGIN_KEY)})$"
 
 _HTTP = re.compile(r"(?P<scheme>https?://)(?P<user>[^/]*)@(?P<rest>.*)", re.IGNORECASE)
 _ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*://|[^/]+:", re.IGNORECASE)
@@ -78,6 +82,35 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Sight:
+    """The checkout as one look found it: git on it, its git folder, the operator's configuration.
+
+    `config` is scope, key and value, in git's order.
+    """
+
+    git: Git
+    git_dir: str
+    config: tuple[tuple[str, str, str], ...]
+
+    @property
+    def origin(self) -> str:
+        """The URL of the checkout's own origin; empty without one."""
+        own = (v for scope, key, v in self.config if scope == "local" and key == ORIGIN_KEY)
+        return next(own, "")
+
+    def keys(self, wanted: re.Pattern[str]) -> list[tuple[str, str]]:
+        """The operator's values of the wanted keys."""
+        return [(key, value) for _, key, value in self.config if wanted.fullmatch(key)]
+
+    def served_by(self, command: str, options: Mapping[str, str]) -> str:
+        """The command that serves this repository; git starts it without our `-c` options."""
+        # The look has shown that the operator trusts it; this end asks by its git folder.
+        trusted = [f"safe.directory={place}" for place in (self.git.folder, self.git_dir)]
+        settings = [*trusted, *(f"{key}={value}" for key, value in options.items())]
+        return shlex.join(["git", *(word for s in settings for word in ("-c", s)), command])
+
+
+@dataclass(frozen=True)
 class Checkout:
     """The repository at `root`; `outside` is the environment that the operator started us with."""
 
@@ -89,28 +122,33 @@ class Checkout:
     def _sealed(self) -> Git:
         return Git.sealed(self.root, self.outside)
 
-    def require(self) -> Git:
-        """Git on this checkout; `GitError` unless `root` is the top of a git work tree."""
-        advice = (
-            "Run `git init` and commit, or set workspace.strategy: copy for a folder without git."
-        )
-        git = self._local()
-        found = git.run("rev-parse", "--show-toplevel", accept=(0, 128))
+    def look(self) -> Sight:
+        """What is needed to work with it; `GitError` unless `root` is the top of a work tree."""
+        config = self._read_config()
+        sight = Sight(self._sealed, "", config)
+        kept = self._of_the_operator("HOME", "XDG_CONFIG_HOME")
+        git = self._sealed.told(**kept, **render_config(sight.keys(LOCAL_KEYS)))
+        asked = ("rev-parse", "--show-toplevel", "--absolute-git-dir")
+        found = git.run(*asked, accept=(0, 128))
         if found.code:
-            # Asked again so that any other complaint (ownership, say) is told in git's own words.
             if not (self.root / ".git").exists():
-                raise GitError(f"{self.root} is not a git repository", next_step=advice)
-            git.run("rev-parse", "--show-toplevel")
-        if Path(found.line).resolve() != self.root.resolve():
+                raise GitError(
+                    f"{self.root} is not a git repository",
+                    next_step="Run `git init` and commit, or set workspace.strategy: copy for a"
+                    " folder without git.",
+                )
+            git.run(*asked)  # again, so that git tells in its own words what is wrong
+        top, _, git_dir = found.line.partition("\n")
+        if Path(top).resolve() != self.root.resolve():
             raise GitError(
-                f"{self.root} lies inside the git repository {found.line}, it is not its top",
-                next_step=f"Run the bot in {found.line}, or make this folder a repository.",
+                f"{self.root} lies inside the git repository {top}, it is not its top",
+                next_step=f"Run the bot in {top}, or make this folder a repository.",
             )
-        return git
+        return Sight(git, git_dir, config)
 
     def dirty_paths(self) -> tuple[str, ...]:
         """Paths that `git status` reports, our own left out; nothing is written, no lock taken."""
-        status = self.require().run(
+        status = self.look().git.run(
             "status",
             "--porcelain=v1",
             "-z",
@@ -123,19 +161,19 @@ class Checkout:
 
     def source(self, clone_url: str) -> Source:
         """What to fetch from: the configured URL, else origin, else this repository itself."""
-        git = self.require()
-        url = clone_url or _origin(git)
+        sight = self.look()
+        url = clone_url or sight.origin
         if url and _ELSEWHERE.match(url):
             clean, secret = split_credentials(url)
-            personal = {name: self.outside[name] for name in PERSONAL if name in self.outside}
-            keys = [*self._keys(REMOTE_KEYS), *secret, *_STALLED]
+            personal = self._of_the_operator(*PERSONAL)
+            keys = [*sight.keys(REMOTE_KEYS), *secret, *_STALLED]
             return Source(clean, self._sealed.told(**personal, **render_config(keys)))
         path = str((self.root / url).resolve()) if url else str(self.root)
-        return Source(path, self._sealed, self._at_the_other_end(git, "upload-pack", {}))
+        return Source(path, self._sealed, sight.served_by("upload-pack", {}))
 
     def why_ahead(self, mirror: Git, base: Base) -> str | None:
         """How many commits HEAD has that the base lacks, in words; None when it has none."""
-        git = self.require()
+        git = self.look().git
         head = git.run("rev-parse", "--verify", "--quiet", "HEAD", accept=(0, 1)).line
         if not head:
             return None
@@ -149,7 +187,7 @@ class Checkout:
     def branch_head(self, branch: str) -> str | None:
         """The commit that a branch names, or None."""
         name = f"refs/heads/{branch}^{{commit}}"
-        found = self.require().run("rev-parse", "--verify", "--quiet", name, accept=(0, 1))
+        found = self.look().git.run("rev-parse", "--verify", "--quiet", name, accept=(0, 1))
         return found.line or None
 
     def receive(self, mirror: Git, branch: str, commit: str, expected: str | None) -> str:
@@ -161,16 +199,17 @@ class Checkout:
         ref = our_ref(mirror, branch)
         head = self.branch_head(branch)
         if head not in (None, expected, commit):
+            form = "--format=%(objectname:short) by %(authorname), %(subject)"
+            held = self.look().git.run("for-each-ref", form, ref).line
             raise GitError(
-                f"The branch {branch} holds another commit: {self._describe(ref)}",
+                f"The branch {branch} holds another commit: {held}",
                 next_step=f"Rename or delete the branch {branch}, then retry.",
             )
         if head != commit:
-            serve = self._at_the_other_end(self._local(), "receive-pack", RECEIVE_OPTIONS)
             mirror.run(
                 "push",
                 "--quiet",
-                f"--receive-pack={serve}",
+                f"--receive-pack={self.look().served_by('receive-pack', RECEIVE_OPTIONS)}",
                 f"--force-with-lease={ref}:{expected or ''}",
                 "--",
                 str(self.root),
@@ -179,32 +218,18 @@ class Checkout:
             )
         return f"branch {branch} in {self.root}"
 
-    def _local(self) -> Git:
-        personal = ("HOME", "XDG_CONFIG_HOME")
-        kept = {name: self.outside[name] for name in personal if name in self.outside}
-        return self._sealed.told(**kept, **render_config(self._keys(LOCAL_KEYS)))
+    def _of_the_operator(self, *names: str) -> dict[str, str]:
+        return {name: self.outside[name] for name in names if name in self.outside}
 
-    def _keys(self, pattern: str) -> list[tuple[str, str]]:
-        """The operator's own values of the named keys; `git config` runs nothing."""
-        names = (*PERSONAL, *WHERE_CONFIG_IS)
-        seen = {name: self.outside[name] for name in names if name in self.outside}
+    def _read_config(self) -> tuple[tuple[str, str, str], ...]:
+        """The operator's own values of the keys that we honour; `git config` runs nothing."""
+        seen = self._of_the_operator(*PERSONAL, *WHERE_CONFIG_IS)
         sealed = {k: v for k, v in self._sealed.environment.items() if k not in WHERE_CONFIG_IS}
         reader = Git(self.root, sealed | seen)
-        found = reader.run("config", "--null", "--get-regexp", pattern, accept=(0, 1))
-        pairs = (record.partition("\n") for record in found.records)
-        return [(key, value if newline else "true") for key, newline, value in pairs]
-
-    def _at_the_other_end(self, git: Git, command: str, options: Mapping[str, str]) -> str:
-        """The command that serves this repository; git starts it without our `-c` options."""
-        # `require` has found that the operator trusts it; this end asks by its git folder.
-        folder = git.run("rev-parse", "--absolute-git-dir").line
-        trusted = [f"safe.directory={place}" for place in (self.root, folder)]
-        settings = [*trusted, *(f"{key}={value}" for key, value in options.items())]
-        return shlex.join(["git", *(word for s in settings for word in ("-c", s)), command])
-
-    def _describe(self, ref: str) -> str:
-        form = "--format=%(objectname:short) by %(authorname), %(subject)"
-        return self._local().run("for-each-ref", form, ref).line
+        asked = ("config", "--null", "--show-scope", "--get-regexp", ALL_KEYS)
+        records = reader.run(*asked, accept=(0, 1)).records
+        pairs = zip(records[0::2], (r.partition("\n") for r in records[1::2]), strict=True)
+        return tuple((scope, key, v if given else "true") for scope, (key, given, v) in pairs)
 
     def _is_own(self, path: str) -> bool:
         return any(
@@ -215,12 +240,6 @@ class Checkout:
 
 _STALLED = (("http.lowSpeedLimit", "1000"), ("http.lowSpeedTime", "60"))
 """A transfer that stands still for a minute is given up."""
-
-
-def _origin(git: Git) -> str:
-    asked = ("config", "--local", "--includes", "--null", "--get-all", "remote.origin.url")
-    urls = git.run(*asked, accept=(0, 1)).records
-    return urls[0] if urls else ""
 
 
 def our_ref(git: Git, branch: str) -> str:

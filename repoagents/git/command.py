@@ -7,9 +7,9 @@ repository which an agent has touched cannot make the host run anything.
 
 import os
 import re
+import select
 import signal
 import subprocess
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -148,7 +148,7 @@ class Git:
         seconds: float | None = None,
     ) -> Answer:
         """Run one command; an exit code outside `accept` is a `GitError`."""
-        with reporting("keep what git says in a temporary file"), TemporaryFile() as sink:
+        with reporting("keep what git says"), _memory_file() as sink:
             code = self.pour(sink, *arguments, stdin=stdin, accept=accept, seconds=seconds)
             sink.seek(0)
             return Answer(code, sink.read())
@@ -167,9 +167,9 @@ class Git:
         # Files, not pipes: a grandchild that keeps a pipe open (an ssh master, a credential
         # daemon) would hold us after git itself has ended.
         with (
-            reporting("hand git its input in a temporary file"),
-            TemporaryFile() as source,
-            TemporaryFile() as complaints,
+            reporting("hand git its input"),
+            _memory_file() as source,
+            _memory_file() as complaints,
         ):
             source.write(stdin)
             source.seek(0)
@@ -214,23 +214,37 @@ class Git:
         )
 
 
+def _memory_file() -> IO[bytes]:
+    """A file that never reaches a disk, where the system has such a thing."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("git"), "w+b")
+    return TemporaryFile()
+
+
 def _wait(process: subprocess.Popen[bytes], seconds: float) -> bool:
     """Wait for the end; at the limit kill the whole process group and return False."""
-    late = threading.Event()
-
-    def end() -> None:
-        if process.poll() is None:
-            late.set()
-            os.killpg(process.pid, signal.SIGKILL)
-
-    timer = threading.Timer(seconds, end)
-    timer.daemon = True
-    timer.start()
     try:
-        process.wait()
+        if _ended(process, seconds):
+            process.wait()
+            return True
+        return False
     finally:
-        timer.cancel()
         if process.returncode is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-    return not late.is_set()
+
+
+def _ended(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    if hasattr(os, "pidfd_open"):  # wakes at once, and takes no thread
+        watch = os.pidfd_open(process.pid)
+        try:
+            poll = select.poll()
+            poll.register(watch, select.POLLIN)
+            return bool(poll.poll(seconds * 1000))
+        finally:
+            os.close(watch)
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
