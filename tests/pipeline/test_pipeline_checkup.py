@@ -1,6 +1,7 @@
-"""The doctor: every line it can say, and what makes it say that."""
+"""The doctor's checks, one condition at a time, on a house that is otherwise in order."""
 
-from dataclasses import fields, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -10,256 +11,202 @@ from repoagents.domain.settings import (
     CodexSettings,
     EngineChoice,
     LlmSettings,
-    RoleSettings,
     RolesSettings,
+    Settings,
     TrackerSettings,
-    VerifySettings,
     WorkspaceSettings,
 )
-from repoagents.errors import GitError
-from repoagents.pipeline.checkup import LEAST_FREE_BYTES, Check, HostFacts, examine, labelled
-from repoagents.ports import EngineHealth
-from tests.fakes.workspaces import MemoryWorkspaces
+from repoagents.pipeline.checkup import LEAST_FREE_BYTES, Check, HostFacts, examine
+from repoagents.ports import Bench, EngineHealth
+from tests.fakes.agents import ScriptedAgents
 from tests.pipeline.conftest import ISSUE, Place
 
-FINE = HostFacts(free_bytes=500_000_000_000)
-
-WELL = {"config", "state", "folders", "disk", "templates", "git", "checkout", "engine", "verify"}
+FINE = HostFacts(free_bytes=LEAST_FREE_BYTES)
 
 
-@pytest.fixture
-def spaces(place: Place) -> MemoryWorkspaces:
-    """The place's repository, in memory."""
-    found = MemoryWorkspaces(place.house.root.parent / "grounds")
-    place.house = replace(place.house, workspaces=found)
-    return found
+@dataclass
+class AilingAgents(ScriptedAgents):
+    """Agents whose engine has this health."""
+
+    health: EngineHealth = EngineHealth("codex", version="1.2.3")  # noqa: RUF009 - frozen
+
+    def check(self, choice: EngineChoice) -> EngineHealth:
+        """The health that was given."""
+        return self.health
 
 
-def said(place: Place, facts: HostFacts = FINE) -> dict[str, list[Check]]:
-    """The doctor's lines by name."""
-    found: dict[str, list[Check]] = {}
-    for check in examine(place.house, facts):
-        found.setdefault(check.name, []).append(check)
-    return found
+def checks(place: Place, facts: HostFacts = FINE, **settings: object) -> dict[str, Check]:
+    """The checks by name, the worst of each name."""
+    house = replace(place.house, settings=replace(place.house.settings, **settings))
+    return by_name(house, facts)
 
 
-def only(place: Place, name: str, facts: HostFacts = FINE) -> Check:
-    """The one line of a name."""
-    (check,) = said(place, facts)[name]
-    return check
+def by_name(bench: Bench, facts: HostFacts = FINE) -> dict[str, Check]:
+    order = ("ok", "warn", "error")
+    worst: dict[str, Check] = {}
+    for check in examine(bench, facts):
+        assert check.status in order
+        assert check.message
+        if check.status == "error":
+            assert check.fix, f"an error says how to mend it: {check}"
+        known = worst.get(check.name)
+        if known is None or order.index(check.status) > order.index(known.status):
+            worst[check.name] = check
+    return worst
 
 
-def test_a_sound_place_is_ok_all_over_and_asks_for_nothing(
-    place: Place, spaces: MemoryWorkspaces
-) -> None:
-    checks = examine(place.house, FINE)
-    assert {check.name for check in checks} == WELL | {"tracker", "worker"}
-    assert {check.status for check in checks} == {"ok"}
-    assert [check.fix for check in checks if check.fix] == []
-
-
-FACTS = {
-    "warnings": (("an old key",), "config", "warn", "an old key", ""),
-    "unwritable": (("state", "logs"), "folders", "error", "state, logs", "chmod state, logs"),
-    "free_bytes": (LEAST_FREE_BYTES - 1, "disk", "warn", "1.0 GB free", "clean --dry-run"),
-    "edited": (("roles/planner.md",), "templates", "ok", "edited since init", ""),
-    "behind": (("roles/planner.md",), "templates", "warn", "not as this version", "mend it so"),
-    "mend": ("mend it so", "templates", "ok", "as init wrote them", ""),
-    "uncommitted": (("a.yaml", "b.md"), "control plane", "ok", "a.yaml, b.md", "git add a.yaml b"),
-    "line_for_issues": ("mkdir issues", "tracker", "warn", "yet", "mkdir issues"),
-    "worker": ("pid 7 since 05:06", "worker", "ok", "pid 7 since 05:06", ""),
-    "state": ("it is corrupt", "state", "error", "it is corrupt", "restore state/ from a backup"),
-    "submodules": (True, "submodules", "warn", "submodules are not", "hooks.after_create"),
-    "lfs": (True, "LFS files", "warn", "LFS files are not", "hooks.after_create"),
-    "clock_ahead_of_files": (True, "clock", "warn", "times in the future", "NTP"),
-}
-"""For each fact: its value, and the line that it brings: name, status, message, fix."""
-
-
-def test_no_fact_about_the_host_is_left_out() -> None:
-    assert [fact.name for fact in fields(HostFacts)] == list(FACTS)
-
-
-@pytest.mark.parametrize("fact", FACTS)
-def test_each_fact_about_the_host_has_its_line(
-    place: Place, spaces: MemoryWorkspaces, fact: str
-) -> None:
-    value, name, status, message, fix = FACTS[fact]
-    mend = {"mend": "mend it so"} if fact == "behind" else {}
-    check = said(place, replace(FINE, **{fact: value}, **mend))[name][-1]
-    assert check.status == status
-    assert message in check.message
-    assert fix in check.fix
-    assert (check.fix == "") is (fix == "")
-
-
-def test_edited_and_outdated_texts_are_told_apart(place: Place, spaces: MemoryWorkspaces) -> None:
-    facts = replace(FINE, edited=("a.md",), behind=("b.md",), mend="repoagents init --upgrade")
-    checks = said(place, facts)["templates"]
-    assert [(check.status, check.fix) for check in checks] == [
-        ("warn", "repoagents init --upgrade"),
-        ("ok", ""),
-    ]
-    assert "b.md" not in checks[1].message
-    assert "a.md" not in checks[0].message
-
-
-def test_just_enough_room_is_enough(place: Place, spaces: MemoryWorkspaces) -> None:
-    check = only(place, "disk", replace(FINE, free_bytes=LEAST_FREE_BYTES))
-    assert (check.status, check.message) == ("ok", "1 GB free")
-
-
-def test_a_base_that_cannot_be_read_hides_what_depends_on_it(
-    place: Place, spaces: MemoryWorkspaces
-) -> None:
-    spaces.unreachable = GitError("no route to host", next_step="try later", kind="unreachable")
-    found = said(place, replace(FINE, submodules=True))
-    (git,) = found["git"]
-    assert (git.status, git.message, git.fix) == ("error", "no route to host", "try later")
-    assert not {"base", "checkout", "submodules"} & set(found)
-    assert "engine" in found, "what does not depend on git is still looked at"
-
-
-def test_a_checkout_ahead_of_its_base_is_told(place: Place, spaces: MemoryWorkspaces) -> None:
-    assert "base" not in said(place)
-    spaces.ahead = "main is 2 commits ahead"
-    check = only(place, "base")
-    assert (check.status, check.message, check.fix) == ("warn", spaces.ahead, "git push")
+def test_a_house_in_order_has_nothing_to_mend(place: Place) -> None:
+    assert {check.status for check in checks(place).values()} == {"ok"}
+    assert list(checks(place))[:4] == ["config", "state", "folders", "disk"]
 
 
 @pytest.mark.parametrize(
-    ("policy", "dirty", "status", "message"),
+    ("facts", "name", "status", "said", "fix"),
     [
-        ("block", (), "ok", "clean"),
-        ("warn", (), "ok", "clean"),
-        ("allow", (), "ok", "clean"),
-        ("block", ("a.txt",), "error", "uncommitted changes: a.txt"),
-        ("warn", ("a.txt",), "warn", "uncommitted changes: a.txt"),
-        ("allow", ("a.txt",), "ok", "dirty, allowed by dirty_policy"),
-        ("block", tuple("abcdefg"), "error", "uncommitted changes: a, b, c, d, e"),
-    ],
-)
-def test_what_a_dirty_checkout_means(
-    place: Place,
-    spaces: MemoryWorkspaces,
-    policy: str,
-    dirty: tuple[str, ...],
-    status: str,
-    message: str,
-) -> None:
-    place.with_settings(workspace=WorkspaceSettings(dirty_policy=policy))
-    spaces.dirty = dirty
-    check = only(place, "checkout")
-    assert (check.status, check.message) == (status, message)
-    assert bool(check.fix) is (status != "ok")
-
-
-def test_one_line_per_engine_names_the_roles_it_serves(
-    place: Place, spaces: MemoryWorkspaces
-) -> None:
-    place.with_settings(
-        llm=LlmSettings("rehearsal"),
-        roles=RolesSettings(builder=RoleSettings(engine="command", model="big-one")),
-    )
-    assert [(check.status, check.message) for check in said(place)["engine"]] == [
-        ("ok", "rehearsal scripted (planner, reviewer)"),
-        ("ok", "command scripted (builder, model big-one)"),
-    ]
-    place.with_settings(roles=RolesSettings(enabled=(Role.PLANNER, Role.BUILDER)))
-    assert only(place, "engine").message == "rehearsal scripted (planner, builder)"
-
-
-def test_an_engine_that_cannot_be_used_says_how_to_mend_it(
-    place: Place, spaces: MemoryWorkspaces
-) -> None:
-    def missing(choice: EngineChoice) -> EngineHealth:
-        return EngineHealth(choice.engine, problem="not found on PATH", next_step="install it")
-
-    place.agents.check = missing
-    place.with_settings(codex=CodexSettings(sandbox="danger-full-access"))
-    check = only(place, "engine")
-    assert (check.status, check.fix) == ("error", "install it")
-    assert check.message == "codex (planner, builder, reviewer): not found on PATH"
-
-
-@pytest.mark.parametrize(("engine", "status"), [("codex", "error"), ("command", "ok")])
-def test_codex_without_its_sandbox_is_an_error(
-    place: Place, spaces: MemoryWorkspaces, engine: str, status: str
-) -> None:
-    place.with_settings(llm=LlmSettings(engine), codex=CodexSettings(sandbox="danger-full-access"))
-    check = only(place, "engine")
-    assert check.status == status
-    assert ("workspace-write" in check.fix) is (status == "error")
-
-
-@pytest.mark.parametrize(
-    ("verify", "status", "message"),
-    [
-        ((), "warn", "unverified"),
-        ((VerifySettings("lint", "x", required=False),), "warn", "unverified"),
+        ({"warnings": ("a placeholder",)}, "config", "warn", "a placeholder", ""),
+        ({"state": "it is corrupt"}, "state", "error", "it is corrupt", "restore state/"),
+        ({"unwritable": ("state", "logs")}, "folders", "error", "state, logs", "chmod state, logs"),
+        ({"free_bytes": LEAST_FREE_BYTES - 1}, "disk", "warn", "1.0 GB free", "clean --dry-run"),
+        ({"clock_ahead_of_files": True}, "clock", "warn", "in the future", "NTP"),
+        ({"edited": ("roles/a.md (edited)",)}, "templates", "ok", "edited since init: roles/a", ""),
         (
-            (
-                VerifySettings("unit", "x"),
-                VerifySettings("lint", "x", required=False),
-                VerifySettings("types", "x"),
-            ),
+            {"behind": ("roles/a.md (missing)",), "mend": "repoagents init --upgrade"},
+            "templates",
+            "warn",
+            "roles/a.md (missing)",
+            "repoagents init --upgrade",
+        ),
+        (
+            {"behind": ("a (missing)",), "edited": ("b (edited)",), "mend": "x"},
+            "templates",
+            "warn",
+            "a (missing)",
+            "x",
+        ),
+        (
+            {"uncommitted": (".ai-repoagents", "AGENTS.md")},
+            "control plane",
             "ok",
-            "required: unit, types",
+            "not committed yet: .ai-repoagents, AGENTS.md",
+            "git add .ai-repoagents AGENTS.md && git commit -m 'Set up RepoAgents'",
         ),
+        (
+            {"line_for_issues": "mkdir -p issues"},
+            "tracker",
+            "warn",
+            "there is no issues yet",
+            "mkdir -p issues",
+        ),
+        ({"worker": "worker 7 on here is live"}, "worker", "ok", "worker 7 on here is live", ""),
+        ({"submodules": True}, "submodules", "warn", "not fetched", "hooks.after_create"),
+        ({"lfs": True}, "LFS files", "warn", "not fetched", "hooks.after_create"),
     ],
 )
-def test_without_a_required_check_nothing_is_proven(
-    place: Place,
-    spaces: MemoryWorkspaces,
-    verify: tuple[VerifySettings, ...],
-    status: str,
-    message: str,
+def test_what_each_fact_of_the_machine_means(
+    facts: dict[str, object], name: str, status: str, said: str, fix: str, place: Place
 ) -> None:
-    place.with_settings(verify=verify)
-    check = only(place, "verify")
+    tracker = TrackerSettings(kind="local_markdown", path="issues", trigger_label=None)
+    found = checks(place, replace(FINE, **facts), tracker=tracker)
+    check = found.pop(name)
     assert check.status == status
-    assert message in check.message
+    assert said in check.message
+    assert fix in check.fix
+    assert {other.status for other in found.values()} == {"ok"}, "nothing else is touched by it"
 
 
-def test_a_tracker_that_is_down_is_an_error(place: Place, spaces: MemoryWorkspaces) -> None:
-    place.tracker.down = True
-    check = only(place, "tracker")
-    assert (check.status, check.message) == ("error", "the tracker is down")
-
-
-def test_issues_that_could_not_be_read_are_listed_before_the_count(
-    place: Place, spaces: MemoryWorkspaces
-) -> None:
-    place.tracker.issues = {1: ISSUE}
-    place.tracker.problems = ("3.md has no title", "4.md is not UTF-8")
-    checks = said(place)["tracker"]
-    assert [check.status for check in checks] == ["warn", "warn", "ok"]
-    assert [check.message for check in checks[:2]] == list(place.tracker.problems)
-    assert "1 open" in checks[2].message
+def test_edits_and_what_is_behind_are_told_apart(place: Place) -> None:
+    facts = replace(FINE, behind=("a (outdated)",), edited=("b (edited)",), mend="m")
+    rows = [c for c in examine(place.house, facts) if c.name == "templates"]
+    assert [(c.status, "edited since init" in c.message) for c in rows] == [
+        ("warn", False),
+        ("ok", True),
+    ]
 
 
 @pytest.mark.parametrize(
-    ("label", "issues", "message", "fix"),
-    [
-        (None, (ISSUE,), "1 open, every one is taken (no trigger label)", ""),
-        ("repoagents", (), "0 open, 0 labelled repoagents", ""),
-        ("repoagents", (ISSUE,), "1 open, 1 labelled repoagents", ""),
-        (" RepoAgents ", (ISSUE,), "1 open, 1 labelled", ""),
-        ("go", (ISSUE,), "1 open, 0 labelled go", "add the label go to an issue, for example in 1"),
-        (
-            "go",
-            (replace(ISSUE, source="issues/001-broken.md"), ISSUE),
-            "2 open, 0 labelled go",
-            "for example in issues/001-broken.md",
-        ),
-    ],
+    ("policy", "status"), [("block", "error"), ("warn", "warn"), ("allow", "ok")]
 )
-def test_the_label_that_nothing_carries_is_shown_with_an_example(
-    place: Place, label: str | None, issues: tuple[Issue, ...], message: str, fix: str
+def test_a_dirty_checkout_is_as_bad_as_its_policy(policy: str, status: str, place: Place) -> None:
+    (place.house.root / "stray.txt").write_text("x")
+    check = checks(place, workspace=WorkspaceSettings(dirty_policy=policy))["checkout"]
+    assert check.status == status
+    assert ("stray.txt" in check.message) is (policy != "allow")
+
+
+def test_a_checkout_that_is_ahead_of_origin_is_a_warning(
+    place: Place, git: Callable[..., str]
 ) -> None:
-    settings = replace(place.house.settings, tracker=TrackerSettings(trigger_label=label))
-    check = labelled(issues, settings)
-    assert check.status == "ok"
-    assert message in check.message
-    assert fix in check.fix
-    assert bool(check.fix) is bool(fix)
+    root = place.house.root
+    git(root, "init", "--quiet", "--bare", "--initial-branch=main", "../origin.git")
+    git(root, "remote", "add", "origin", "../origin.git")
+    git(root, "push", "--quiet", "origin", "main")
+    assert "base" not in checks(place)
+    git(root, "commit", "--quiet", "--allow-empty", "--message=Ahead")
+    check = checks(place)["base"]
+    assert (check.status, check.fix) == ("warn", "git push")
+    assert "1 commit" in check.message
+
+
+def test_no_repository_is_an_error_with_both_ways_out(place: Place) -> None:
+    (place.house.root / ".git").rename(place.house.root / "git-was-here")
+    check = checks(place)["git"]
+    assert check.status == "error"
+    assert "git init" in check.fix
+    assert "workspace.strategy: copy" in check.fix
+
+
+def test_an_engine_that_cannot_be_used_names_its_roles(place: Place) -> None:
+    health = EngineHealth("codex", problem="not logged in", kind="auth", next_step="codex login")
+    house = replace(place.house, agents=AilingAgents(health=health))
+    check = by_name(house)["engine"]
+    assert check.status == "error"
+    assert check.message == "codex (planner, builder, reviewer): not logged in"
+    assert check.fix == "codex login"
+
+
+def test_each_engine_is_asked_once_for_all_its_roles(place: Place) -> None:
+    roles = RolesSettings(enabled=(Role.PLANNER, Role.BUILDER))
+    model = CodexSettings(model="a-model")
+    house = replace(
+        place.house,
+        agents=AilingAgents(),
+        settings=replace(place.house.settings, roles=roles, codex=model),
+    )
+    (check,) = (c for c in examine(house, FINE) if c.name == "engine")
+    assert check.message == "codex 1.2.3 (planner, builder, model a-model)"
+
+
+def test_a_sandbox_that_is_off_is_an_error(place: Place) -> None:
+    codex = CodexSettings(sandbox="danger-full-access")
+    check = checks(place, codex=codex, llm=LlmSettings("codex"))["engine"]
+    assert check.status == "error"
+    assert "without a sandbox" in check.message
+    assert checks(place, codex=codex, llm=LlmSettings("rehearsal"))["engine"].status == "ok"
+
+
+def test_without_a_required_check_nothing_is_proven(place: Place) -> None:
+    assert checks(place, verify=())["verify"].status == "warn"
+    optional = tuple(replace(check, required=False) for check in Settings().verify)
+    assert checks(place, verify=optional)["verify"].status == "warn"
+    assert checks(place)["verify"].message == "required: fixed"
+
+
+def test_the_issues_are_counted_with_the_way_to_label_one(place: Place) -> None:
+    labelled = TrackerSettings(kind="local_markdown", trigger_label="RepoAgents")
+    assert checks(place)["tracker"].message.startswith("0 open, every one is taken")
+    place.tracker.issues = {1: ISSUE, 2: Issue(2, "Two", "", source="issues/2-two.md")}
+    found = checks(place, tracker=labelled)["tracker"]
+    assert (found.status, found.message) == ("ok", "2 open, 1 labelled RepoAgents")
+    place.tracker.issues.pop(1)
+    found = checks(place, tracker=labelled)["tracker"]
+    assert "0 labelled" in found.message
+    assert found.fix.endswith("for example in issues/2-two.md")
+
+
+def test_a_tracker_that_is_down_is_an_error_and_what_it_left_out_a_warning(place: Place) -> None:
+    place.tracker.problems = ("issues/3.md:1: it has no title",)
+    assert checks(place)["tracker"].status == "warn"
+    place.tracker.down = True
+    house = replace(place.house)
+    (check,) = (c for c in examine(house, FINE) if c.name == "tracker")
+    assert (check.status, check.message) == ("error", "the tracker is down")
