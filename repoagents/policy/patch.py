@@ -95,7 +95,7 @@ def _content(block: str) -> bytes:
             line, _, lines = lines.partition("\n")
             size = ord(line[0]) - (64 if line[0] <= "Z" else 70)
             raw = base64.b85decode(line[1:])[:size]
-            content += inflate.decompress(raw, _BINARY_BYTES - len(content))
+            content += inflate.decompress(raw)
     except (ValueError, zlib.error):  # the patch was cut here, which is a finding of its own
         return bytes(content)
     return bytes(content)

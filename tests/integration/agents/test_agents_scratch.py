@@ -99,12 +99,15 @@ def test_what_a_dead_worker_left_is_swept_by_its_run(
 
 def test_a_link_of_that_name_is_not_followed(temporary: Path, tmp_path: Path) -> None:
     precious = tmp_path / "precious"
-    precious.mkdir(mode=0o755)
+    (precious / "inner").mkdir(parents=True)
+    (precious / "inner").chmod(0o755)
+    precious.chmod(0o755)
     (precious / "file").write_text("x")
     name = make_scratch("run-1").name
     (temporary / f"{name[:-1]}!").symlink_to(precious)
     sweep_scratch("run-1")
     assert (precious / "file").exists()
+    assert {path.stat().st_mode & 0o777 for path in (precious, precious / "inner")} == {0o755}
     assert [path.name for path in temporary.iterdir()] == [f"{name[:-1]}!"]
 
 
