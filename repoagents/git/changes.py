@@ -9,7 +9,7 @@ import json
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -17,12 +17,13 @@ from tempfile import TemporaryFile
 from repoagents.domain.change import ChangeKind, ChangeSet, FileChange, SkippedPath
 from repoagents.errors import GitError
 from repoagents.git.command import Git
-from repoagents.git.disk import Folder, reporting, take_print
+from repoagents.git.disk import Folder, Scratch, reporting, take_print
+from repoagents.git.memory import Memory
 from repoagents.git.mirror import Mirror, checked_object
 from repoagents.git.places import Manifest
 from repoagents.git.sparse import Cone
-from repoagents.git.survey import Rules, Survey, survey
-from repoagents.git.trees import LINK, Entry, Index, read_blobs, read_outline
+from repoagents.git.survey import Asked, Rules, Survey, survey
+from repoagents.git.trees import LINK, Entry, Index, Outline, read_blobs, read_outline
 
 LARGEST_FILE = 100_000_000
 PATCH_CAP = 5_000_000
@@ -39,31 +40,40 @@ Files = Mapping[str, os.stat_result]
 
 
 class Reader:
-    """Reads one worktree against its base, in a scratch folder of ours."""
+    """Reads one worktree against its base, with a scratch folder of ours where it is needed."""
 
-    def __init__(self, git: Git, tree: Folder, manifest: Manifest, scratch: Path) -> None:
-        self.tree = tree
+    def __init__(
+        self, git: Git, tree: Folder, manifest: Manifest, scratch: Scratch, memory: Memory
+    ) -> None:
         self.git = git
-        self.scratch = scratch
+        self.tree = tree
         self.manifest = manifest
+        self.scratch = scratch
+        self.memory = memory.run(str(tree.path), manifest.base)
         self.cone = Cone(manifest.sparse)
-        self.outline = read_outline(git, manifest.base)
+        self._outlines = memory
+        self.outline = self.read_outline(manifest.base)
+
+    def read_outline(self, tree: str) -> Outline:
+        """What a tree or commit holds."""
+        return self._outlines.outline(tree, lambda: read_outline(self.git, tree))
 
     @cached_property
     def index(self) -> Index:
         """A private index that holds the base, until something is taken into it."""
-        return Index(self.git, self.scratch / "taken", self.manifest.base)
+        return Index(self.git, self.scratch.path / "taken", self.manifest.base)
 
     @cached_property
     def rules(self) -> Rules:
         """The base's own rules."""
-        return Rules(self.git, self.scratch / "rules", self.outline.entries)
+        return Rules(self.git, self.scratch.path / "rules", self.outline.entries)
 
     def survey(self, *, capped: bool = True) -> Survey:
         """What stands in the worktree."""
-        return survey(
-            self.tree, self.outline, lambda found: self.rules.ignored(found), capped=capped
-        )
+        return survey(self.tree, self.outline, self._ignored, capped=capped)
+
+    def _ignored(self, paths: Collection[Asked]) -> frozenset[str]:
+        return self.memory.sift(paths, lambda unknown: self.rules.ignored(unknown))
 
     def changed(self, files: Files) -> dict[str, os.stat_result]:
         """Those of the files that may differ from what the manifest knows."""
@@ -78,15 +88,35 @@ class Reader:
         ]
 
     def take(self, files: Files) -> dict[str, Entry]:
-        """Bring files into the index and return their entries; git may refuse some paths."""
+        """What these files hold, stored as git's objects; git may refuse some paths."""
+        prints = {path: take_print(seen) for path, seen in files.items()}
+        known = {path: self.memory.entry(path, seen) for path, seen in prints.items()}
+        found = {path: entry for path, entry in known.items() if entry}
+        fresh = self._store({path: files[path] for path in files if path not in found})
+        for path, entry in fresh.items():
+            self.memory.learn(path, prints[path], entry, self.scratch.stamp)
+        return found | fresh
+
+    def build(self, changes: Mapping[str, Entry | None]) -> str:
+        """The tree of the base with these changes; None takes a path out."""
+        return self.memory.tree(changes, lambda: self._write_tree(changes))
+
+    def _write_tree(self, changes: Mapping[str, Entry | None]) -> str:
+        if not changes:
+            return self.git.run("rev-parse", f"{self.manifest.base}^{{tree}}").line
+        self.index.assign(dict.fromkeys(self.manifest.extras) | dict(changes))
+        return self.index.write()
+
+    def _store(self, files: Files) -> dict[str, Entry]:
         if not files:
             return {}
         special = {path for path in files if path.rpartition("/")[2] == ".gitattributes"}
+        index, aside = self.index, self.scratch.path / "attributes"
         for path in files:
-            self.tree.copy(path, files[path], self._room(special, path) / path)
-        self.index.add(path for path in files if path not in special)
-        self.index.assign({path: self._store(path, files[path]) for path in special})
-        entries = self.index.entries()
+            self.tree.copy(path, files[path], (aside if path in special else index.files) / path)
+        index.add(path for path in files if path not in special)
+        index.assign({path: self._store_rules(aside / path, path) for path in special})
+        entries = index.entries()
         links = {path: stat.S_ISLNK(seen.st_mode) for path, seen in files.items()}
         # A refused path keeps the base's entry, which the kind of the file then contradicts.
         return {
@@ -104,17 +134,13 @@ class Reader:
         target.write_bytes(shown.out)
         target.chmod(0o755 if entry.mode == "100755" else 0o644)
 
-    def _room(self, special: set[str], path: str) -> Path:
-        return self.scratch / "attributes" if path in special else self.index.files
-
-    def _store(self, path: str, seen: os.stat_result) -> Entry:
+    def _store_rules(self, copy: Path, path: str) -> Entry:
         """Store a `.gitattributes` by the base's rules: among the others its own would count."""
-        copy = self.scratch / "attributes" / path
-        if stat.S_ISLNK(seen.st_mode):
+        if copy.is_symlink():
             content, how, mode = os.fsencode(copy.readlink()), "--no-filters", LINK
         else:
             content, how = copy.read_bytes(), f"--path={path}"
-            mode = "100755" if seen.st_mode & stat.S_IXUSR else "100644"
+            mode = "100755" if copy.stat().st_mode & stat.S_IXUSR else "100644"
         stored = self.rules.git.run("hash-object", "-w", how, "--stdin", stdin=content)
         return Entry(mode, stored.line)
 
@@ -128,12 +154,10 @@ def freeze(reader: Reader) -> tuple[str, tuple[SkippedPath, ...]]:
     taken = reader.take({path: seen for path, seen in changed.items() if path not in linked})
     extras = reader.manifest.extras
     untouched = {path for path, entry in extras.items() if taken.get(path) == entry}
-    gone = [*reader.missing(found), *untouched]
-    if changed or gone:
-        reader.index.assign(dict.fromkeys(gone))
-        tree = reader.index.write()
-    else:
-        tree = reader.git.run("rev-parse", f"{reader.manifest.base}^{{tree}}").line
+    gone = dict.fromkeys(reader.missing(found))
+    same = {path for path, entry in taken.items() if reader.outline.entries.get(path) == entry}
+    kept = {path: entry for path, entry in taken.items() if path not in untouched | same}
+    tree = reader.build(gone | kept)
     skipped = dict(found.skipped)
     skipped |= dict.fromkeys(linked, "it is a hard link to a file elsewhere")
     skipped |= {

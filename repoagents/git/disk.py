@@ -65,6 +65,48 @@ def reporting(action: str) -> Iterator[None]:
         ) from error
 
 
+class Scratch:
+    """A folder of ours that is made when it is first needed, and gone afterwards.
+
+    It lies beside what is being read, on the same file system: things are moved between the two.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._made: int | None = None
+        self._numbers = itertools.count()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._made is not None:
+            empty(self._path)
+            self._path.rmdir()
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        if self._made is None:
+            self._path.mkdir(mode=0o700)
+            self._made = self._path.stat().st_ctime_ns
+        return self._path
+
+    @property
+    def stamp(self) -> int:
+        """The file system's time, in nanoseconds, when the folder was made."""
+        return self._made or 0
+
+    def free_name(self) -> Path:
+        """A path inside at which nothing stands yet."""
+        return self.path / f"piece-{next(self._numbers)}"
+
+
 class Folder:
     """A folder held open; paths are relative to it, with `/` between names."""
 
@@ -90,9 +132,9 @@ class Folder:
             for entry in entries:
                 yield prefix + entry.name, entry.stat(follow_symlinks=False)
 
-    def walk(self) -> Iterator[tuple[str, os.stat_result]]:
-        """Every path of the tree, folders before what they hold, the private `.git` left out."""
-        waiting = [""]
+    def walk(self, start: str = "") -> Iterator[tuple[str, os.stat_result]]:
+        """Every path below a folder, parents first; a `.git` at the very top is left out."""
+        waiting = [start]
         while waiting:
             for path, seen in self.scan(waiting.pop()):
                 if path == ".git":
@@ -116,19 +158,30 @@ class Folder:
                 next_step="A process that the agent or a check started may still be running.",
             )
 
-    def place(self, source: Path, path: str, trash: Path) -> None:
-        """Move a finished file to its path; what stands in the way goes to `trash`."""
+    def read(self, path: str, limit: int) -> bytes | None:
+        """The content of a regular file; None when it is none or holds more than `limit` bytes."""
+        with self._parent(path) as (folder, name):
+            if not stat.S_ISREG(_look(name, folder).st_mode):
+                return None
+            with open(_open_file(name, folder), "rb") as stream:
+                content = stream.read(limit + 1)
+        return content if len(content) <= limit else None
+
+    def place(self, source: Path, path: str, scratch: Scratch) -> None:
+        """Move a finished file to its path; what stands in the way goes to the scratch folder."""
         parent, _, name = path.rpartition("/")
-        with self._inside(parent, lambda name, folder: _make_folder(name, folder, trash)) as folder:
+        with self._inside(
+            parent, lambda name, folder: _make_folder(name, folder, scratch)
+        ) as folder:
             _make_writable(folder)
-            _discard(name, folder, trash)
+            _discard(name, folder, scratch)
             os.rename(source, name, dst_dir_fd=folder)
 
-    def discard(self, path: str, trash: Path) -> None:
+    def discard(self, path: str, scratch: Scratch) -> None:
         """Take a path of any kind out of the tree; absent is fine."""
         with self._parent(path) as (folder, name):
             _make_writable(folder)
-            _discard(name, folder, trash)
+            _discard(name, folder, scratch)
 
     @contextmanager
     def _inside(self, relative: str, enter: Enter | None = None) -> Iterator[int]:
@@ -228,11 +281,11 @@ def _open_folder(name: str, folder: int) -> int:
         return os.open(name, _FOLDER, dir_fd=folder)
 
 
-def _make_folder(name: str, folder: int, trash: Path) -> int:
-    """Open a folder; anything else that stands there goes to `trash` first."""
+def _make_folder(name: str, folder: int, scratch: Scratch) -> int:
+    """Open a folder; anything else that stands there is discarded first."""
     _make_writable(folder)
     if _exists(name, folder) and not is_folder(_look(name, folder)):
-        _discard(name, folder, trash)
+        _discard(name, folder, scratch)
     if not _exists(name, folder):
         os.mkdir(name, dir_fd=folder)
     return _open_folder(name, folder)
@@ -266,16 +319,14 @@ def _copy_file(source: int, seen: os.stat_result, target: Path) -> bool:
     return left == 1 and take_print(before) == take_print(after)
 
 
-def _discard(name: str, folder: int, trash: Path) -> None:
+def _discard(name: str, folder: int, scratch: Scratch) -> None:
     if not _exists(name, folder):
         return
     if not is_folder(_look(name, folder)):
         os.unlink(name, dir_fd=folder)
         return
     _unlock(name, folder)
-    numbers = itertools.count()
-    new = next(p for p in (trash / str(number) for number in numbers) if not p.exists())
-    os.rename(name, new, src_dir_fd=folder)
+    os.rename(name, scratch.free_name(), src_dir_fd=folder)
 
 
 def _unlock(name: str, folder: int) -> None:

@@ -70,6 +70,14 @@ class Mirror:
             )
         return Git.sealed(self.path, self.outside).told(GIT_DIR=self.path)
 
+    def identity(self) -> tuple[int, int]:
+        """What tells this clone from one that was made anew in its place."""
+        born = self.path / "description"
+        if not born.exists():
+            return 0, 0
+        seen = born.stat()
+        return seen.st_ino, seen.st_ctime_ns
+
     def fetch(self, source: Source, wanted: str) -> Base:
         """Bring the branch that is wanted, or the source's default branch, up to date."""
         with self.locked(), _naming(source.url):
@@ -163,6 +171,7 @@ class Mirror:
         maker = Git.sealed(self.home, self.outside)
         options = ("--bare", "--template=", "--initial-branch=main", f"--object-format={form}")
         maker.run("init", "--quiet", *options, str(fresh))
+        (fresh / "description").write_text("The bot's own clone; it may be deleted.\n")
         fresh.rename(self.path)
 
     def _holds(self, base: Base) -> bool:

@@ -1,7 +1,6 @@
 """A folder without git as the source of work: its files become a commit in the bot's clone."""
 
-import stat
-from collections.abc import Sequence
+from collections.abc import Collection
 from pathlib import Path
 
 from repoagents.domain.change import Base
@@ -9,10 +8,11 @@ from repoagents.git.changes import require_small
 from repoagents.git.command import Git
 from repoagents.git.disk import Folder, empty
 from repoagents.git.mirror import Mirror
-from repoagents.git.survey import Found, Rules, survey
+from repoagents.git.survey import Asked, Rules, survey
 from repoagents.git.trees import Outline, join_paths
 
 BRANCH = "copy"
+LARGEST_RULES = 1_000_000
 WHO = {
     f"GIT_{person}_{what}": value
     for person in ("AUTHOR", "COMMITTER")
@@ -33,12 +33,15 @@ class LiveRules(Rules):
         self._tree = tree
         self._left_out = left_out
 
-    def ignored(self, found: Sequence[Found]) -> frozenset[str]:
+    def ignored(self, paths: Collection[Asked]) -> frozenset[str]:
         """Those of these paths that the rules name, and the control folder."""
-        for path, seen in found:
-            if path.rpartition("/")[2] == ".gitignore" and stat.S_ISREG(seen.st_mode):
-                self._tree.copy(path, seen, self.folder / path)
-        return super().ignored(found) | {self._left_out}
+        for path, folder in paths:
+            if path.rpartition("/")[2] == ".gitignore" and not folder:
+                content = self._tree.read(path, LARGEST_RULES)
+                place = self.folder / path
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(content or b"")
+        return super().ignored(paths) | {self._left_out}
 
 
 def record_folder(mirror: Mirror, root: Path, control: Path) -> Base:

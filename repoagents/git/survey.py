@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,9 @@ LONGEST_PATH = 3_000
 RULE_FILES = (".gitignore", ".gitattributes")
 
 Found = tuple[str, os.stat_result]
-Ignored = Callable[[Sequence[Found]], frozenset[str]]
+Asked = tuple[str, bool]
+"""A path, and whether it is a folder."""
+Ignored = Callable[[Collection[Asked]], frozenset[str]]
 """Which of these paths the project's ignore rules name."""
 
 _INVISIBLE = dict.fromkeys(
@@ -50,14 +52,14 @@ class Rules:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
 
-    def ignored(self, found: Sequence[Found]) -> frozenset[str]:
+    def ignored(self, paths: Collection[Asked]) -> frozenset[str]:
         """Those of these paths that the rules name."""
-        for path, seen in found:
+        for path, folder in paths:
             # A rule that ends in a slash holds for folders only, and git looks whether it is one.
-            if is_folder(seen) and not (self.folder / path).exists():
+            if folder and not (self.folder / path).exists():
                 (self.folder / path).mkdir(parents=True)
         # With a folder in front no name can look like pathspec magic, which starts with a colon.
-        asked = join_paths(f"./{path}" for path, _ in found)
+        asked = join_paths(f"./{path}" for path, _ in paths)
         options = ("--no-index", "-z", "--stdin")
         answer = self.git.run("check-ignore", *options, stdin=asked, accept=(0, 1))
         return frozenset(path.removeprefix("./") for path in answer.records)
@@ -74,7 +76,8 @@ def survey(folder: Folder, outline: Outline, ignored: Ignored, *, capped: bool =
     while level:
         known, unknown = _sort(level, folder, outline, skipped, left)
         left = None if left is None else left - len(unknown)
-        hidden = ignored(unknown) if unknown else frozenset()
+        asked = [(path, is_folder(seen)) for path, seen in unknown]
+        hidden = ignored(asked) if asked else frozenset()
         level = []
         for path, seen in [*known, *(found for found in unknown if found[0] not in hidden)]:
             if is_folder(seen):

@@ -31,6 +31,10 @@ class Outline:
         """Every folder that holds something."""
         return parents_of(self.entries)
 
+    def holds(self, path: str) -> bool:
+        """Whether this is the path of an entry or of a folder above one."""
+        return path in self.entries or path in self.folders
+
     @cached_property
     def submodules(self) -> frozenset[str]:
         """The paths of submodule pointers."""

@@ -11,7 +11,8 @@ from repoagents.git import changes, worktrees
 from repoagents.git.changes import Reader
 from repoagents.git.checkout import Checkout
 from repoagents.git.commit import build_commit, why_stale
-from repoagents.git.disk import Folder, empty, reporting, size_on_disk
+from repoagents.git.disk import Folder, Scratch, empty, reporting, size_on_disk
+from repoagents.git.memory import Memory
 from repoagents.git.mirror import Mirror, checked_object
 from repoagents.git.places import Grounds, RunFolder
 from repoagents.git.plain_folder import record_folder
@@ -47,6 +48,7 @@ class GitWorkspaces:
         self._control = control
         self._grounds = Grounds(control)
         self._mirror = Mirror(control.resolve() / "git", environment, raw=self._copying)
+        self._memory = Memory()
         self._checkout = Checkout(self._root, environment, own_paths)
 
     def dirty_paths(self) -> tuple[str, ...]:
@@ -159,23 +161,10 @@ class GitWorkspaces:
                 f"{run.repo} was made from {manifest.base[:12]}, not from {base_sha[:12]}",
                 next_step="Start the run in a new worktree: repoagents retry N --fresh.",
             )
-        with (
-            reporting(f"read {run.repo}"),
-            self._scratch(run) as scratch,
-            Folder(run.repo) as tree,
-        ):
-            yield Reader(self._mirror.git, tree, manifest, scratch)
-
-    @contextmanager
-    def _scratch(self, run: RunFolder) -> Iterator[Path]:
-        """A folder of our own beside the worktree, gone afterwards."""
-        place = run.path / f"scratch-{self._clock.token(8)}"
-        place.mkdir(mode=0o700)
-        try:
-            yield place
-        finally:
-            empty(place)
-            place.rmdir()
+        memory = self._memory.about(self._mirror.identity())
+        scratch = Scratch(run.path / f"scratch-{self._clock.token(8)}")
+        with reporting(f"read {run.repo}"), Folder(run.repo) as tree, scratch:
+            yield Reader(self._mirror.git, tree, manifest, scratch, memory)
 
     def _run(self, worktree: Worktree) -> RunFolder:
         run = self._grounds.run(worktree.issue_number, worktree.run_id)

@@ -12,12 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from repoagents.git.changes import LARGEST_FILE, Files, Reader, linked_outside
-from repoagents.git.disk import Folder, empty, is_folder, take_print
+from repoagents.git.disk import Folder, Scratch, empty, is_folder, take_print
 from repoagents.git.mirror import RAW_ATTRIBUTES, Mirror, render_config
 from repoagents.git.places import Manifest, RunFolder
 from repoagents.git.sparse import Cone
 from repoagents.git.survey import Survey
-from repoagents.git.trees import SUBMODULE, Entry, parents_of, read_outline
+from repoagents.git.trees import SUBMODULE, Entry, parents_of
 
 
 def check_out(mirror: Mirror, run: RunFolder, base: str, cone: Cone) -> bool:
@@ -25,23 +25,24 @@ def check_out(mirror: Mirror, run: RunFolder, base: str, cone: Cone) -> bool:
 
     The worktree is moved into place last: what a crash left behind is not taken for one, and goes.
     """
-    making, private = run.path / "making", run.path / "making.git"
-    for left in (making, private, *run.path.glob("scratch-*")):
+    making = run.path / "making"
+    for left in (making, *run.path.glob("scratch-*")):
         if left.exists():
             empty(left)
             left.rmdir()
     if run.repo.is_dir() and not run.repo.is_symlink():
         return False
-    making.mkdir(parents=True)
     for left in (run.index, run.index.with_suffix(".lock")):
         left.unlink(missing_ok=True)
+    private = making / ".git"
+    _furnish(private, _private_files(mirror, base, cone))
     # Git runs with this folder now, while it is ours alone, and never once an agent has seen it.
-    _furnish(private, mirror, base, cone)
     place = {"GIT_DIR": private, "GIT_WORK_TREE": making, "GIT_INDEX_FILE": run.index}
     mirror.git.at(making).told(**place).run("read-tree", "-m", "-u", base)
-    run.write_manifest(Manifest(base, run.stamp(), None, sparse=cone.folders))
+    # Git writes its index last: whatever is older than it cannot have changed in the same tick.
+    stamp = run.index.stat().st_ctime_ns
+    run.write_manifest(Manifest(base, stamp, None, sparse=cone.folders))
     shutil.copyfile(run.index, private / "index")
-    private.rename(making / ".git")
     making.rename(run.repo)
     return True
 
@@ -55,8 +56,11 @@ def settle(run: RunFolder, reader: Reader) -> None:
     stamp = run.stamp()
     found = reader.survey(capped=False)
     changed = reader.changed(found.files)
-    taken = reader.take(_comparable(changed))
     tracked, before = reader.outline.entries, reader.manifest.extras
+    strange = [path for path, _ in reader.tree.walk() if not reader.outline.holds(path)]
+    if not (changed or strange or before):
+        return
+    taken = reader.take(_comparable(changed))
     differing = {path for path in changed if taken.get(path) != tracked.get(path)}
     prints = {
         path: take_print(seen)
@@ -68,8 +72,7 @@ def settle(run: RunFolder, reader: Reader) -> None:
         for path in found.files
         if path not in tracked and (path in taken or (path in before and path not in changed))
     }
-    known = tracked.keys() | extras.keys() | reader.outline.folders
-    kept = frozenset(path for path, _ in reader.tree.walk() if path not in known)
+    kept = frozenset(strange) - extras.keys()
     run.write_manifest(
         replace(reader.manifest, stamp=stamp, files=prints, extras=extras, kept=kept)
     )
@@ -80,8 +83,8 @@ def restore(mirror: Mirror, run: RunFolder, reader: Reader, tree: str) -> tuple[
 
     What a hook left before the agent came stays; ignored leftovers go without being told.
     """
-    manifest = reader.manifest
-    wanted = read_outline(mirror.git, tree)
+    manifest, scratch = reader.manifest, reader.scratch
+    wanted = reader.read_outline(tree)
     goal = {
         path: entry
         for path, entry in {**manifest.extras, **wanted.entries}.items()
@@ -90,17 +93,17 @@ def restore(mirror: Mirror, run: RunFolder, reader: Reader, tree: str) -> tuple[
     found = reader.survey(capped=False)
     broken = _broken(reader, found, goal)
     strays = {*found.files, *found.skipped} - goal.keys() - manifest.kept - wanted.submodules
-    trash = reader.scratch / "trash"
-    trash.mkdir()
     staying = goal.keys() | manifest.kept
     folders = parents_of(staying) | manifest.kept | wanted.submodules
-    _sweep(reader.tree, staying, folders, trash)
+    _sweep(reader.tree, staying, folders, scratch)
     for path, source in _rebuild(reader, {path: goal[path] for path in broken}).items():
-        reader.tree.place(source, path, trash)
-    fresh = reader.scratch / "git"
-    _furnish(fresh, mirror, manifest.base, reader.cone)
-    shutil.copyfile(run.index, fresh / "index")
-    reader.tree.place(fresh, ".git", trash)
+        reader.tree.place(source, path, scratch)
+    private = _private_files(mirror, manifest.base, reader.cone)
+    private["index"] = run.index.read_bytes()
+    if not _is_pristine(reader.tree, private):
+        fresh = scratch.free_name()
+        _furnish(fresh, private)
+        reader.tree.place(fresh, ".git", scratch)
     return tuple(sorted({*broken, *strays}))
 
 
@@ -139,13 +142,13 @@ def _rebuild(reader: Reader, entries: Mapping[str, Entry]) -> dict[str, Path]:
     reader.index.assign(ordinary)
     reader.index.check_out(ordinary)
     built = {path: reader.index.files / path for path in ordinary}
-    for number, path in enumerate(sorted(special)):
-        built[path] = reader.scratch / f"attributes-{number}"
+    for path in sorted(special):
+        built[path] = reader.scratch.free_name()
         reader.fetch(path, entries[path], built[path])
     return built
 
 
-def _sweep(tree: Folder, files: Set[str], folders: Set[str], trash: Path) -> None:
+def _sweep(tree: Folder, files: Set[str], folders: Set[str], scratch: Scratch) -> None:
     """Take everything out of the tree that is not named, the private `.git` left out."""
     waiting = [""]
     while waiting:
@@ -155,19 +158,43 @@ def _sweep(tree: Folder, files: Set[str], folders: Set[str], trash: Path) -> Non
             if is_folder(seen) and path in folders:
                 waiting.append(path)
             elif is_folder(seen) or path not in files:
-                tree.discard(path, trash)
+                tree.discard(path, scratch)
 
 
-def _furnish(folder: Path, mirror: Mirror, base: str, cone: Cone) -> None:
-    """Write a private `.git` that borrows the objects of the bot's clone."""
-    for part in ("objects/info", "objects/pack", "refs/heads", "info"):
-        (folder / part).mkdir(parents=True)
-    (folder / "HEAD").write_text(f"{base}\n")
-    (folder / "config").write_text(render_config(base, sparse=bool(cone.folders), bare=False))
-    (folder / "objects/info/alternates").write_text(f"{mirror.objects}\n")
+def _private_files(mirror: Mirror, base: str, cone: Cone) -> dict[str, bytes]:
+    """The files of a private `.git` that borrows the objects of the bot's clone; no index yet."""
+    files = {
+        "HEAD": f"{base}\n",
+        "config": render_config(base, sparse=bool(cone.folders), bare=False),
+        "objects/info/alternates": f"{mirror.objects}\n",
+    }
     if cone.folders:
-        (folder / "info/sparse-checkout").write_text(cone.patterns())
+        files["info/sparse-checkout"] = cone.patterns()
     if mirror.raw:
-        (folder / "info/attributes").write_text(RAW_ATTRIBUTES)
+        files["info/attributes"] = RAW_ATTRIBUTES
     if mirror.shallow.exists():
-        shutil.copyfile(mirror.shallow, folder / "shallow")
+        files["shallow"] = mirror.shallow.read_text()
+    return {path: os.fsencode(text) for path, text in files.items()}
+
+
+def _furnish(folder: Path, files: Mapping[str, bytes]) -> None:
+    for part in sorted({*parents_of(files), "refs"}):
+        (folder / part).mkdir(parents=True)
+    for path, content in files.items():
+        (folder / path).write_bytes(content)
+
+
+def _is_pristine(tree: Folder, files: Mapping[str, bytes]) -> bool:
+    """Whether the private `.git` is still exactly what was written there."""
+    folders = {f".git/{path}" for path in (*parents_of(files), "refs")}
+    expected = {f".git/{path}": content for path, content in files.items()}
+    try:
+        found = dict(tree.walk(".git"))
+        return found.keys() == folders | expected.keys() and all(
+            is_folder(found[path])
+            if path in folders
+            else tree.read(path, len(expected[path])) == expected[path]
+            for path in found
+        )
+    except OSError:
+        return False
