@@ -14,7 +14,11 @@ from repoagents.views.snapshot import EffectRow
 def gather(house: House, run: Run) -> Handoff:
     """The run's dossier as it stands; what was not reached yet is None."""
     stages = house.stages
-    built = stages.last(run.id, Stage.BUILD, Built)
+    timings = stages.timings(run.id)
+    # What is told belongs to one round: the last one that built.
+    rounds = (number for stage, number, _ in reversed(timings) if stage is Stage.BUILD)
+    round_ = next(rounds, run.round)
+    built = stages.last(run.id, Stage.BUILD, Built, round_)
     plan = stages.last(run.id, Stage.PLAN, Plan)
     folder = house.artifacts.folder(run.issue_number, run.id)
     return Handoff(
@@ -26,12 +30,12 @@ def gather(house: House, run: Run) -> Handoff:
         findings=guardrails.inspect(built.change, plan, house.settings.guardrails, house.sensitive)
         if built
         else (),
-        verification=stages.last(run.id, Stage.VERIFY, Verification),
+        verification=stages.last(run.id, Stage.VERIFY, Verification, round_),
         base_verification=stages.last(run.id, Stage.BASE_CHECK, Verification),
-        review=stages.last(run.id, Stage.REVIEW, Review),
-        verdict=stages.last(run.id, Stage.VERDICT, Verdict),
+        review=stages.last(run.id, Stage.REVIEW, Review, round_),
+        verdict=stages.last(run.id, Stage.VERDICT, Verdict, round_),
         effects=tuple(effect_row(row) for row in house.ledger.rows(run.id)),
-        timings=stages.timings(run.id),
+        timings=timings,
         usage=house.spend.spent(run.id, house.clock.now()).run,
         engines=role_engines(house.settings),
         patch_path=str((folder / "changes.patch").relative_to(house.root)) if built else "",

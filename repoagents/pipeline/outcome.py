@@ -171,13 +171,16 @@ def say(house: House, run_id: str) -> None:
     """Write the handoff, and the issue's status comment if its flag is on.
 
     A tracker that cannot be written now never changes the run's outcome: the intent stays in the
-    ledger and the next worker performs it.
+    ledger, and the comment is written when the run next comes to rest.
     """
     run = current(house, run_id)
     told = dossier.gather(house, run)
     house.artifacts.write(run.issue_number, run.id, "handoff.md", handoff.render_handoff(told))
     marker = f"<!-- repoagents:{house.installation}:issue={run.issue_number} -->"
-    comment = PostComment(run.id, run.issue_number, marker, handoff.render_comment(told, marker))
+    # The comment does not tell of itself: its text, and so its key, stays the same when repeated.
+    others = replace(told, effects=tuple(row for row in told.effects if row[0] != "comment"))
+    body = handoff.render_comment(others, marker)
+    comment = PostComment(run.id, run.issue_number, marker, body)
     try:
         publisher.publish(house, run.id, (comment,))
     except RepoAgentsError as error:

@@ -82,9 +82,9 @@ async def preview(bench: Bench, chosen: Candidate, *, agent: bool) -> PlanPrevie
 
 def _why(issue: Issue, settings: Settings) -> str:
     label = settings.tracker.trigger_label
-    if label and label.lower() in issue.labels:
-        return f"yes: open, labelled {label}, no run of this text yet"
-    return "yes: open, no run of this text yet"
+    if label and label.strip().lower() in issue.labels:
+        return f"yes: open and labelled {label}"
+    return "yes: open"
 
 
 async def _plan(bench: Bench, issue: Issue) -> tuple[Plan, str]:

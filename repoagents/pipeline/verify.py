@@ -31,9 +31,12 @@ async def run_checks(proving: Proving, prefix: str, stage: Stage) -> tuple[Check
     """
     house, run = proving.house, proving.run
     results = []
-    for check in house.settings.verify:
+    words = [_file_word(check.name) for check in house.settings.verify]
+    for number, check in enumerate(house.settings.verify):
         house.runs.progress(run.id, stage, f"check {check.name}", house.clock.now())
-        label = f"{prefix}-{_file_word(check.name)}"
+        # Two names that come to the same word keep their logs apart by their place.
+        doubled = f"-{number + 1}" if words.count(words[number]) > 1 else ""
+        label = f"{prefix}-{words[number]}{doubled}"
         left = max(proving.deadline - house.clock.monotonic(), 0.0)
         seconds = min(check.timeout_seconds, left)
         result = await house.checks.verify(check, proving.worktree, label, seconds)
@@ -96,4 +99,5 @@ def _environment(run: Run, result: CheckResult) -> Failure:
 
 def _file_word(name: str) -> str:
     """A check's name as part of a file name."""
-    return "".join(letter if letter.isalnum() else "-" for letter in name)[:40] or "check"
+    plain = (letter if letter.isascii() and letter.isalnum() else "-" for letter in name)
+    return "".join(plain)[:40] or "check"

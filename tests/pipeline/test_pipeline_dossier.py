@@ -84,7 +84,6 @@ def test_the_latest_round_is_told(place: Place) -> None:
     assert told.change == change_of("2.txt")
 
 
-@pytest.mark.xfail(strict=True, reason="an earlier round's proof is told beside a newer change")
 def test_a_proof_of_an_earlier_round_is_no_proof_of_the_change(place: Place) -> None:
     run = place.queue()
     keep(place, run, Stage.BUILD, 1, BUILT)

@@ -220,10 +220,6 @@ async def test_a_comment_that_fails_keeps_the_outcome_and_its_intent(
     assert [row.state for row in place.house.ledger.rows(run.id)] == ["intended"]
 
 
-TELLS_OF_ITSELF = "the comment's text tells of its own row, so said again it is another comment"
-
-
-@pytest.mark.xfail(strict=True, reason=TELLS_OF_ITSELF)
 async def test_a_word_that_was_said_is_not_said_again(place: Place, run: Run) -> None:
     place.with_settings(safety=LOUD)
     ended = blocked(place, run)
@@ -232,7 +228,6 @@ async def test_a_word_that_was_said_is_not_said_again(place: Place, run: Run) ->
     assert place.tracker.writes == 1
 
 
-@pytest.mark.xfail(strict=True, reason=TELLS_OF_ITSELF)
 async def test_a_comment_that_failed_is_made_up_for(place: Place, run: Run) -> None:
     place.with_settings(safety=LOUD)
     ended = blocked(place, run)

@@ -255,7 +255,6 @@ async def test_roles_checks_and_limits_are_shown_as_configured(
     }
 
 
-@pytest.mark.xfail(strict=True, reason="a forced preview says that the text had no run yet")
 async def test_a_forced_preview_does_not_deny_the_earlier_run(
     place: Place, spaces: MemoryWorkspaces
 ) -> None:
