@@ -83,8 +83,7 @@ def commit(shell: Shell, init: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("committed", [False, True], ids=["uncommitted", "committed"])
-@pytest.mark.parametrize("kind", ["local_markdown", "local_file"])
+@pytest.mark.parametrize(("kind", "committed"), [("local_markdown", False), ("local_file", True)])
 def test_from_clone_to_one_issue_and_back(kind: str, committed: bool, clone: Shell) -> None:
     assert clone.type("git status --short") == ""
     said = clone.type(f"repoagents init --preset python-library --tracker-kind {kind}")
