@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -36,6 +36,16 @@ import runpy, signal
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 runpy.run_path({agent!r}, run_name="__main__")
 """
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_running() -> Iterator[None]:
+    """A test that fails leaves no worker behind."""
+    yield
+    for child in psutil.Process().children():
+        if "repoagents" in child.cmdline():
+            child.kill()
+            child.wait()
 
 
 def add_issues(project: Project, *numbers: int, title: str = "add() subtracts") -> None:
