@@ -105,13 +105,23 @@ async def prepare(attempt: Attempt, run: Run) -> StepResult:
     if not run.base_sha:
         base = await asyncio.to_thread(house.workspaces.refresh)
         run = change(house, run.id, lambda now: now.on_base(base.sha, house.clock.now()))
-    opened = await asyncio.to_thread(house.workspaces.open, run.issue_number, run.id, run.base_sha)
-    worktree, created = opened
-    if created:
-        await _hook(house, "after_create", worktree, remove=True)
-        await asyncio.to_thread(house.workspaces.settle, worktree)
+    worktree = await _set_up(attempt, run)
     await _hook(house, "before_run", worktree, remove=False)
     return DONE
+
+
+async def _set_up(attempt: Attempt, run: Run) -> Worktree:
+    """The run's worktree with its set-up hook behind it, also when a crash came in between."""
+    house = attempt.house
+    worktree, created = await asyncio.to_thread(
+        house.workspaces.open, run.issue_number, run.id, run.base_sha
+    )
+    key = attempt.key(run, Stage.PREPARE, 0, input_hash(run.base_sha, "set up"))
+    if created or await asyncio.to_thread(house.stages.find, key, str) is None:
+        await _hook(house, "after_create", worktree, remove=True)
+        await asyncio.to_thread(house.workspaces.settle, worktree)
+        await asyncio.to_thread(house.stages.record, key, "set up", house.clock.now(), 0.0)
+    return worktree
 
 
 async def _hook(house: House, name: str, worktree: Worktree, *, remove: bool) -> None:

@@ -21,7 +21,7 @@ from repoagents.errors import Exited, StateUnreadable, Stopped, StoreError
 from repoagents.pipeline import recovery, roles
 from repoagents.pipeline.attempt import run_attempt, run_flow, settle
 from repoagents.pipeline.boundary import DONE, StepResult, guarded
-from repoagents.ports import RoleTask
+from repoagents.ports import Checks, RoleTask, Worktree
 from tests.fakes.agents import good_plan, write_fix
 from tests.fakes.world import DirectSteps, DirectWaits
 from tests.pipeline.conftest import ISSUE, Place
@@ -370,3 +370,35 @@ async def test_recovery_goes_on_with_the_oldest_run_first(place: Place) -> None:
         runs.append(place.queue(replace(ISSUE, number=number)))
         place.clock.advance(1)
     assert [run.id for run in recovery.recover(place.house)] == [run.id for run in runs]
+
+
+class SetUp:
+    """Checks whose set-up hook leaves a file; the rest is the real thing."""
+
+    def __init__(self, real: Checks) -> None:
+        self.verify = real.verify
+
+    async def hook(self, name: str, worktree: Worktree) -> str:
+        """Leave the file."""
+        if name == "after_create":
+            (worktree.path / "made-by-hook").write_text("ready\n")
+        return ""
+
+
+async def test_a_crash_between_worktree_and_hook_does_not_skip_the_hook(place: Place) -> None:
+    place.house = replace(place.house, checks=SetUp(place.house.checks))
+    place.waits.house = place.house
+    run = place.queue()
+    base = place.house.workspaces.refresh()
+    _, created = place.house.workspaces.open(run.issue_number, run.id, base.sha)
+    assert created, "as a worker leaves it that dies right here"
+    seen: list[bool] = []
+
+    def look(task: RoleTask, _count: int) -> BuildReport:
+        seen.append((task.worktree / "made-by-hook").exists())
+        return write_fix(task)
+
+    place.agents.builder = look
+    ended = await place.flow(run)
+    assert (ended.status, seen) == (RunStatus.COMPLETED, [True])
+    assert "made-by-hook" not in place.artifact(run, "changes.patch")
