@@ -1,0 +1,98 @@
+"""The pages that an operator looks things up in say what the program says."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from repoagents.config.keys import catalogue
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted((ROOT / "repoagents").rglob("*.py"))
+EVENTS = ROOT / "docs" / "events.md"
+TROUBLE = ROOT / "docs" / "troubleshooting.md"
+LEVELS = {"note": "info", "warn": "warning"}
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+
+
+def noted() -> Iterator[tuple[str, str]]:
+    """Pattern and level of each event that the program may write: literals given to a journal."""
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+                continue
+            journal = ast.unparse(node.func.value).rpartition(".")[2] == "journal"
+            if journal and node.func.attr in LEVELS:
+                yield pattern(node.args[0]), LEVELS[node.func.attr]
+            elif journal and node.func.attr == "write" and isinstance(node.args[1], ast.Constant):
+                yield pattern(node.args[1]), "as it was"
+
+
+def pattern(code: ast.expr) -> str:
+    """What an event's code looks like: the literal, with anything where a value is put in."""
+    parts = code.values if isinstance(code, ast.JoinedStr) else [code]
+    return "".join(
+        re.escape(str(part.value)) if isinstance(part, ast.Constant) else r"\w+" for part in parts
+    )
+
+
+def rows() -> dict[str, str]:
+    """The page's codes with their levels."""
+    found = re.findall(r"^\| `(\w+)` \| ([\w ]+) \| .+\. \|$", EVENTS.read_text(), re.MULTILINE)
+    assert len(found) == len(dict(found)), "a code stands twice"
+    return dict(found)
+
+
+def test_every_event_has_a_row_and_every_row_is_an_event() -> None:
+    events, page = set(noted()), rows()
+    assert len(events) > 20
+    for code, level in events:
+        known = [name for name in page if re.fullmatch(code, name)]
+        assert known, f"docs/events.md lacks {code}"
+        assert {page[name] for name in known} == {level}, code
+    stale = [name for name in page if not any(re.fullmatch(code, name) for code, _ in events)]
+    assert stale == []
+    assert list(page) == sorted(page)
+
+
+def test_the_page_of_troubles_names_every_warning() -> None:
+    warnings = {code for code, level in rows().items() if level == "warning"}
+    named = set(re.findall(r"`(\w+)`", TROUBLE.read_text(encoding="utf-8")))
+    assert warnings - named - {"issue_unread"} == set()
+
+
+def told() -> list[str]:
+    """What stands in quotes in bold: words of the program that a reader searches for."""
+    text = " ".join(TROUBLE.read_text(encoding="utf-8").split())
+    bold = re.findall(r"\*\*(.+?)\*\*", text)
+    return [quoted for part in bold for quoted in re.findall(r'"([^"]+?)[.,]?"', part)]
+
+
+@pytest.mark.parametrize("words", told())
+def test_a_symptom_is_in_the_programs_own_words(words: str) -> None:
+    """Each piece between values stands in a message; a message may be split over lines."""
+    said = re.sub(r'"\s*\n\s*f?"', "", "\n".join(p.read_text("utf-8") for p in SOURCES))
+    said = re.sub(r"\{[^{}]*\}", "{}", said)
+    wanted = re.escape(words).replace(r"\.\.\.", r"\{\}").replace("issues\\.json", r"\{\}")
+    wanted = wanted.replace(r"\.ai\-repoagents", r"(?:\.ai-repoagents|\{\})")
+    assert re.search(wanted, said), words
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_keys_in_the_pages_exist(page: Path) -> None:
+    """Whatever looks like a key of one of our sections is one."""
+    names = {key.name for key in catalogue()} | {"tracker.lock"}
+    sections = "|".join({key.path[0] for key in catalogue()} - {"command", "state", "logging"})
+    text = page.read_text(encoding="utf-8")
+    for key in re.findall(rf"`((?:{sections})\.[a-z_.]+?)(?::[^`]*)?`", text):
+        assert key in names or key.replace("roles.role", "roles.builder") in names, key
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    linked = set(re.findall(r"\]\((docs/[^)#]+)", (ROOT / "README.md").read_text("utf-8")))
+    pages = {page.relative_to(ROOT).as_posix() for page in PAGES if page.name != "README.md"}
+    unlinked = {page for page in pages - linked if not page.startswith("docs/decisions/")}
+    assert unlinked == set()
+    assert "docs/decisions" in linked
