@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from repoagents.domain.reports import Role, Usage
 from repoagents.domain.run import Failure, FailureClass, Run, Stage
 from repoagents.domain.settings import EngineChoice, engine_for
-from repoagents.errors import OutputInvalid, Stopped, TrackerError
+from repoagents.errors import AgentError, OutputInvalid, Stopped, TrackerError
 from repoagents.pipeline.boundary import Halted, current, stands
 from repoagents.pipeline.reconcile import call_off, why_stop
 from repoagents.policy import budget
@@ -145,7 +145,13 @@ async def _ask(house: House, call: Call, task: RoleTask) -> str:
             told = house.clock.monotonic()
             house.runs.progress(run.id, stage, event, house.clock.now())
 
-    reply = await house.agents.ask(task, heard)
+    seal = await asyncio.to_thread(house.workspaces.seal)
+    try:
+        reply = await house.agents.ask(task, heard)
+    except AgentError:
+        await asyncio.to_thread(_refuse_tampering, house, run, seal)
+        raise
+    await asyncio.to_thread(_refuse_tampering, house, run, seal)
     used = replace(reply.usage, calls=max(reply.usage.calls, 1))
     await asyncio.to_thread(house.spend.settle, reservation, used)
     house.journal.note(
@@ -167,6 +173,20 @@ def why_no_call(house: House, run_id: str, estimate: Usage) -> budget.Refusal | 
     """The cap that the run's next call would pass, or None."""
     spent = house.spend.spent(run_id, house.clock.now())
     return budget.why_not(spent.run, spent.hour, spent.day, estimate, house.settings.limits)
+
+
+def _refuse_tampering(house: House, run: Run, seal: str) -> None:
+    """Stop when the agent reached what the host trusts: it outranks whatever it answered."""
+    if house.workspaces.seal() == seal:
+        return
+    raise Halted(
+        Failure(
+            FailureClass.TAMPERED,
+            "the agent changed the bot's own clone (.ai-repoagents/git) while it worked",
+            "delete .ai-repoagents/git, look at the transcript, "
+            f"then `repoagents retry {run.issue_number} --fresh`",
+        )
+    )
 
 
 def _reserve(house: House, run: Run, stage: Stage, prompt: str) -> int:

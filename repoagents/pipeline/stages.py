@@ -202,12 +202,9 @@ async def build(attempt: Attempt, run: Run, round_: int) -> StepResult:
 
     async def make() -> Built:
         await asyncio.to_thread(_start_from, house, run, worktree, start)
-        seal = await asyncio.to_thread(house.workspaces.seal)
         brief = attempt.brief(run, Role.BUILDER, round_)
         told = _tell(brief, planned, contract)
         report = await consult(house, Call(run, worktree, told, attempt.seconds_left))
-        if await asyncio.to_thread(house.workspaces.seal) != seal:
-            raise Halted(_tampered(run))
         made = await asyncio.to_thread(_read_change, house, run, worktree)
         return Built(_expect(report, BuildReport), made)
 
@@ -375,13 +372,4 @@ def _refuse_changes(house: House, run: Run, worktree: Worktree, tree: str, role:
             f"the {role} changed files though it may only read: {', '.join(wrote[:5])}",
             "its answer was thrown away; the change is as it was",
         )
-    )
-
-
-def _tampered(run: Run) -> Failure:
-    return Failure(
-        FailureClass.TAMPERED,
-        "the agent changed the bot's own clone (.ai-repoagents/git) while it worked",
-        "delete .ai-repoagents/git, look at the transcript, "
-        f"then `repoagents retry {run.issue_number} --fresh`",
     )

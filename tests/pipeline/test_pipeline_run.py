@@ -154,6 +154,28 @@ async def test_a_role_that_may_only_read_and_writes_is_thrown_out(place: Place, 
     assert "sneaky" not in place.artifact(run, "changes.patch")
 
 
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("answers", [True, False])
+async def test_an_agent_that_reached_the_clone_stops_the_run(
+    place: Place, role: Role, answers: bool
+) -> None:
+    honest = getattr(place.agents, role.value)
+
+    def reach(task: RoleTask, count: int) -> object:
+        clone = place.house.root / ".ai-repoagents" / "git" / "repo.git"
+        with (clone / "config").open("a") as config:
+            config.write("[core]\n\tfsmonitor = /tmp/evil\n")
+        if not answers:
+            raise Exited("and fell over")
+        return honest(task, count)
+
+    setattr(place.agents, role.value, reach)
+    run = await place.flow(place.queue())
+    assert run.status is RunStatus.BLOCKED
+    assert run.failure is not None
+    assert run.failure.kind is FailureClass.TAMPERED
+
+
 async def test_a_protected_path_is_handed_to_a_person(place: Place) -> None:
     name = "AGENTS.md"
     place.agents.planner = lambda _task, _count: good_plan(name, "fixed.txt")
