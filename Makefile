@@ -25,7 +25,7 @@ demo: .venv/installed
 	@echo 'To type repoagents in this shell: export PATH="$(CURDIR)/$(BIN):$$PATH"'
 
 test: .venv/installed-dev
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 lint: .venv/installed-dev
 	@$(BIN)/ruff check .

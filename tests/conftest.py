@@ -5,6 +5,7 @@ Fixtures of one room live in that room's own conftest.py.
 
 import os
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -60,6 +61,15 @@ def golden(request: pytest.FixtureRequest) -> Callable[[Path, str], None]:
         assert place.read_text(encoding="utf-8") == text, f"{place.name}: pytest --regenerate"
 
     return compare
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C reach the programs that tests start, also when the tests run in the background.
+
+    A shell starts background jobs with SIGINT ignored, and every child inherits that.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
