@@ -22,7 +22,7 @@ from repoagents.agents.engines.codex import Codex
 from repoagents.agents.engines.command import CommandEngine
 from repoagents.agents.engines.contract import Call
 from repoagents.agents.environment import child_environment
-from repoagents.agents.process import Supervisor
+from repoagents.agents.process import Command, Ended, Listen, Supervisor
 from repoagents.agents.sections import verification_block
 from repoagents.cli.app import run as run_command
 from repoagents.config.keys import ITEM, catalogue
@@ -53,6 +53,19 @@ KEYS = {key.name: key for key in catalogue() if not key.is_section}
 EFFECT = ("run-1", 1, "marker")
 
 
+class NotingSupervisor(Supervisor):
+    """Runs processes and notes the last argument and the deadline of each."""
+
+    def __init__(self, folder: Path, commands: list[tuple[str, float]]) -> None:
+        super().__init__(folder)
+        self._commands = commands
+
+    async def run(self, command: Command, listen: Listen | None = None) -> Ended:
+        """Run to the end."""
+        self._commands.append((command.argv[-1], command.deadline_seconds))
+        return await super().run(command, listen)
+
+
 @dataclass
 class Lab:
     """One side of a comparison: a house under these settings, and an issue of its own."""
@@ -63,6 +76,7 @@ class Lab:
     git: Callable[..., str]
     monkeypatch: pytest.MonkeyPatch
     tasks: list[RoleTask] = field(default_factory=list)
+    commands: list[tuple[str, float]] = field(default_factory=list)
 
     @property
     def root(self) -> Path:
@@ -81,7 +95,7 @@ class Lab:
         """The house with every adapter that reads settings built anew."""
         settings, old = self.settings, self.place.house
         environment = {"PATH": "/usr/bin:/bin", "A_NAME": "here", "TRACE": str(self.trace)}
-        supervisor = Supervisor(self.control / "state" / "processes")
+        supervisor = NotingSupervisor(self.control / "state" / "processes", self.commands)
         redactor = Redactor(())
         return replace(
             old,
@@ -219,8 +233,14 @@ async def hook_traces(lab: Lab) -> object:
     return lab.trace.read_text() if lab.trace.exists() else ""
 
 
-async def hook_result(lab: Lab) -> object:
-    return bool(await lab.house().checks.hook("after_create", lab.worktree()))
+async def hook_seconds(lab: Lab) -> object:
+    await lab.house().checks.hook("after_create", lab.worktree())
+    return [deadline for line, deadline in lab.commands if line == "true"]
+
+
+async def check_seconds(lab: Lab) -> object:
+    await lab.flow()
+    return [deadline for line, deadline in lab.commands if line == CHECK.run]
 
 
 def log_lines(lab: Lab) -> object:
@@ -310,11 +330,6 @@ async def idle_seconds(lab: Lab) -> object:
 async def roles_asked(lab: Lab) -> object:
     await lab.flow()
     return [task.role for task in lab.tasks]
-
-
-async def ended(lab: Lab) -> object:
-    run = await lab.flow()
-    return run.status, run.failure and run.failure.kind
 
 
 async def ended_after_a_slow_builder(lab: Lab) -> object:
@@ -421,7 +436,7 @@ PROOFS: dict[str, Proof] = {
     "workspace.hooks.after_run": Proof(TRACE, hook_traces, TRACED),
     "workspace.hooks.before_remove": Proof(TRACE, hook_traces, TRACED),
     "workspace.hooks.timeout_seconds": Proof(
-        1, hook_result, {"workspace.hooks.after_create": "sleep 3"}
+        7, hook_seconds, {"workspace.hooks.after_create": "true"}
     ),
     "logging.json": Proof(False, log_lines),
     "logging.file_enabled": Proof(False, log_file),
@@ -449,7 +464,7 @@ PROOFS: dict[str, Proof] = {
     "verify[].run": Proof(("true",), evidence),
     "verify[].kind": Proof("lint", evidence),
     "verify[].required": Proof(False, evidence),
-    "verify[].timeout_seconds": Proof(1, ended, {"verify[].run": "sleep 2; test -e fixed.txt"}),
+    "verify[].timeout_seconds": Proof(7, check_seconds),
     "guardrails.protected_paths": Proof(("/src/",), findings),
     "guardrails.allowed_paths": Proof(("/docs/",), findings),
     "guardrails.max_files": Proof(1, findings),
