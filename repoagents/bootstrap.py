@@ -76,7 +76,7 @@ class Premises:
         from repoagents.agents.checks import ProjectChecks
         from repoagents.agents.crew import AgentCrew
         from repoagents.agents.process import Supervisor
-        from repoagents.config.scaffold import own_paths
+        from repoagents.config.scaffold import LEFT_BEHIND, own_paths
         from repoagents.git.workspaces import GitWorkspaces
         from repoagents.logs import secret_values
         from repoagents.ports import Bench
@@ -101,6 +101,7 @@ class Premises:
                 environment,
                 own_paths(settings, loaded.root),
                 self.clock,
+                LEFT_BEHIND,
             ),
             agents=AgentCrew(self.control, settings, environment, supervisor, self.redactor),
             checks=ProjectChecks(

@@ -268,10 +268,11 @@ class _Live(asyncio.SubprocessProtocol):
             self._wake.clear()
             self._deliver()
             now = self._loop.time()
-            if self._exited or self.stop_kind:
-                return End.EXITED
             idle_until = self._heard + (command.idle_seconds or command.deadline_seconds)
             hard_until = self._begun + command.deadline_seconds
+            if self._exited or self.stop_kind:
+                late = self._ended is not None and self._ended >= hard_until
+                return End.DEADLINE if late else End.EXITED
             if now >= hard_until:
                 return End.DEADLINE
             if now >= idle_until:

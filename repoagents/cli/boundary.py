@@ -52,10 +52,22 @@ def _explain(error: Exception) -> int:
             return _refuse(str(error), error.next_step, code)
         case BrokenPipeError():
             return hush()
+        case FileNotFoundError() if _nowhere():
+            step = "Change into the repository, then run the same command again."
+            return _refuse("the current folder does not exist any more", step, USAGE)
         case OSError(errno=number) if number in OF_THE_MACHINE:
             return _refuse(str(error), OF_THE_MACHINE[number], UNFINISHED)
         case _:
             return _explain_parsing(error)
+
+
+def _nowhere() -> bool:
+    """Whether the folder that we were started in has been deleted."""
+    try:
+        os.getcwd()  # noqa: PTH109 - pathlib would be imported for nothing else
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _explain_parsing(error: Exception) -> int:

@@ -29,5 +29,6 @@ def command(*, dry_run: bool, as_json: bool) -> int:
     for removal in removals:
         click.echo(f"{size(removal.size):>9}  {shown_path(Path(removal.path))}  ({removal.reason})")
     verb = "would be removed" if dry_run else "removed"
-    click.echo(f"{len(removals)} {verb}, {size(total)}" if removals else "nothing to remove")
+    nothing = "nothing to remove; blocked runs and unpublished results keep their worktrees"
+    click.echo(f"{len(removals)} {verb}, {size(total)}" if removals else nothing)
     return 0

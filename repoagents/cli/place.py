@@ -28,13 +28,13 @@ def control_folder() -> Path:
     return find_root(here) / CONTROL
 
 
-def open_premises() -> "Premises":
-    """The repository that we are in; what is odd about its configuration goes to stderr."""
+def open_premises(*, remarks: bool = True) -> "Premises":
+    """The repository that we are in; with `remarks`, what is odd in its configuration is told."""
     from repoagents import bootstrap
 
     premises = bootstrap.open_premises(Path.cwd(), terminal=at_terminal(sys.stderr))
     boundary.know(premises.loaded.environment)
-    for warning in premises.loaded.warnings:
+    for warning in premises.loaded.warnings if remarks else ():
         remark(f"warning: {warning}")
     return premises
 

@@ -116,7 +116,7 @@ def own_paths(settings: Settings, root: Path) -> tuple[str, ...]:
     own = list(control_paths(root))
     if settings.tracker.kind in LOCAL_PATHS:
         own.append(settings.tracker.path or LOCAL_PATHS[settings.tracker.kind])
-    return (*own, *LEFT_BEHIND)
+    return tuple(own)
 
 
 def control_paths(root: Path) -> tuple[str, ...]:

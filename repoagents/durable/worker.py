@@ -124,10 +124,21 @@ async def _launched(house: House, engine: Engine, issue: int | None) -> AsyncIte
     try:
         yield flows
     finally:
-        # What is cut off here stays unfinished in the engine's books; that is no news.
-        logging.getLogger("dbos").setLevel(logging.CRITICAL)
-        await _cut_off()
-        DBOS.destroy(destroy_registry=True)
+        with _engine_silent():
+            await _cut_off()
+            DBOS.destroy(destroy_registry=True)
+
+
+@contextmanager
+def _engine_silent() -> Iterator[None]:
+    """What is cut off at the end stays unfinished in the engine's books; that is no news."""
+    logger = logging.getLogger("dbos")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 async def _cut_off() -> None:

@@ -112,11 +112,15 @@ class Sight:
 
 @dataclass(frozen=True)
 class Checkout:
-    """The repository at `root`; `outside` is the environment that the operator started us with."""
+    """The repository at `root`; `outside` is the environment that the operator started us with.
+
+    `own_paths` never count as dirty; `left_behind` do as soon as git tracks them.
+    """
 
     root: Path
     outside: Mapping[str, str]
     own_paths: tuple[str, ...] = ()
+    left_behind: tuple[str, ...] = ()
 
     @property
     def _sealed(self) -> Git:
@@ -156,8 +160,8 @@ class Checkout:
             "--untracked-files=all",
             "--ignore-submodules=dirty",
         )
-        paths = (record[3:] for record in status.records)
-        return tuple(path for path in paths if not self._is_own(path))
+        found = ((record[:2], record[3:]) for record in status.records)
+        return tuple(path for state, path in found if not self._is_own(state, path))
 
     def source(self, clone_url: str) -> Source:
         """What to fetch from: the configured URL, else origin, else this repository itself."""
@@ -231,10 +235,11 @@ class Checkout:
         pairs = zip(records[0::2], (r.partition("\n") for r in records[1::2]), strict=True)
         return tuple((scope, key, v if given else "true") for scope, (key, given, v) in pairs)
 
-    def _is_own(self, path: str) -> bool:
+    def _is_own(self, state: str, path: str) -> bool:
+        ours = (*self.own_paths, *self.left_behind) if state == "??" else self.own_paths
         return any(
             path == own or path.startswith(own.rstrip("/") + "/") or fnmatchcase(path, own)
-            for own in self.own_paths
+            for own in ours
         )
 
 

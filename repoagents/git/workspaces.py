@@ -25,7 +25,8 @@ class GitWorkspaces:
 
     `environment` is the one that the operator started us with: a fetch takes from it what
     `checkout.PERSONAL` names, every other call of git only PATH, TMPDIR and TZ. `own_paths` are
-    relative paths or globs that never count as dirty.
+    relative paths or globs that never count as dirty, `left_behind` such that do not while git does
+    not track them.
     """
 
     def __init__(  # noqa: PLR0913 - built once, in bootstrap
@@ -38,6 +39,7 @@ class GitWorkspaces:
         environment: Mapping[str, str],
         own_paths: tuple[str, ...],
         clock: Clock,
+        left_behind: tuple[str, ...] = (),
     ) -> None:
         self._root = root.resolve()
         self._copying = workspace.strategy == "copy"
@@ -49,7 +51,7 @@ class GitWorkspaces:
         self._grounds = Grounds(control)
         self._mirror = Mirror(control.resolve() / "git", environment, raw=self._copying)
         self._memory = Memory()
-        self._checkout = Checkout(self._root, environment, own_paths)
+        self._checkout = Checkout(self._root, environment, own_paths, left_behind)
 
     def dirty_paths(self) -> tuple[str, ...]:
         """Uncommitted paths of the operator's checkout; none under strategy copy."""

@@ -4,8 +4,9 @@ import sqlite3
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -111,9 +112,21 @@ class Door:
             raise fault(error, self.place) from error
 
     def query(self, sql: str, values: Mapping[str, Column]) -> Sequence[Row]:
-        """The rows of one reading statement."""
+        """The rows of one reading statement; most of what a run asks the state is this."""
+        if self.engine.dialect.name == "sqlite":
+            return self._query_file(sql, values)
         with self.begin() as connection:
             return connection.execute(sa.text(sql), dict(values)).mappings().all()
+
+    def _query_file(self, sql: str, values: Mapping[str, Column]) -> Sequence[Row]:
+        # Past the toolkit, whose share of such a question is nine tenths of its time.
+        try:
+            with closing(self.engine.raw_connection()) as connection:
+                cursor = sqlite3.Cursor(cast(sqlite3.Connection, connection.dbapi_connection))
+                cursor.row_factory = sqlite3.Row
+                return cursor.execute(sql, values).fetchall()
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            raise fault(error, self.place) from error
 
     def insert(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
         """An insert that can say what happens on a conflict."""

@@ -101,12 +101,10 @@ class StoredRuns:
 
     def issue(self, run_id: str) -> Issue:
         """The issue's text as it was frozen; raises `StoreError` for an unknown run."""
-        table = schema.issues
-        with self._door.begin() as connection:
-            text = connection.scalar(sa.select(table.c.issue).where(table.c.run_id == run_id))
-        if text is None:
+        rows = self._door.query("SELECT issue FROM issues WHERE run_id = :id", {"id": run_id})
+        if not rows:
             raise StoreError(f"the state in {self._door.place} has no run {run_id}")
-        return decode(text, Issue)
+        return decode(rows[0]["issue"], Issue)
 
     def delete(self, run_id: str) -> None:
         """Forget a run and all that was kept for it, but not what it spent."""

@@ -3,7 +3,6 @@
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 
 from repoagents.domain.reports import Usage
 from repoagents.domain.run import Stage
@@ -14,6 +13,13 @@ from repoagents.store.rows import render_instant
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(hours=24)
+
+_SUM = "sum(calls) AS calls, sum(tokens) AS tokens, sum(cost) AS cost FROM spend"
+SUMS = f"""
+SELECT 'run' AS span, {_SUM} WHERE run_id = :run
+UNION ALL SELECT 'hour', {_SUM} WHERE at > :hour
+UNION ALL SELECT 'day', {_SUM} WHERE at > :day
+"""
 
 
 class StoredSpend:
@@ -27,13 +33,14 @@ class StoredSpend:
 
         What lies in the future counts as well: a clock that was set back must not free a budget.
         """
-        table = schema.spend.c
-        with self._door.begin() as connection:
-            return Spent(
-                run=_sum(connection, table.run_id == run_id),
-                hour=_sum(connection, table.at > render_instant(now - HOUR)),
-                day=_sum(connection, table.at > render_instant(now - DAY)),
-            )
+        since = {"hour": render_instant(now - HOUR), "day": render_instant(now - DAY)}
+        rows = self._door.query(SUMS, {"run": run_id} | since)
+        # The sum of no known cost is NULL: unknown, as `Usage` has it.
+        sums = {
+            row["span"]: Usage(int(row["calls"] or 0), int(row["tokens"] or 0), row["cost"])
+            for row in rows
+        }
+        return Spent(run=sums["run"], hour=sums["hour"], day=sums["day"])
 
     def reserve(self, run_id: str, stage: Stage, usage: Usage, at: datetime) -> int:
         """Reserve before the call; returns the reservation's number."""
@@ -55,11 +62,3 @@ class StoredSpend:
         )
         with self._door.begin() as connection:
             connection.execute(update)
-
-
-def _sum(connection: Connection, condition: sa.ColumnElement[bool]) -> Usage:
-    table = schema.spend.c
-    # The sum of no known cost is NULL: unknown, as `Usage` has it.
-    total = sa.select(sa.func.sum(table.calls), sa.func.sum(table.tokens), sa.func.sum(table.cost))
-    calls, tokens, cost = connection.execute(total.where(condition)).one()
-    return Usage(int(calls or 0), int(tokens or 0), cost)

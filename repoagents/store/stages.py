@@ -1,5 +1,6 @@
 """Finished stages' values."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TypeVar
 
@@ -11,7 +12,7 @@ from repoagents.store import schema
 from repoagents.store.codec import decode, encode
 from repoagents.store.engine import Door
 from repoagents.store.reader import Reader
-from repoagents.store.rows import render_instant
+from repoagents.store.rows import Column, render_instant
 
 T = TypeVar("T")
 
@@ -43,33 +44,31 @@ class StoredStages:
 
     def find(self, key: StageKey, kind: type[T]) -> T | None:
         """The newest value for the same run, stage, round and input hash, of any attempt."""
-        table = schema.stages.c
-        return self._newest(
-            kind, *_of(key.run_id, key.stage, key.round), table.input_hash == key.input_hash
-        )
+        wanted = {"run_id": key.run_id, "stage": key.stage.value, "round": key.round}
+        return self._newest(kind, wanted | {"input_hash": key.input_hash})
 
     def last(self, run_id: str, stage: Stage, kind: type[T], round: int | None = None) -> T | None:
         """The newest value of a stage, of that round when one is named, or None."""
-        return self._newest(kind, *_of(run_id, stage, round))
+        wanted: dict[str, Column] = {"run_id": run_id, "stage": stage.value}
+        return self._newest(kind, wanted if round is None else wanted | {"round": round})
 
     def void(self, run_id: str, stage: Stage, round: int) -> None:
         """Forget a stage's values of one round, so that it is run again."""
+        table = schema.stages
+        delete = sa.delete(table).where(
+            table.c.run_id == run_id, table.c.stage == stage.value, table.c.round == round
+        )
         with self._door.begin() as connection:
-            connection.execute(sa.delete(schema.stages).where(*_of(run_id, stage, round)))
+            connection.execute(delete)
 
     def timings(self, run_id: str) -> tuple[tuple[Stage, int, float], ...]:
         """Stage, round and seconds, in the order recorded."""
         return self._reader.timings(run_id)
 
-    def _newest(self, kind: type[T], *conditions: sa.ColumnElement[bool]) -> T | None:
-        table = schema.stages
-        select = sa.select(table.c.value).where(*conditions).order_by(table.c.seq.desc()).limit(1)
-        with self._door.begin() as connection:
-            text = connection.scalar(select)
-        return None if text is None else decode(text, kind)
-
-
-def _of(run_id: str, stage: Stage, round_: int | None) -> tuple[sa.ColumnElement[bool], ...]:
-    table = schema.stages.c
-    conditions = (table.run_id == run_id, table.stage == stage.value)
-    return conditions if round_ is None else (*conditions, table.round == round_)
+    def _newest(self, kind: type[T], wanted: Mapping[str, Column]) -> T | None:
+        conditions = " AND ".join(f"{name} = :{name}" for name in wanted)
+        rows = self._door.query(
+            f"SELECT value FROM stages WHERE {conditions} ORDER BY seq DESC LIMIT 1",  # noqa: S608
+            wanted,
+        )
+        return decode(rows[0]["value"], kind) if rows else None

@@ -24,7 +24,7 @@ class Snapshot:
 
 
 def run_row(run: Run) -> dict[str, object]:
-    """A run as JSON outputs and `runs.json` show it: stable keys, instants in ISO 8601."""
+    """A run as the commands' JSON shows it: stable keys, instants in ISO 8601."""
     failure = run.failure
     return {
         "id": run.id,
@@ -52,7 +52,7 @@ def run_row(run: Run) -> dict[str, object]:
 
 
 def snapshot_row(snapshot: Snapshot) -> dict[str, object]:
-    """A snapshot as `status --json` and `runs.json` show it."""
+    """A snapshot as `status --json` shows it."""
     counts = snapshot.counts or {}
     return {
         "rendered_at": _instant(snapshot.now),

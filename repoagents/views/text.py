@@ -94,7 +94,8 @@ def render_run(
     if timings:
         lines += ["", "stages"]
         lines += [
-            f"  {pad(stage.value, 11)} round {round_}  {age(timedelta(seconds=seconds))}"
+            f"  {pad(stage.value, 11)} {f'round {round_}' if round_ else '-':8} "
+            f"{age(timedelta(seconds=seconds))}"
             for stage, round_, seconds in timings
         ]
     lines += _effects(run, effects)

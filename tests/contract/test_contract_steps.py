@@ -85,9 +85,12 @@ class DurableStage:
         try:
             yield workflow
         finally:
-            logging.getLogger("dbos").setLevel(logging.CRITICAL)
+            engine = logging.getLogger("dbos")
+            level = engine.level
+            engine.setLevel(logging.CRITICAL)
             await cut_off()
             DBOS.destroy(destroy_registry=True)
+            engine.setLevel(level)
             database.close()
 
 

@@ -15,6 +15,7 @@ from repoagents.domain.reports import Role
 from repoagents.domain.settings import EngineChoice, EngineName, Settings
 from repoagents.logs import Redactor
 from repoagents.ports import RoleTask
+from tests.fakes.identity import RUN
 
 SECRET = "s3cret-value-of-the-operator"
 
@@ -81,7 +82,7 @@ def python(worktree: Path) -> Callable[..., Command]:
             argv=(sys.executable, "-c", code),
             cwd=worktree,
             environment={"PATH": os.environ["PATH"]},
-            run_id="run-1",
+            run_id=RUN,
             deadline_seconds=deadline,
             **options,  # type: ignore[arg-type]
         )
@@ -104,7 +105,7 @@ def task(tmp_path: Path, worktree: Path) -> Callable[..., RoleTask]:
     ) -> RoleTask:
         return RoleTask(
             role=role,
-            run_id="run-1",
+            run_id=RUN,
             issue_number=7,
             label=role.value,
             worktree=worktree,

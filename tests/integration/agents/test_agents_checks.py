@@ -23,6 +23,7 @@ from repoagents.domain.settings import (
 from repoagents.errors import Stopped
 from repoagents.logs import Redactor
 from repoagents.ports import Worktree
+from tests.fakes.identity import RUN
 
 TOKEN = "ghp_" + "6" * 36
 
@@ -66,7 +67,7 @@ def artifacts(tmp_path: Path) -> KeptArtifacts:
 @pytest.fixture
 def tree(worktree: Path) -> Worktree:
     """The run's worktree."""
-    return Worktree(7, "run-1", worktree)
+    return Worktree(7, RUN, worktree)
 
 
 @pytest.fixture
@@ -104,7 +105,7 @@ def test_a_passing_check_keeps_its_evidence(
 ) -> None:
     result = verify("echo out; echo err >&2; echo out again")
     log = "out\nerr\nout again\n"
-    assert artifacts.texts == {"7/run-1/verify-tests.log": log}
+    assert artifacts.texts == {f"7/{RUN}/verify-tests.log": log}
     assert 0 < result.seconds < 20
     assert result == CheckResult(
         name="tests",
@@ -179,7 +180,7 @@ def test_a_check_runs_in_the_worktree_without_credentials(
     lines = set(seen.splitlines())
     assert str(worktree) in lines
     assert "TEST_DATABASE=db" in lines
-    assert "REPOAGENTS_RUN_ID=run-1" in lines
+    assert f"REPOAGENTS_RUN_ID={RUN}" in lines
     for name in ("TOKEN", "SECRET", "UNRELATED", "CODEX_API_KEY"):
         assert name not in seen
     assert f"HOME={control}/cache/home" in verify("env", home="isolated").tail
@@ -193,7 +194,7 @@ def test_the_log_is_redacted_and_clean(
     verify: Callable[..., CheckResult], artifacts: KeptArtifacts
 ) -> None:
     result = verify(f"printf 'a \\033[31mred\\033[0m {TOKEN[:9]}\\033[1m{TOKEN[9:]}\\n'")
-    log = artifacts.texts["7/run-1/verify-tests.log"]
+    log = artifacts.texts[f"7/{RUN}/verify-tests.log"]
     assert log == result.tail == "a red [redacted]\n"
     assert result.output_sha256 == hashlib.sha256(log.encode()).hexdigest()
     assert TOKEN not in verify(f"echo {TOKEN}").command
@@ -206,7 +207,7 @@ def test_the_log_is_bounded_and_the_tail_short(
 ) -> None:
     monkeypatch.setattr(checks, "LOG_BYTES", 20_000)
     result = verify("echo first; seq 100000; echo last")
-    log = artifacts.texts["7/run-1/verify-tests.log"]
+    log = artifacts.texts[f"7/{RUN}/verify-tests.log"]
     assert log.startswith("first\n1\n2\n")
     assert "bytes left out]" in log
     assert log.endswith("100000\nlast\n")
@@ -222,7 +223,7 @@ def test_a_stopped_run_stops_its_check(
         running = asyncio.ensure_future(make().verify(check, tree, "verify-tests", 60))
         while not (worktree / "up").exists():
             await asyncio.sleep(0.02)
-        supervisor.stop("run-1", "interrupted")
+        supervisor.stop(RUN, "interrupted")
         with pytest.raises(Stopped) as stopped:
             await running
         assert stopped.value.kind == "interrupted"
@@ -238,7 +239,7 @@ def test_each_hook_runs_its_line(
     chosen = make(Settings(workspace=WorkspaceSettings(hooks=hooks)))
     assert asyncio.run(chosen.hook(name, tree)) == ""
     assert (tree.path / "made").read_text() == "hello\n"
-    assert artifacts.texts == {f"7/run-1/hook-{name}.log": "said\n"}
+    assert artifacts.texts == {f"7/{RUN}/hook-{name}.log": "said\n"}
 
 
 def test_a_hook_that_is_not_set_does_nothing(
@@ -270,7 +271,7 @@ def test_a_hook_in_a_worktree_that_is_gone_says_so(
 ) -> None:
     hooks = HookSettings(before_remove="true")
     chosen = make(Settings(workspace=WorkspaceSettings(hooks=hooks)))
-    problem = asyncio.run(chosen.hook("before_remove", Worktree(7, "run-1", tmp_path / "gone")))
+    problem = asyncio.run(chosen.hook("before_remove", Worktree(7, RUN, tmp_path / "gone")))
     assert problem.startswith("could not be started: ")
     assert "gone" in problem
 
@@ -285,7 +286,7 @@ def test_checks_and_hooks_have_a_temporary_folder_of_their_own(
     hooks = HookSettings(before_run=line)
     asyncio.run(make(Settings(workspace=WorkspaceSettings(hooks=hooks))).hook("before_run", tree))
     folders = [verify(line).tail.strip(), verify(line).tail.strip()]
-    folders.append(artifacts.texts["7/run-1/hook-before_run.log"].strip())
+    folders.append(artifacts.texts[f"7/{RUN}/hook-before_run.log"].strip())
     assert len(set(folders)) == 3
     assert not any(Path(folder).exists() for folder in folders)
 

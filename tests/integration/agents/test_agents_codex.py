@@ -16,6 +16,7 @@ from repoagents.domain.run import FailureClass
 from repoagents.domain.settings import AgentSettings, CodexSettings, EngineChoice, Settings
 from repoagents.errors import Exited, OutputInvalid, Stopped, TimedOut
 from repoagents.ports import RoleTask
+from tests.fakes.identity import RUN
 from tests.fakes.model_api import (
     KEY,
     KEY_NAME,
@@ -138,7 +139,7 @@ def test_commands_see_no_token_and_no_key(session: Session, task: MakeTask) -> N
     script = role_script([Shell("env; cat /proc/$PPID/environ | tr '\\0' '\\n'")])
     _, api, _ = ask_once(session, script, codex_task(task))
     seen = api.requests[1].results[0]
-    assert "REPOAGENTS_RUN_ID=run-1" in seen
+    assert f"REPOAGENTS_RUN_ID={RUN}" in seen
     assert "GITHUB_TOKEN" not in seen
     assert "GH_TOKEN" not in seen
     assert "UNRELATED" not in seen
@@ -217,7 +218,7 @@ def test_a_hang_is_ended_and_leaves_no_orphan(
     assert "agent.idle_timeout_seconds" in failure.value.next_step
     assert len(api.requests) == 2
     assert time.monotonic() - started < 20
-    assert supervisor.end_orphans("run-1") == (), "nothing of the run is left to be ended"
+    assert supervisor.end_orphans(RUN) == (), "nothing of the run is left to be ended"
 
 
 def test_the_deadline_ends_a_busy_call(session: Session, task: MakeTask) -> None:
@@ -237,7 +238,7 @@ async def test_a_stopped_run_ends_the_call(
         running = asyncio.ensure_future(session(api).ask(codex_task(task), lambda _: None))
         while not api.requests:
             await asyncio.sleep(0.02)
-        supervisor.stop("run-1", "cancelled")
+        supervisor.stop(RUN, "cancelled")
         with pytest.raises(Stopped) as stopped:
             await running
     assert stopped.value.kind == "cancelled"

@@ -16,6 +16,7 @@ from repoagents.domain.run import FailureClass
 from repoagents.domain.settings import AgentSettings, CommandSettings, EngineChoice, Settings
 from repoagents.errors import Exited, OutputInvalid, TimedOut
 from repoagents.ports import AgentReply, RoleTask
+from tests.fakes.identity import RUN
 
 Run = Callable[..., AgentReply]
 MakeTask = Callable[..., RoleTask]
@@ -70,7 +71,7 @@ def test_the_protocol_is_told_by_the_environment(run: Run, task: MakeTask, workt
     seen = json.loads(run(code, prompt="The prompt.").answer)
     assert seen == {
         "REPOAGENTS_ROLE": "builder",
-        "REPOAGENTS_RUN_ID": "run-1",
+        "REPOAGENTS_RUN_ID": RUN,
         "REPOAGENTS_ISSUE": "7",
         "REPOAGENTS_SCHEMA": str(artifacts / "builder.schema.json"),
         "REPOAGENTS_RESULT": str(artifacts / "builder.answer"),

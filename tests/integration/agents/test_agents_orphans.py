@@ -17,6 +17,7 @@ from repoagents.agents import family
 from repoagents.agents.process import Command, Supervisor
 from repoagents.agents.records import ProcessRecord, ProcessRecords
 from repoagents.errors import Stopped
+from tests.fakes.identity import RUN
 
 WORKER = """
 import asyncio, os, sys
@@ -50,7 +51,7 @@ def alive(pid: int) -> bool:
 
 @contextmanager
 def killed_worker(
-    processes: Path, worktree: Path, run_id: str = "run-1", *, stubborn: bool = False
+    processes: Path, worktree: Path, run_id: str = RUN, *, stubborn: bool = False
 ) -> Iterator[tuple[int, int]]:
     """The pids of an agent and its child whose worker was killed with -9."""
     arguments = [str(processes), str(worktree), run_id, AGENT.format(stubborn=stubborn)]
@@ -91,7 +92,7 @@ def test_only_the_named_run_is_ended(
     with killed_worker(processes, worktree) as (agent, child):
         assert supervisor.end_orphans("run-2") == ()
         assert alive(agent)
-        assert set(supervisor.end_orphans("run-1")) == {agent, child}
+        assert set(supervisor.end_orphans(RUN)) == {agent, child}
 
 
 def test_without_a_record_the_marker_finds_them(
@@ -101,7 +102,7 @@ def test_without_a_record_the_marker_finds_them(
         for path in processes.glob("*.json"):
             path.unlink()
         assert supervisor.end_orphans() == ()
-        assert set(supervisor.end_orphans("run-1")) == {agent, child}
+        assert set(supervisor.end_orphans(RUN)) == {agent, child}
 
 
 def test_the_leader_is_gone_but_its_child_is_found(
@@ -128,7 +129,7 @@ def test_a_reused_pid_is_spared(processes: Path, supervisor: Supervisor) -> None
     stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     try:
         long_ago = psutil.Process(stranger.pid).create_time() - 3600
-        ProcessRecords(processes).write(ProcessRecord(stranger.pid, long_ago, "run-1", "codex"))
+        ProcessRecords(processes).write(ProcessRecord(stranger.pid, long_ago, RUN, "codex"))
         assert supervisor.end_orphans() == ()
         assert stranger.poll() is None
     finally:
@@ -161,20 +162,20 @@ async def test_our_own_running_process_is_no_orphan(
     while not lines:
         await asyncio.sleep(0.02)
     assert await asyncio.to_thread(supervisor.end_orphans) == ()
-    assert await asyncio.to_thread(supervisor.end_orphans, "run-1") == ()
+    assert await asyncio.to_thread(supervisor.end_orphans, RUN) == ()
     assert not running.done()
-    supervisor.stop("run-1", "cancelled")
+    supervisor.stop(RUN, "cancelled")
     with pytest.raises(Stopped):
         await running
 
 
 def test_a_record_holds_no_argument(tmp_path: Path) -> None:
-    record = ProcessRecord(12, 34.5, "run-1", "codex")
+    record = ProcessRecord(12, 34.5, RUN, "codex")
     path = ProcessRecords(tmp_path).write(record)
     assert json.loads(path.read_text()) == {
         "pid": 12,
         "started": 34.5,
-        "run_id": "run-1",
+        "run_id": RUN,
         "program": "codex",
     }
     assert list(ProcessRecords(tmp_path).read()) == [(path, record)]

@@ -15,6 +15,7 @@ import pytest
 from repoagents.agents.capture import LINE_BYTES, Capture, Lines
 from repoagents.agents.process import Command, End, Supervisor
 from repoagents.errors import Stopped
+from tests.fakes.identity import RUN
 
 MakeCommand = Callable[..., Command]
 
@@ -77,7 +78,7 @@ async def test_the_environment_is_what_was_given_and_the_marker(
     seen = json.loads(ended.output)
     assert seen.pop("LC_CTYPE", "C.UTF-8") == "C.UTF-8"  # Python's own coercion
     assert not Path(seen.pop("TMPDIR")).exists()
-    assert seen == {"PATH": os.environ["PATH"], "REPOAGENTS_RUN_ID": "run-1"}
+    assert seen == {"PATH": os.environ["PATH"], "REPOAGENTS_RUN_ID": RUN}
 
 
 async def test_it_runs_in_the_worktree_and_its_own_session(
@@ -91,15 +92,15 @@ async def test_it_runs_in_the_worktree_and_its_own_session(
 async def test_a_missing_program_is_a_value_not_an_exception(
     supervisor: Supervisor, python: MakeCommand, worktree: Path
 ) -> None:
-    command = Command(("no-such-program",), worktree, {"PATH": "/bin"}, "run-1", 5)
+    command = Command(("no-such-program",), worktree, {"PATH": "/bin"}, RUN, 5)
     ended = await supervisor.run(command)
     assert ended.end is End.NOT_STARTED
     assert "no-such-program" in ended.errors
     script = worktree / "script"
     script.write_text("not executable")
-    ended = await supervisor.run(Command((str(script),), worktree, {}, "run-1", 5))
+    ended = await supervisor.run(Command((str(script),), worktree, {}, RUN, 5))
     assert ended.end is End.NOT_STARTED
-    ended = await supervisor.run(Command(("a\0b",), worktree, {"PATH": "/bin"}, "run-1", 5))
+    ended = await supervisor.run(Command(("a\0b",), worktree, {"PATH": "/bin"}, RUN, 5))
     assert ended.end is End.NOT_STARTED
 
 
@@ -286,9 +287,9 @@ async def test_stop_from_another_thread(
     def stop_when_ready() -> None:
         while not lines:
             time.sleep(0.02)
-        assert len(list(processes.glob("run-1-*.json"))) == 1
+        assert len(list(processes.glob(f"{RUN}-*.json"))) == 1
         supervisor.stop("another-run", "cancelled")
-        supervisor.stop("run-1", "cancelled")
+        supervisor.stop(RUN, "cancelled")
 
     thread = threading.Thread(target=stop_when_ready)
     thread.start()
@@ -307,7 +308,7 @@ async def test_a_stop_during_the_start_is_not_lost(
     supervisor: Supervisor, python: MakeCommand
 ) -> None:
     async def stop_at_once() -> None:
-        supervisor.stop("run-1", "interrupted")
+        supervisor.stop(RUN, "interrupted")
 
     running = asyncio.ensure_future(supervisor.run(python("import time; time.sleep(60)")))
     await asyncio.sleep(0)
@@ -359,9 +360,9 @@ async def test_the_record_says_who_runs_and_is_readable_by_people(
 
     ended = await supervisor.run(python("import os; print(os.getpid())"), listen)
     pid = int(ended.output)
-    assert seen[0]["name"] == f"run-1-{pid}.json"
+    assert seen[0]["name"] == f"{RUN}-{pid}.json"
     assert seen[0]["pid"] == pid
-    assert seen[0]["run_id"] == "run-1"
+    assert seen[0]["run_id"] == RUN
     assert str(seen[0]["program"]).startswith("python")
     assert list(processes.iterdir()) == []
 

@@ -12,6 +12,7 @@ import pytest
 from repoagents.agents.process import Command, Supervisor
 from repoagents.agents.scratch import make_scratch, remove_scratch, sweep_scratch
 from repoagents.errors import Stopped
+from tests.fakes.identity import RUN
 
 MakeCommand = Callable[..., Command]
 
@@ -51,7 +52,7 @@ async def test_whatever_is_left_goes_with_the_process(
 async def test_it_goes_when_nothing_could_be_started(
     supervisor: Supervisor, worktree: Path, temporary: Path
 ) -> None:
-    await supervisor.run(Command(("no-such-program",), worktree, {}, "run-1", 5))
+    await supervisor.run(Command(("no-such-program",), worktree, {}, RUN, 5))
     assert list(temporary.iterdir()) == []
 
 
@@ -61,7 +62,7 @@ async def test_it_goes_when_the_run_is_stopped(
     running = asyncio.create_task(supervisor.run(python("import time; time.sleep(60)")))
     while not list(temporary.iterdir()):
         await asyncio.sleep(0.01)
-    supervisor.stop("run-1", "cancelled")
+    supervisor.stop(RUN, "cancelled")
     with pytest.raises(Stopped):
         await running
     assert list(temporary.iterdir()) == []
@@ -88,9 +89,9 @@ def test_only_the_owner_may_look_and_sockets_find_room() -> None:
 def test_what_a_dead_worker_left_is_swept_by_its_run(
     supervisor: Supervisor, temporary: Path, tmp_path: Path
 ) -> None:
-    for run in ("run-1", "run-1", "run-2", "../run-3", "run-*"):
+    for run in (RUN, RUN, "run-2", "../run-3", "run-*"):
         (make_scratch(run) / "left").write_text("x")
-    supervisor.end_orphans("run-1")
+    supervisor.end_orphans(RUN)
     assert len(list(temporary.iterdir())) == 3
     sweep_scratch("run-*")
     sweep_scratch("../run-3")
@@ -103,9 +104,9 @@ def test_a_link_of_that_name_is_not_followed(temporary: Path, tmp_path: Path) ->
     (precious / "inner").chmod(0o755)
     precious.chmod(0o755)
     (precious / "file").write_text("x")
-    name = make_scratch("run-1").name
+    name = make_scratch(RUN).name
     (temporary / f"{name[:-1]}!").symlink_to(precious)
-    sweep_scratch("run-1")
+    sweep_scratch(RUN)
     assert (precious / "file").exists()
     assert {path.stat().st_mode & 0o777 for path in (precious, precious / "inner")} == {0o755}
     assert [path.name for path in temporary.iterdir()] == [f"{name[:-1]}!"]
@@ -118,7 +119,7 @@ def test_our_own_running_process_keeps_its_folder(
         running = asyncio.create_task(supervisor.run(python("import time; time.sleep(1)")))
         while not list(temporary.iterdir()):
             await asyncio.sleep(0.01)
-        await asyncio.to_thread(supervisor.end_orphans, "run-1")
+        await asyncio.to_thread(supervisor.end_orphans, RUN)
         there = bool(list(temporary.iterdir()))
         await running
         return there
@@ -127,7 +128,7 @@ def test_our_own_running_process_keeps_its_folder(
 
 
 def test_a_bottomless_folder_stops_nobody(temporary: Path) -> None:
-    folder = make_scratch("run-1")
+    folder = make_scratch(RUN)
     descriptor = os.open(folder, os.O_RDONLY)
     for _ in range(1_500):
         os.mkdir("d", dir_fd=descriptor)
@@ -144,7 +145,7 @@ def test_a_bottomless_folder_stops_nobody(temporary: Path) -> None:
 
 
 def test_a_socket_in_it_goes_too(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = make_scratch("run-1")
+    folder = make_scratch(RUN)
     monkeypatch.chdir(folder)
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind("s")

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
+import repoagents
 from repoagents.cli import boundary
 from repoagents.errors import ConfigError, GitError, StateUnreadable, StoreError
 
@@ -93,3 +94,23 @@ def test_a_reader_who_has_enough_is_no_error(tmp_path: Path) -> None:
     assert process.stderr is not None
     assert process.stderr.read() == b""
     process.stderr.close()
+
+
+@pytest.mark.parametrize(
+    "words", [("status",), ("status", "--json"), ("doctor",), ("init", "--yes")]
+)
+def test_a_folder_that_was_deleted_is_named(words: tuple[str, ...], tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    script = 'rmdir "$PWD"; exec "$0" -m repoagents "$@"'
+    ended = subprocess.run(
+        ["sh", "-c", script, sys.executable, *words],
+        cwd=gone,
+        env=os.environ | {"PYTHONPATH": str(Path(repoagents.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 2, ended.stderr
+    assert "the current folder does not exist any more" in ended.stderr

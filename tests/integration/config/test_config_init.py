@@ -371,8 +371,6 @@ def test_own_paths_follow_the_marks_and_the_tracker(init: Init, root: Path) -> N
         "AGENTS.md",
         "WORKFLOW.md",
         "notes/todo.json",
-        "uv.lock",
-        "ops/github-smoke.fixture.json",
     )
     (root / "AGENTS.md").write_text("# Mine alone\n")
     assert "AGENTS.md" not in own_paths(load(root, {}).settings, root)

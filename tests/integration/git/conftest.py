@@ -24,6 +24,7 @@ FILES = {
 OUTSIDE = [".ai-repoagents"]
 """The one part of the operator's folder that is the bot's."""
 OWN_PATHS = (".ai-repoagents", "AGENTS.md", "ops/*.fixture.json")
+LEFT_BEHIND = ("uv.lock",)
 
 
 class Site:
@@ -51,6 +52,7 @@ class Site:
             environment=os.environ if environment is None else environment,
             own_paths=OWN_PATHS,
             clock=FakeClock(),
+            left_behind=LEFT_BEHIND,
         )
 
     def git(self, *arguments: str) -> str:

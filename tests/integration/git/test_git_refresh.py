@@ -396,6 +396,14 @@ class TestOperatorsCheckout:
             "tests/test_app.py",
         ]
 
+    def test_what_is_left_behind_counts_as_soon_as_git_tracks_it(self, site: Site) -> None:
+        site.write({"uv.lock": "x"})
+        assert site.bot().dirty_paths() == ()
+        site.commit({"uv.lock": "x"})
+        assert site.bot().dirty_paths() == ()
+        site.write({"uv.lock": "edited"})
+        assert site.bot().dirty_paths() == ("uv.lock",)
+
     def test_the_operators_own_excludes_count(self, site: Site, tmp_path: Path) -> None:
         site.write({"a.swp": "x", "b.tmp": "x"})
         write(tmp_path / "excludes", "*.swp\n")
