@@ -2,6 +2,7 @@
 
 import json
 import traceback
+from functools import lru_cache
 from pathlib import Path
 
 from jinja2 import (
@@ -97,8 +98,12 @@ def render_repair(prompt: str, answer: str, problem: str) -> str:
 def _rules(brief: Brief) -> str:
     count = len(brief.plan.acceptance_criteria) if brief.plan else 0
     criteria = tuple(range(1, count + 1)) if brief.role is Role.REVIEWER else ()
-    schema = json.dumps(schema_for(brief.role, criteria), indent=1)
-    return "\n" + _RULES.format(nonce=brief.nonce, schema=schema)
+    return "\n" + _RULES.format(nonce=brief.nonce, schema=_schema(brief.role, criteria))
+
+
+@lru_cache(maxsize=64)
+def _schema(role: Role, criteria: tuple[int, ...]) -> str:
+    return json.dumps(schema_for(role, criteria), indent=1)
 
 
 def _read(path: Path) -> str:

@@ -142,11 +142,11 @@ class Mirror:
 
     def seal(self) -> str:
         """SHA-256 over everything but objects and the refs that nothing is decided by."""
-        digest = hashlib.sha256()
+        digest, top = hashlib.sha256(), str(self.path)
         with reporting("read the bot's clone"):
-            for path in sorted(self._trusted()):
-                name = os.fsencode(path.relative_to(self.path))
-                digest.update(hashlib.sha256(name).digest() + _content_hash(path))
+            for name in sorted(_trusted(top)):
+                named = hashlib.sha256(os.fsencode(name)).digest()
+                digest.update(named + _content_hash(f"{top}/{name}"))
         return digest.hexdigest()
 
     @contextmanager
@@ -192,24 +192,30 @@ class Mirror:
             f"+refs/heads/{branch}:refs/base/{branch}",
         )
 
-    def _trusted(self) -> Iterator[Path]:
-        yield from (self.objects / "info").glob("*")
-        for folder, folders, files in os.walk(self.path):
-            here = Path(folder)
-            if here == self.path:
-                folders[:] = [name for name in folders if name != "objects"]
-            links = [name for name in folders if (here / name).is_symlink()]
-            yield from (here / name for name in (*links, *files) if not self._moves(here / name))
 
-    def _moves(self, path: Path) -> bool:
-        """Whether a concurrent run may rightly change this file: a plain ref of ours, `shallow`."""
-        parts = path.relative_to(self.path).parts
-        if parts[0] in ("shallow", "shallow.lock"):
-            return True
-        if parts[:2] not in (("refs", "base"), ("refs", "runs")) or path.is_symlink():
-            return False
-        # By its length: a ref that names another ref is not one of ours.
-        return path.suffix == ".lock" or path.lstat().st_size in (41, 65)
+def _trusted(top: str, folder: str = "") -> Iterator[str]:
+    """Paths below the clone that decide something: strings, for this is asked around every role."""
+    prefix = f"{folder}/" if folder else ""
+    with os.scandir(f"{top}/{folder}") as entries:
+        found = list(entries)
+    for entry in found:
+        name = prefix + entry.name
+        if entry.is_dir(follow_symlinks=False):
+            # Of the objects only what says where further ones are: the others name themselves.
+            if folder != "objects" or entry.name == "info":
+                yield from _trusted(top, name)
+        elif (folder != "objects" or entry.is_symlink()) and not _moves(name, entry):
+            yield name
+
+
+def _moves(name: str, entry: os.DirEntry[str]) -> bool:
+    """Whether a concurrent run may rightly change this file: a plain ref of ours, `shallow`."""
+    if name in ("shallow", "shallow.lock"):
+        return True
+    if not name.startswith(("refs/base/", "refs/runs/")) or entry.is_symlink():
+        return False
+    # By its length: a ref that names another ref is not one of ours.
+    return name.endswith(".lock") or entry.stat(follow_symlinks=False).st_size in (41, 65)
 
 
 def _advertised(source: Source, wanted: str) -> Base:
@@ -295,9 +301,10 @@ def _clear(path: Path) -> None:
         shutil.rmtree(path)
 
 
-def _content_hash(path: Path) -> bytes:
-    seen = path.lstat()
+def _content_hash(path: str) -> bytes:
+    seen = os.lstat(path)
     if stat.S_ISREG(seen.st_mode):
-        return hashlib.sha256(path.read_bytes()).digest()
-    shown = os.fsencode(path.readlink()) if stat.S_ISLNK(seen.st_mode) else b""
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - see `_trusted`
+            return hashlib.sha256(file.readall()).digest()
+    shown = os.fsencode(os.readlink(path)) if stat.S_ISLNK(seen.st_mode) else b""  # noqa: PTH115
     return hashlib.sha256(f"{stat.S_IFMT(seen.st_mode)}".encode() + shown).digest()

@@ -153,7 +153,7 @@ class Grounds:
     @property
     def path(self) -> Path:
         """The folder, symlinks above the control folder resolved."""
-        return self.control.resolve() / "workspaces"
+        return Path(os.path.realpath(self.control)) / "workspaces"
 
     def run(self, issue_number: int, run_id: str) -> RunFolder:
         """A run's folder; `GitError` when its name or a symlink would lead elsewhere."""
@@ -177,8 +177,8 @@ class Grounds:
 
 
 def _require_real(path: Path) -> None:
-    if path.resolve() != path:
+    if (real := os.path.realpath(path)) != str(path):
         raise GitError(
-            f"{path} leads to {path.resolve()}: a symlink stands in its way",
+            f"{path} leads to {real}: a symlink stands in its way",
             next_step=f"Put a real folder in the place of the symlink in {path}.",
         )

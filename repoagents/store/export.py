@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 
 from repoagents.domain.run import Run, RunStatus
@@ -19,15 +20,15 @@ def export_runs(runs: Runs, path: Path, at: datetime) -> None:
     """Replace the export: every open run and the newest 500, newest first."""
     chosen = {run.id: run for run in (*runs.select(OPEN, EVERY), *runs.select((), NEWEST))}
     ordered = sorted(chosen.values(), key=lambda run: (run.created_at, run.id), reverse=True)
-    exported = {
-        "version": FORMAT,
-        "exported_at": render_instant(at),
-        "runs": [_render_run(run) for run in ordered],
-    }
-    write_atomically(path, json.dumps(exported, indent=2, ensure_ascii=False) + "\n")
+    rows = ",".join(f"\n    {_render_run(run)}" for run in ordered)
+    head = f'  "version": {FORMAT},\n  "exported_at": "{render_instant(at)}"'
+    end = "\n  ]" if rows else "]"
+    write_atomically(path, f'{{\n{head},\n  "runs": [{rows}{end}\n}}\n')
 
 
-def _render_run(run: Run) -> dict[str, object]:
+@lru_cache(maxsize=2 * NEWEST)
+def _render_run(run: Run) -> str:
+    """A run as indented JSON, kept: of hundreds of runs, a moment changes one."""
     columns: dict[str, object] = {
         name: value for name, value in run_columns(run).items() if not name.startswith("failure_")
     }
@@ -39,4 +40,5 @@ def _render_run(run: Run) -> dict[str, object]:
             "next_step": run.failure.next_step,
         }
     first = {name: columns.pop(name) for name in ("id", "issue_number", "title", "status")}
-    return first | columns | {"verified": run.verified, "failure": failure}
+    whole = first | columns | {"verified": run.verified, "failure": failure}
+    return json.dumps(whole, indent=2, ensure_ascii=False).replace("\n", "\n    ")

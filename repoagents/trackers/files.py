@@ -34,10 +34,12 @@ def inside(root: Path, path: Path) -> Path:
 def read_text(path: Path) -> str:
     """A file's text with its line ends as they are; raises `TrackerError` over 10 MB."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            # A pipe would keep the reader waiting for ever.
+        # A pipe would keep the reader waiting for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
             raise TrackerError(f"{path} is not a file")
-        with path.open("rb") as file:
+        with os.fdopen(descriptor, "rb") as file:
             content = file.read(SIZE_LIMIT + 1)
     except OSError as error:
         raise TrackerError(f"{path} cannot be read: {error.strerror}") from error

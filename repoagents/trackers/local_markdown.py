@@ -11,6 +11,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import zip_longest
 from pathlib import Path
 
@@ -61,18 +62,9 @@ class LocalMarkdownTracker(LocalTracker):
         number = parse_number(digits[0]) if digits else None
         try:
             text = read_text(inside(self._root, path) if path.is_symlink() else path)
-            fields, body = _split(text)
-            if "id" in fields:
-                known = parse_number(fields["id"])
-                if known is None:
-                    raise Misshapen("its id is not a positive whole number")
-                number = known
-            if number is None:
-                problem = f"{place} is left out: it has neither an id nor a number in its name"
-                return Entry(place, None, problem=problem, stray=True)
-            return Entry(place, number, parse_issue(_issue_fields(fields, body), number, place))
-        except (Misshapen, TrackerError) as error:
-            return Entry(place, number, problem=_name_problem(place, error))
+        except TrackerError as error:
+            return Entry(place, number, problem=str(error))
+        return parse_entry(text, place, number)
 
     def _find_comment(self, effect: PostComment) -> str | None:
         path = self._path_of(effect.issue_number)
@@ -101,6 +93,27 @@ class LocalMarkdownTracker(LocalTracker):
             .relative_to(self._root.resolve())
             .as_posix()
         )
+
+
+@lru_cache(maxsize=1024)
+def parse_entry(text: str, place: str, number: int | None) -> Entry:
+    """What a file's text says; `number` is the one in its name, which its front matter overrides.
+
+    Every look reads every file, and nearly always finds what it found before.
+    """
+    try:
+        fields, body = _split(text)
+        if "id" in fields:
+            known = parse_number(fields["id"])
+            if known is None:
+                raise Misshapen("its id is not a positive whole number")
+            number = known
+        if number is None:
+            problem = f"{place} is left out: it has neither an id nor a number in its name"
+            return Entry(place, None, problem=problem, stray=True)
+        return Entry(place, number, parse_issue(_issue_fields(fields, body), number, place))
+    except Misshapen as error:
+        return Entry(place, number, problem=_name_problem(place, error))
 
 
 def _split(text: str) -> tuple[Fields, str]:
@@ -191,9 +204,7 @@ def _edit(text: str, effect: PostComment, place: str) -> str:
     return f"{text}{gap}{newline}{comment}{newline}"
 
 
-def _name_problem(place: str, error: Exception) -> str:
+def _name_problem(place: str, error: Misshapen) -> str:
     text = str(error)
-    if isinstance(error, TrackerError):
-        return text
     line, colon, why = text.partition(": ")
     return f"{place}:{line}: {why}" if colon and line.isdigit() else f"{place}:1: {text}"
