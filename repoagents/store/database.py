@@ -1,7 +1,7 @@
 """The state: one SQLite file, or PostgreSQL when several hosts share the work."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,7 @@ __all__ = ["Database", "make_engine", "open_database", "open_server_reader"]
 class Database:
     """The books of one installation; `reader` serves `status` where the state is PostgreSQL."""
 
-    engine: Engine
+    door: Door
     installation: str
     reader: Reader
     runs: StoredRuns
@@ -36,9 +36,14 @@ class Database:
     inbox: StoredInbox
     approvals: StoredApprovals
 
+    @property
+    def engine(self) -> Engine:
+        """What the durable engine keeps its own tables with."""
+        return self.door.engine
+
     def close(self) -> None:
         """Close every connection."""
-        self.engine.dispose()
+        self.door.close()
 
 
 def open_database(url_or_path: str | Path, *, clock: Clock) -> Database:
@@ -53,16 +58,15 @@ def open_database(url_or_path: str | Path, *, clock: Clock) -> Database:
         if not path.exists():
             create_file(path, clock)
         check_file(path)
-    engine = make_engine(url)
-    door = Door(engine)
+    door = Door(make_engine(url))
     reader = Reader(door.query)
     try:
         installation = migrate(door, clock)
     except StoreError:
-        engine.dispose()
+        door.close()
         raise
     return Database(
-        engine=engine,
+        door=door,
         installation=installation,
         reader=reader,
         runs=StoredRuns(door, reader),
@@ -83,21 +87,12 @@ def open_server_reader(url: str) -> Reader:
 
     def query(sql: str, values: Mapping[str, Column]) -> Sequence[Row]:
         # A connection for each query, as for a file: a command holds none while it waits.
-        with _closing(door.engine):
+        with closing(door):
             return door.query(sql, values)
 
-    with _closing(door.engine), door.begin() as connection:
+    with closing(door), door.toolkit() as connection:
         found = read_meta(connection).get("schema")
     if found is None:
         return Reader(lambda _sql, _values: (), started=False)
     refuse_foreign(int(found), door.place)
     return Reader(query)
-
-
-@contextmanager
-def _closing(engine: Engine) -> Iterator[None]:
-    # It opens new connections when it is used again.
-    try:
-        yield
-    finally:
-        engine.dispose()

@@ -1,24 +1,19 @@
 """How the database is opened, and the one way our tables use it."""
 
 import sqlite3
-import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from repoagents.errors import ConfigError
+from repoagents.store.connections import FileConnections, prepare
 from repoagents.store.faults import fault
-from repoagents.store.rows import Column, Row
-
-PRAGMAS = ("busy_timeout=30000", "foreign_keys=ON", "journal_mode=WAL", "synchronous=FULL")
+from repoagents.store.rows import Column, Execute, Row
 
 
 def parse_place(url_or_path: str | Path | URL) -> URL:
@@ -73,73 +68,78 @@ def make_engine(url_or_path: str | Path | URL) -> Engine:
 
 
 def _set_up(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
-    if sqlite3.sqlite_version_info < (3, 42) and sys.version_info >= (3, 12):
-        add_subsecond_clock(connection)
     connection.isolation_level = "IMMEDIATE"
-    for pragma in PRAGMAS:
-        connection.execute(f"PRAGMA {pragma}")
+    prepare(connection)
 
 
-def add_subsecond_clock(connection: sqlite3.Connection) -> None:
-    """Teach SQLite before 3.42 `unixepoch('subsec')`.
+class ServerConnections:
+    """The engine's connections to PostgreSQL."""
 
-    The durable engine relies on it wherever Python is 3.12 or newer, whatever SQLite is there.
-    """
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
 
-    def unixepoch(*modifiers: object) -> float:
-        now = time.time()
-        return now if modifiers and modifiers[-1] == "subsec" else int(now)
+    @contextmanager
+    def begin(self) -> Iterator[Execute]:
+        """A transaction."""
+        with self._engine.begin() as connection:
 
-    connection.create_function("unixepoch", -1, unixepoch)
+            def execute(sql: str, values: Mapping[str, Column]) -> Sequence[Row]:
+                result = connection.execute(sa.text(sql), dict(values))
+                return result.mappings().all() if result.returns_rows else ()
+
+            yield execute
+
+    read = begin
+
+    def close(self) -> None:
+        """Nothing of its own: they are the engine's."""
 
 
 class Door:
-    """The engine as our tables use it: transactions whose errors speak to the operator."""
+    """The database as our tables use it; errors speak to the operator.
+
+    Every statement is text that SQLite 3.35 and PostgreSQL take alike.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.place = name_place(engine.url)
+        self._connections = (
+            FileConnections(Path(self.place))
+            if engine.dialect.name == "sqlite"
+            else ServerConnections(engine)
+        )
 
     @contextmanager
-    def begin(self) -> Iterator[Connection]:
-        """A transaction: committed at the end, rolled back by an exception."""
+    def begin(self) -> Iterator[Execute]:
+        """A transaction: committed at the end, rolled back by an exception.
+
+        Raises `Conflict` where a unique key is taken.
+        """
+        with self._translated(), self._connections.begin() as execute:
+            yield execute
+
+    def query(self, sql: str, values: Mapping[str, Column]) -> Sequence[Row]:
+        """The rows of one reading statement; most of what a run asks the state is this."""
+        with self._translated(), self._connections.read() as execute:
+            return execute(sql, values)
+
+    @contextmanager
+    def toolkit(self) -> Iterator[Connection]:
+        """A transaction of the toolkit, which knows how tables are made."""
+        with self._translated(), self.engine.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close every connection, the engine's too."""
+        self._connections.close()
+        self.engine.dispose()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
         try:
-            with self.engine.begin() as connection:
-                yield connection
+            yield
         except DBAPIError as error:
             raise fault(error.orig or error, self.place) from error
         except (SQLAlchemyError, sqlite3.Error) as error:
             raise fault(error, self.place) from error
-
-    def query(self, sql: str, values: Mapping[str, Column]) -> Sequence[Row]:
-        """The rows of one reading statement; most of what a run asks the state is this."""
-        if self.engine.dialect.name == "sqlite":
-            return self._query_file(sql, values)
-        with self.begin() as connection:
-            return connection.execute(sa.text(sql), dict(values)).mappings().all()
-
-    def _query_file(self, sql: str, values: Mapping[str, Column]) -> Sequence[Row]:
-        # Past the toolkit, whose share of such a question is nine tenths of its time.
-        try:
-            with closing(self.engine.raw_connection()) as connection:
-                cursor = sqlite3.Cursor(cast(sqlite3.Connection, connection.dbapi_connection))
-                cursor.row_factory = sqlite3.Row
-                return cursor.execute(sql, values).fetchall()
-        except (SQLAlchemyError, sqlite3.Error) as error:
-            raise fault(error, self.place) from error
-
-    def insert(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
-        """An insert that can say what happens on a conflict."""
-        if self.engine.dialect.name == "sqlite":
-            return sqlite.insert(table)
-        return postgresql.insert(table)
-
-    def insert_new(
-        self, table: sa.Table, columns: Mapping[str, Column]
-    ) -> sa.sql.dml.ReturningInsert[tuple[int]]:
-        """An insert that returns the row's `seq`, or nothing where a unique key is taken.
-
-        Not its row count, which PostgreSQL's driver does not know beside an implicit RETURNING.
-        """
-        insert = self.insert(table).values(dict(columns)).on_conflict_do_nothing()
-        return insert.returning(table.c.seq)

@@ -11,6 +11,10 @@ RESTORE = (
 _FULL = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE")
 
 
+class Conflict(StoreError):
+    """A row would break a rule of its table, such as a unique key."""
+
+
 def fault(error: BaseException, place: str) -> StoreError:
     """The error to raise for a database's own; `place` names the database without a password."""
     code: str = getattr(error, "sqlite_errorname", "")
@@ -31,7 +35,8 @@ def fault(error: BaseException, place: str) -> StoreError:
             f"the state in {place} cannot be opened for this: {error}",
             next_step="Make the file and its folder readable and writable for this user.",
         )
-    return StoreError(f"the state in {place} refused: {_first_line(error)}")
+    kind = Conflict if _is_conflict(error, code) else StoreError
+    return kind(f"the state in {place} refused: {_first_line(error)}")
 
 
 def corrupt(place: str, why: str) -> StateUnreadable:
@@ -54,6 +59,12 @@ def foreign_schema(place: str, found: int, known: int) -> StateUnreadable:
 
 def _is_no_space(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def _is_conflict(error: BaseException, code: str) -> bool:
+    # Class 23: https://www.postgresql.org/docs/current/errcodes-appendix.html
+    state: str | None = getattr(error, "sqlstate", None)
+    return code.startswith("SQLITE_CONSTRAINT") or (state or "").startswith("23")
 
 
 def _first_line(error: BaseException) -> str:

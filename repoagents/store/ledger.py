@@ -2,20 +2,29 @@
 
 from datetime import datetime
 
-import sqlalchemy as sa
-
 from repoagents.domain.effect import Effect, Receipt, effect_name
 from repoagents.ports import LedgerRow
-from repoagents.store import schema
 from repoagents.store.codec import decode_effect, encode_effect
 from repoagents.store.engine import Door
 from repoagents.store.reader import Reader
-from repoagents.store.rows import parse_instant, render_instant, storable
+from repoagents.store.rows import Column, insert_into, parse_instant, render_instant, storable
 
 INTENDED = "intended"
 DONE = "done"
 WITHHELD = "withheld"
 DISCARDED = "discarded"
+
+OPEN = f"""
+run_id = :run_id AND (state = '{WITHHELD}' OR (state = '{INTENDED}' AND flag <> ''))
+"""
+RECEIPT = f"""
+SELECT location, at FROM effects
+WHERE run_id = :run_id AND key = :key AND state = '{DONE}' AND effect = :effect
+"""  # noqa: S608 - states only
+OPEN_EFFECTS = f"SELECT effect FROM effects WHERE {OPEN} ORDER BY seq"  # noqa: S608 - as above
+DISCARD = f"""
+UPDATE effects SET state = '{DISCARDED}', reason = :reason, at = :at WHERE {OPEN}
+"""  # noqa: S608 - as above
 
 
 class StoredLedger:
@@ -35,16 +44,13 @@ class StoredLedger:
 
     def receipt(self, effect: Effect) -> Receipt | None:
         """The receipt, when this effect with this content is known to have taken place."""
-        table = schema.effects
-        select = sa.select(table.c.location, table.c.at).where(
-            table.c.run_id == effect.run_id,
-            table.c.key == effect.key,
-            table.c.state == DONE,
-            table.c.effect == encode_effect(effect),
+        rows = self._door.query(
+            RECEIPT,
+            {"run_id": effect.run_id, "key": effect.key, "effect": encode_effect(effect)},
         )
-        with self._door.begin() as connection:
-            row = connection.execute(select).one_or_none()
-        return row and Receipt(effect.key, row.location, parse_instant(row.at))
+        if not rows:
+            return None
+        return Receipt(effect.key, rows[0]["location"], parse_instant(rows[0]["at"]))
 
     def close(self, run_id: str, effect: Effect, receipt: Receipt) -> None:
         """Write the receipt, whatever stood there before."""
@@ -58,42 +64,27 @@ class StoredLedger:
 
     def withheld(self, run_id: str) -> tuple[Effect, ...]:
         """The effects that a flag withheld and that are not done yet, in the order intended."""
-        table = schema.effects
-        select = sa.select(table.c.effect).where(*_open(run_id)).order_by(table.c.seq)
-        with self._door.begin() as connection:
-            return tuple(decode_effect(text) for text in connection.scalars(select))
+        rows = self._door.query(OPEN_EFFECTS, {"run_id": run_id})
+        return tuple(decode_effect(row["effect"]) for row in rows)
 
     def discard(self, run_id: str, reason: str, at: datetime) -> None:
         """A person said no to what `withheld` returns."""
-        update = (
-            sa.update(schema.effects)
-            .where(*_open(run_id))
-            .values(state=DISCARDED, reason=storable(reason), at=render_instant(at))
-        )
-        with self._door.begin() as connection:
-            connection.execute(update)
+        said = {"run_id": run_id, "reason": storable(reason), "at": render_instant(at)}
+        with self._door.begin() as execute:
+            execute(DISCARD, said)
 
     def rows(self, run_id: str) -> tuple[LedgerRow, ...]:
         """All effects of a run, in the order first intended."""
         return self._reader.effects(run_id)
 
     def _put(self, run_id: str, effect: Effect, columns: dict[str, str]) -> None:
-        table = schema.effects
-        text = encode_effect(effect)
-        first = {"flag": "", "reason": "", "location": ""} | columns
-        insert = self._door.insert(table).values(
-            run_id=run_id, key=effect.key, name=effect_name(effect), effect=text, **first
+        said = columns | {"effect": encode_effect(effect)}
+        first: dict[str, Column] = {"flag": "", "reason": "", "location": "", **said}
+        first |= {"run_id": run_id, "key": effect.key, "name": effect_name(effect)}
+        later = ", ".join(f"{name} = excluded.{name}" for name in said)
+        put = (
+            f"{insert_into('effects', first)} ON CONFLICT (run_id, key) DO UPDATE SET {later} "
+            f"WHERE effects.state <> '{DONE}' OR effects.effect <> excluded.effect"
         )
-        upsert = insert.on_conflict_do_update(
-            index_elements=[table.c.run_id, table.c.key],
-            set_=columns | {"effect": text},
-            where=sa.or_(table.c.state != DONE, table.c.effect != text),
-        )
-        with self._door.begin() as connection:
-            connection.execute(upsert)
-
-
-def _open(run_id: str) -> tuple[sa.ColumnElement[bool], ...]:
-    table = schema.effects.c
-    cut_off = sa.and_(table.state == INTENDED, table.flag != "")
-    return (table.run_id == run_id, sa.or_(table.state == WITHHELD, cut_off))
+        with self._door.begin() as execute:
+            execute(put, first)

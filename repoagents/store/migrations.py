@@ -44,12 +44,8 @@ def create_file(path: Path, clock: Clock) -> None:
 def _create(path: Path, clock: Clock) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".new-") as folder:
         fresh = Path(folder) / path.name
-        engine = make_engine(fresh)
-        try:
-            with Door(engine).begin() as connection:
-                _lay(connection, clock)
-        finally:
-            engine.dispose()
+        with closing(Door(make_engine(fresh))) as door, door.toolkit() as connection:
+            _lay(connection, clock)
         # A link never replaces a file, as a rename would: the first of two processes wins.
         with suppress(FileExistsError):
             os.link(fresh, path)
@@ -78,10 +74,10 @@ def migrate(
     A SQLite file is copied first, to `<file>.schema-<n>.bak`. Raises `StateUnreadable` for a
     schema newer than the target.
     """
-    with door.begin() as connection:
+    with door.toolkit() as connection:
         noted = read_meta(connection)
     if noted.get("schema") != str(target):
-        with door.begin() as connection:
+        with door.toolkit() as connection:
             _lock(connection)
             noted = read_meta(connection) or _lay(connection, clock)
             _step(connection, door, int(noted["schema"]), steps, target)

@@ -5,7 +5,7 @@ The same queries serve SQLite through `sqlite3` and PostgreSQL through the datab
 
 import json
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from repoagents.domain.run import Run, RunStatus, Stage
 from repoagents.errors import StateUnreadable, StoreError
 from repoagents.store.faults import corrupt, fault, foreign_schema
-from repoagents.store.rows import Column, Row, parse_instant, parse_run
+from repoagents.store.rows import Column, Execute, Row, parse_instant, parse_run
 
 if TYPE_CHECKING:
     # The ports bring the settings with them, which would double the time of a plain `status`.
@@ -25,8 +25,6 @@ SCHEMA = 1
 LOCATION = "state/location.json"
 DEFAULT_DATABASE = "state/repoagents.sqlite"
 
-Query = Callable[[str, Mapping[str, Column]], Sequence[Row]]
-
 
 class StateOnServer(StoreError):
     """The state is in PostgreSQL: read it with `store.database.open_server_reader`."""
@@ -35,7 +33,7 @@ class StateOnServer(StoreError):
 class Reader:
     """Runs, effects and timings as they stand; every method is one query."""
 
-    def __init__(self, query: Query, *, started: bool = True) -> None:
+    def __init__(self, query: Execute, *, started: bool = True) -> None:
         """Read through `query`; `started` is false when there is no state yet."""
         self._query = query
         self.started = started

@@ -2,12 +2,16 @@
 
 from datetime import datetime
 
-import sqlalchemy as sa
-
 from repoagents.ports import Approval, Request
-from repoagents.store import schema
 from repoagents.store.engine import Door
-from repoagents.store.rows import Column, Row, parse_instant, render_instant, storable
+from repoagents.store.rows import (
+    Column,
+    Row,
+    insert_into,
+    parse_instant,
+    render_instant,
+    storable,
+)
 
 
 class StoredInbox:
@@ -28,8 +32,9 @@ class StoredInbox:
             "force": int(request.force),
             "asked_by": storable(request.by),
         }
-        with self._door.begin() as connection:
-            return connection.scalar(self._door.insert_new(schema.inbox, columns)) is not None
+        insert = f"{insert_into('inbox', columns)} ON CONFLICT DO NOTHING RETURNING seq"
+        with self._door.begin() as execute:
+            return bool(execute(insert, columns))
 
     def pending(self) -> tuple[Request, ...]:
         """Requests not yet taken, oldest first."""
@@ -38,20 +43,17 @@ class StoredInbox:
 
     def take(self, request_id: str, outcome: str, at: datetime) -> None:
         """Mark as taken, with what came of it; the first outcome stands."""
-        table = schema.inbox
-        update = (
-            sa.update(table)
-            .where(table.c.id == request_id, table.c.outcome.is_(None))
-            .values(outcome=storable(outcome), taken_at=render_instant(at))
+        take = (
+            "UPDATE inbox SET outcome = :outcome, taken_at = :at WHERE id = :id AND outcome IS NULL"
         )
-        with self._door.begin() as connection:
-            connection.execute(update)
+        taken = {"id": request_id, "outcome": storable(outcome), "at": render_instant(at)}
+        with self._door.begin() as execute:
+            execute(take, taken)
 
     def outcome(self, request_id: str) -> str | None:
         """What came of a request; None while it is pending."""
-        table = schema.inbox
-        with self._door.begin() as connection:
-            return connection.scalar(sa.select(table.c.outcome).where(table.c.id == request_id))
+        rows = self._door.query("SELECT outcome FROM inbox WHERE id = :id", {"id": request_id})
+        return rows[0]["outcome"] if rows else None
 
 
 def _parse_request(row: Row) -> Request:
@@ -75,17 +77,17 @@ class StoredApprovals:
 
     def add(self, approval: Approval) -> None:
         """Record a decision."""
-        insert = sa.insert(schema.approvals).values(
-            run_id=approval.run_id,
-            decision=approval.decision,
-            head_sha=approval.head_sha,
-            diff_hash=approval.diff_hash,
-            decided_by=storable(approval.by),
-            at=render_instant(approval.at),
-            note=storable(approval.note),
-        )
-        with self._door.begin() as connection:
-            connection.execute(insert)
+        columns: dict[str, Column] = {
+            "run_id": approval.run_id,
+            "decision": approval.decision,
+            "head_sha": approval.head_sha,
+            "diff_hash": approval.diff_hash,
+            "decided_by": storable(approval.by),
+            "at": render_instant(approval.at),
+            "note": storable(approval.note),
+        }
+        with self._door.begin() as execute:
+            execute(insert_into("approvals", columns), columns)
 
     def select(self, run_id: str) -> tuple[Approval, ...]:
         """Decisions on a run, oldest first."""

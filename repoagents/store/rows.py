@@ -4,6 +4,7 @@ Standard library only: `status` reads rows without the database toolkit. Instant
 UTC with microseconds, so that their text sorts as they do.
 """
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -19,7 +20,7 @@ RUN_NUMBERS = (
 RUN_INSTANTS = ("created_at", "updated_at")
 RUN_OPTIONAL_INSTANTS = ("stage_started_at", "next_at", "started_at", "finished_at")
 
-Column = str | int | None
+Column = str | int | float | None
 
 
 class Row(Protocol):
@@ -27,6 +28,17 @@ class Row(Protocol):
 
     def __getitem__(self, name: str, /) -> Any:
         """The column's value."""
+
+
+Execute = Callable[[str, Mapping[str, Column]], Sequence[Row]]
+"""Executes one statement with its `:name` parameters; returns its rows, those of RETURNING too."""
+
+
+def insert_into(table: str, columns: Iterable[str]) -> str:
+    """The statement that inserts one row, with a parameter for each column."""
+    names = tuple(columns)
+    values = ", ".join(f":{name}" for name in names)
+    return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({values})"  # noqa: S608 - names only
 
 
 def render_instant(at: datetime) -> str:

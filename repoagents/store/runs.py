@@ -3,21 +3,24 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-import sqlalchemy as sa
-from sqlalchemy.engine import Connection
-from sqlalchemy.exc import IntegrityError
-
 from repoagents.domain.issue import Issue
 from repoagents.domain.run import Run, RunStatus, Stage
 from repoagents.errors import StoreError
-from repoagents.store import schema
 from repoagents.store.codec import decode, encode
 from repoagents.store.engine import Door
+from repoagents.store.faults import Conflict
 from repoagents.store.reader import Reader
-from repoagents.store.rows import render_instant, run_columns, storable
+from repoagents.store.rows import Execute, insert_into, render_instant, run_columns, storable
 
 EVENT_LENGTH = 500
 EVERY = 1_000_000
+
+PROGRESS = """
+UPDATE runs SET stage = :stage, last_event = :event,
+    stage_started_at = CASE WHEN stage = :stage THEN stage_started_at ELSE :at END
+WHERE id = :id
+"""
+KEPT = ("issues", "stages", "effects", "approvals")
 
 
 class StoredRuns:
@@ -29,13 +32,14 @@ class StoredRuns:
 
     def add(self, run: Run, issue: Issue) -> bool:
         """Insert with the issue's frozen text; False when the issue already has an active run."""
-        insert = self._door.insert_new(schema.runs, run_columns(run))
-        frozen = sa.insert(schema.issues).values(run_id=run.id, issue=encode(issue))
-        with self._door.begin() as connection:
-            if connection.scalar(insert) is None:
+        columns = run_columns(run)
+        insert = f"{insert_into('runs', columns)} ON CONFLICT DO NOTHING RETURNING seq"
+        frozen = {"run_id": run.id, "issue": encode(issue)}
+        with self._door.begin() as execute:
+            if not execute(insert, columns):
                 return False
-            connection.execute(frozen)
-            _tally(connection, {run.status: 1})
+            execute(insert_into("issues", frozen), frozen)
+            _tally(execute, {run.status: 1})
             return True
 
     def replace(self, before: Run, after: Run) -> bool:
@@ -46,42 +50,35 @@ class StoredRuns:
         """
         old, new = run_columns(before), run_columns(after)
         changed = {name: value for name, value in new.items() if old[name] != value}
-        table = schema.runs
+        changed["status"] = new["status"]
         update = (
-            sa.update(table)
-            .where(table.c.id == before.id, table.c.status == old["status"])
-            .where(table.c.updated_at == old["updated_at"])
-            .values(changed | {"status": new["status"]})
+            f"UPDATE runs SET {', '.join(f'{name} = :{name}' for name in changed)} "  # noqa: S608
+            "WHERE id = :was_id AND status = :was_status AND updated_at = :was_updated_at "
+            "RETURNING seq"
         )
-        with self._door.begin() as connection:
-            try:
-                done = connection.execute(update).rowcount == 1
-            except IntegrityError as error:
-                raise StoreError(
-                    f"issue {after.issue_number} already has another active run",
-                    next_step=f"See `repoagents status --issue {after.issue_number}`.",
-                ) from error
-            if done and before.status is not after.status:
-                _tally(connection, {before.status: -1, after.status: 1})
-            return done
+        seen = {f"was_{name}": old[name] for name in ("id", "status", "updated_at")}
+        try:
+            with self._door.begin() as execute:
+                done = bool(execute(update, changed | seen))
+                if done and before.status is not after.status:
+                    _tally(execute, {before.status: -1, after.status: 1})
+        except Conflict as error:
+            raise StoreError(
+                f"issue {after.issue_number} already has another active run",
+                next_step=f"See `repoagents status --issue {after.issue_number}`.",
+            ) from error
+        return done
 
     def progress(self, run_id: str, stage: Stage, event: str, at: datetime) -> None:
         """Note what the run is doing; `stage_started_at` moves when the stage does."""
-        table = schema.runs
-        began = sa.case(
-            (table.c.stage == stage.value, table.c.stage_started_at), else_=render_instant(at)
-        )
-        update = (
-            sa.update(table)
-            .where(table.c.id == run_id)
-            .values(
-                stage=stage.value,
-                last_event=storable(event)[:EVENT_LENGTH],
-                stage_started_at=began,
-            )
-        )
-        with self._door.begin() as connection:
-            connection.execute(update)
+        noted = {
+            "id": run_id,
+            "stage": stage.value,
+            "event": storable(event)[:EVENT_LENGTH],
+            "at": render_instant(at),
+        }
+        with self._door.begin() as execute:
+            execute(PROGRESS, noted)
 
     def find(self, run_id: str) -> Run | None:
         """One run."""
@@ -108,22 +105,18 @@ class StoredRuns:
 
     def delete(self, run_id: str) -> None:
         """Forget a run and all that was kept for it, but not what it spent."""
-        kept = (schema.issues, schema.stages, schema.effects, schema.approvals)
-        run = sa.delete(schema.runs).where(schema.runs.c.id == run_id)
-        with self._door.begin() as connection:
-            for table in kept:
-                connection.execute(sa.delete(table).where(table.c.run_id == run_id))
-            status = connection.scalar(run.returning(schema.runs.c.status))
-            if status is not None:
-                _tally(connection, {RunStatus(status): -1})
+        name = {"id": run_id}
+        with self._door.begin() as execute:
+            for table in KEPT:
+                execute(f"DELETE FROM {table} WHERE run_id = :id", name)  # noqa: S608 - of ours
+            for row in execute("DELETE FROM runs WHERE id = :id RETURNING status", name):
+                _tally(execute, {RunStatus(row["status"]): -1})
 
 
-def _tally(connection: Connection, changes: dict[RunStatus, int]) -> None:
+def _tally(execute: Execute, changes: dict[RunStatus, int]) -> None:
     # Always in the same order: two writers on PostgreSQL would wait for each other otherwise.
-    table = schema.tallies
     for status, change in sorted(changes.items()):
-        connection.execute(
-            sa.update(table)
-            .where(table.c.status == status.value)
-            .values(runs=table.c.runs + change)
+        execute(
+            "UPDATE tallies SET runs = runs + :change WHERE status = :status",
+            {"change": change, "status": status.value},
         )

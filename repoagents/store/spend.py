@@ -2,14 +2,11 @@
 
 from datetime import datetime, timedelta
 
-import sqlalchemy as sa
-
 from repoagents.domain.reports import Usage
 from repoagents.domain.run import Stage
 from repoagents.ports import Spent
-from repoagents.store import schema
 from repoagents.store.engine import Door
-from repoagents.store.rows import render_instant
+from repoagents.store.rows import Column, insert_into, render_instant
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(hours=24)
@@ -20,6 +17,9 @@ SELECT 'run' AS span, {_SUM} WHERE run_id = :run
 UNION ALL SELECT 'hour', {_SUM} WHERE at > :hour
 UNION ALL SELECT 'day', {_SUM} WHERE at > :day
 """
+SETTLE = (
+    "UPDATE spend SET calls = :calls, tokens = :tokens, cost = :cost, settled = 1 WHERE seq = :seq"
+)
 
 
 class StoredSpend:
@@ -44,21 +44,21 @@ class StoredSpend:
 
     def reserve(self, run_id: str, stage: Stage, usage: Usage, at: datetime) -> int:
         """Reserve before the call; returns the reservation's number."""
-        insert = (
-            sa.insert(schema.spend)
-            .values(run_id=run_id, stage=stage.value, at=render_instant(at), settled=0)
-            .values(calls=usage.calls, tokens=usage.tokens, cost=usage.cost)
-            .returning(schema.spend.c.seq)
-        )
-        with self._door.begin() as connection:
-            return int(connection.execute(insert).scalar_one())
+        columns: dict[str, Column] = {
+            "run_id": run_id,
+            "stage": stage.value,
+            "calls": usage.calls,
+            "tokens": usage.tokens,
+            "cost": usage.cost,
+            "at": render_instant(at),
+            "settled": 0,
+        }
+        with self._door.begin() as execute:
+            (row,) = execute(f"{insert_into('spend', columns)} RETURNING seq", columns)
+        return int(row["seq"])
 
     def settle(self, reservation: int, usage: Usage) -> None:
         """Replace a reservation by what the call really cost; its instant stays."""
-        update = (
-            sa.update(schema.spend)
-            .where(schema.spend.c.seq == reservation)
-            .values(calls=usage.calls, tokens=usage.tokens, cost=usage.cost, settled=1)
-        )
-        with self._door.begin() as connection:
-            connection.execute(update)
+        cost = {"calls": usage.calls, "tokens": usage.tokens, "cost": usage.cost}
+        with self._door.begin() as execute:
+            execute(SETTLE, cost | {"seq": reservation})

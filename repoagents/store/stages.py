@@ -1,18 +1,15 @@
 """Finished stages' values."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TypeVar
 
-import sqlalchemy as sa
-
 from repoagents.domain.run import Stage
 from repoagents.ports import StageKey
-from repoagents.store import schema
 from repoagents.store.codec import decode, encode
 from repoagents.store.engine import Door
 from repoagents.store.reader import Reader
-from repoagents.store.rows import Column, render_instant
+from repoagents.store.rows import Column, insert_into, render_instant
 
 T = TypeVar("T")
 
@@ -26,21 +23,17 @@ class StoredStages:
 
     def record(self, key: StageKey, value: object, at: datetime, seconds: float) -> None:
         """Keep a value as the newest; the same key again replaces its earlier value."""
-        table = schema.stages
-        columns: dict[str, str | int] = {
+        name: dict[str, Column] = {
             "run_id": key.run_id,
             "attempt": key.attempt,
             "stage": key.stage.value,
             "round": key.round,
             "input_hash": key.input_hash,
         }
-        earlier = sa.delete(table).where(*(table.c[name] == v for name, v in columns.items()))
-        insert = sa.insert(table).values(
-            **columns, value=encode(value), at=render_instant(at), seconds=seconds
-        )
-        with self._door.begin() as connection:
-            connection.execute(earlier)
-            connection.execute(insert)
+        columns = name | {"value": encode(value), "at": render_instant(at), "seconds": seconds}
+        with self._door.begin() as execute:
+            execute(f"DELETE FROM stages WHERE {_all_of(name)}", name)  # noqa: S608 - names only
+            execute(insert_into("stages", columns), columns)
 
     def find(self, key: StageKey, kind: type[T]) -> T | None:
         """The newest value for the same run, stage, round and input hash, of any attempt."""
@@ -54,21 +47,22 @@ class StoredStages:
 
     def void(self, run_id: str, stage: Stage, round: int) -> None:
         """Forget a stage's values of one round, so that it is run again."""
-        table = schema.stages
-        delete = sa.delete(table).where(
-            table.c.run_id == run_id, table.c.stage == stage.value, table.c.round == round
-        )
-        with self._door.begin() as connection:
-            connection.execute(delete)
+        name = {"run_id": run_id, "stage": stage.value, "round": round}
+        with self._door.begin() as execute:
+            execute(f"DELETE FROM stages WHERE {_all_of(name)}", name)  # noqa: S608 - names only
 
     def timings(self, run_id: str) -> tuple[tuple[Stage, int, float], ...]:
         """Stage, round and seconds, in the order recorded."""
         return self._reader.timings(run_id)
 
     def _newest(self, kind: type[T], wanted: Mapping[str, Column]) -> T | None:
-        conditions = " AND ".join(f"{name} = :{name}" for name in wanted)
         rows = self._door.query(
-            f"SELECT value FROM stages WHERE {conditions} ORDER BY seq DESC LIMIT 1",  # noqa: S608
+            f"SELECT value FROM stages WHERE {_all_of(wanted)} "  # noqa: S608 - names only
+            "ORDER BY seq DESC LIMIT 1",
             wanted,
         )
         return decode(rows[0]["value"], kind) if rows else None
+
+
+def _all_of(wanted: Iterable[str]) -> str:
+    return " AND ".join(f"{name} = :{name}" for name in wanted)

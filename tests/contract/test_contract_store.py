@@ -705,7 +705,7 @@ def test_a_server_state_moves_forward_whole_or_not_at_all(
 ) -> None:
     books = open_database(new_postgres_database(postgres_server), clock=clock)
     add(books, make_run())
-    door = Door(books.engine)
+    door = books.door
 
     def add_mood(connection: Connection) -> None:
         connection.exec_driver_sql("ALTER TABLE runs ADD COLUMN mood TEXT DEFAULT 'calm'")

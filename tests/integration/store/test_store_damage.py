@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from repoagents.domain.issue import Issue
 from repoagents.domain.run import Run, RunStatus
 from repoagents.errors import ConfigError, StateUnreadable, StoreError
+from repoagents.store.connections import add_subsecond_clock
 from repoagents.store.database import Database, make_engine, open_database, open_server_reader
-from repoagents.store.engine import Door, add_subsecond_clock
 from repoagents.store.migrations import migrate
 from repoagents.store.reader import open_reader
 from tests.fakes.clock import FakeClock
@@ -126,7 +126,7 @@ def test_an_older_state_moves_forward_with_a_backup(
     path: Path, books: Database, clock: FakeClock
 ) -> None:
     fill(books, clock, 3)
-    door = Door(books.engine)
+    door = books.door
     steps = {2: add_mood, 3: add_weather}
     assert migrate(door, clock, steps, 3) == books.installation
     assert [row["weather"] for row in door.query("SELECT weather FROM runs", {})] == [
@@ -144,7 +144,7 @@ def test_an_older_state_moves_forward_with_a_backup(
 
 def test_a_step_that_fails_leaves_the_state_as_it_was(books: Database, clock: FakeClock) -> None:
     fill(books, clock, 3)
-    door = Door(books.engine)
+    door = books.door
 
     def fail(connection: sa.Connection) -> None:
         connection.exec_driver_sql("UPDATE runs SET mood = 'gone'")

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from dbos import DBOS, DBOSPortableJSONSerializer
 from repoagents.domain.issue import Issue
 from repoagents.domain.run import Run, RunStatus
-from repoagents.store import engine as room
+from repoagents.store import connections as room
 from repoagents.store.database import open_database
 from tests.fakes.clock import FakeClock
 
