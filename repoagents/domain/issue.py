@@ -28,7 +28,8 @@ class Issue:
     """One issue, read whole.
 
     `number` is positive. `labels` are trimmed, lower-case, without doubles. `author` may be empty
-    (a deleted account, a local tracker). `source` names where it was read, for messages.
+    (a deleted account, a local tracker). `source` names where it was read, for messages. `locked`
+    conversations and pull requests are read like issues; neither gets a run.
     """
 
     number: int
@@ -40,6 +41,10 @@ class Issue:
     comments: tuple[Comment, ...] = ()
     created_at: datetime | None = None
     source: str = ""
+    assignees: tuple[str, ...] = ()
+    milestone: str = ""
+    locked: bool = False
+    pull_request: bool = False
 
     @property
     def fingerprint(self) -> str:

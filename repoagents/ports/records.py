@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from repoagents.domain.delivery import Delivery
 from repoagents.domain.effect import Effect, Receipt
 from repoagents.domain.issue import Issue
 from repoagents.domain.reports import Plan, Usage
@@ -167,6 +168,33 @@ class Inbox(Protocol):
 
     def outcome(self, request_id: str) -> str | None:
         """What came of a request; None while it is pending."""
+
+
+class Deliveries(Protocol):
+    """What webhooks told: each looked at once, and known for as long as it is kept.
+
+    A delivery is known when its id is, or when one tells the same (event, action, object, time of
+    the object) that is pending, or was looked at well after that time. Whoever drains it reads
+    `pending`, looks, and then calls `take`: after a crash in between, it looks again.
+    """
+
+    def put(self, delivery: Delivery) -> bool:
+        """Keep a delivery durably; False when it is known."""
+
+    def put_all(self, deliveries: Sequence[Delivery]) -> tuple[bool, ...]:
+        """The same for several, all of them or none; an answer for each."""
+
+    def pending(self) -> tuple[Delivery, ...]:
+        """Deliveries not yet taken, oldest first, a bounded number of them."""
+
+    def take(self, delivery_id: str, outcome: str, at: datetime) -> None:
+        """Mark as taken, with what came of it."""
+
+    def forget_before(self, at: datetime) -> None:
+        """Forget what was received before this instant; what is pending stays."""
+
+    def probe(self) -> None:
+        """Raises `StoreError` when a delivery could not be kept now."""
 
 
 @dataclass(frozen=True)

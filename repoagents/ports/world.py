@@ -9,6 +9,7 @@ from typing import Protocol
 from repoagents.domain.change import Base, ChangeSet
 from repoagents.domain.effect import Effect
 from repoagents.domain.issue import Issue
+from repoagents.domain.people import Account, Permission
 from repoagents.domain.reports import (
     BuildReport,
     CheckResult,
@@ -40,8 +41,28 @@ class Clock(Protocol):
         """A random number in [0, 1), for jitter."""
 
 
+class People(Protocol):
+    """Who stands behind an issue, where a tracker knows accounts.
+
+    What cannot be read raises a `RepoAgentsError`: nobody is permitted by silence.
+    """
+
+    def viewer(self) -> Account:
+        """The account that the bot writes as."""
+
+    def labelled_by(self, number: int, label: str) -> Account | None:
+        """Who set the label that the issue carries now; None when that is not told."""
+
+    def permission(self, login: str) -> Permission:
+        """What an account may do in the repository."""
+
+
 class Tracker(Protocol):
     """Where issues come from and where comments and pull requests go."""
+
+    @property
+    def people(self) -> People | None:
+        """The accounts; None where whoever can write the tracker's files may ask."""
 
     @property
     def problems(self) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from repoagents.domain.effect import Effect
 from repoagents.domain.issue import Issue
 from repoagents.domain.settings import Settings
 from repoagents.errors import ConfigError
+from repoagents.ports import People
 
 NEXT_STEP = (
     "Set tracker.kind to local_file or local_markdown, or read GitHub's issues from a file: "
@@ -32,6 +33,7 @@ class UnavailableTracker:
     def __init__(self, reason: str) -> None:
         self._refusal = ConfigError(reason, next_step=NEXT_STEP)
         self.problems: tuple[str, ...] = ()
+        self.people: People | None = None
 
     def read_issues(self) -> tuple[Issue, ...]:
         """Refuse."""

@@ -9,7 +9,7 @@ from repoagents.domain.issue import Issue, IssueState
 from repoagents.domain.run import Run
 from repoagents.errors import TrackerError
 from repoagents.pipeline.attempt import run_attempt
-from repoagents.ports import House
+from repoagents.ports import House, People
 
 P = ParamSpec("P")
 
@@ -24,6 +24,7 @@ class MemoryTracker:
     writes: int = 0
     down: bool = False
     problems: tuple[str, ...] = ()
+    people: People | None = None
 
     def read_issues(self) -> tuple[Issue, ...]:
         """Every open issue."""
