@@ -1,0 +1,55 @@
+"""A webhook delivery, reduced to what it says: look at this issue, because of that.
+
+No text of an issue or comment is taken from a delivery. Whoever looks reads the issue whole, so
+deliveries that come late, twice or out of order end the same.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True)
+class IssueEvent:
+    """Look at this issue or pull request of this repository now."""
+
+    repo: str
+    number: int
+    because: str
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What one webhook told; an empty text or None stands for what the payload did not have.
+
+    `id` is GitHub's, the same when it is sent again. `repo` is OWNER/REPO. `issue_number` is an
+    issue's or pull request's. `object_key` names what changed, as `issue/<id>`, with the label or
+    commit where several changes may bear one time; `updated_at` is that object's own. `comment_id`
+    is a comment's or review's. Texts are printable and at most 200 characters long.
+    """
+
+    id: str
+    event: str
+    received_at: datetime
+    action: str = ""
+    repo: str = ""
+    issue_number: int | None = None
+    object_key: str = ""
+    updated_at: datetime | None = None
+    installation: int | None = None
+    sender: str = ""
+    label: str = ""
+    comment_id: int | None = None
+    head_sha: str = ""
+
+    @property
+    def because(self) -> str:
+        """What happened, in words: `issues labeled repoagents, by octocat`."""
+        words = " ".join(word for word in (self.event, self.action, self.label) if word)
+        return f"{words}, by {self.sender}" if self.sender else words
+
+    @property
+    def look(self) -> IssueEvent | None:
+        """What to look at, or None when the delivery names no issue and no pull request."""
+        if self.issue_number is None or not self.repo:
+            return None
+        return IssueEvent(self.repo, self.issue_number, self.because)
