@@ -2,15 +2,16 @@
 
 import re
 
-_TERMINAL = re.compile(
+# Texts, compiled by the first one that needs them: `status` starts sooner, and hardly ever does.
+_TERMINAL = (
     r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"  # OSC: titles, hyperlinks, the clipboard
     r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"  # CSI: colours, cursor
     r"|\x1b[PX^_][^\x1b]*(?:\x1b\\)?"  # DCS and the other strings
     r"|\x1b."
 )
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
-INVISIBLE = re.compile(
+_CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]"
+_SURROGATE = r"[\ud800-\udfff]"
+_INVISIBLE = (
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b\u200e\u200f\u202a-\u202e"
     "\u2060-\u206f\u3164\ufeff\uffa0\U000e0000-\U000e0fff]"
 )
@@ -19,9 +20,11 @@ INVISIBLE = re.compile(
 
 def clean(text: str) -> str:
     """The text without terminal sequences, control and invisible characters; lines stay lines."""
-    plain = _TERMINAL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
-    plain = INVISIBLE.sub("", _CONTROL.sub("", plain))
-    return _SURROGATE.sub("\ufffd", plain)
+    if text.isascii() and text.isprintable():
+        return text
+    plain = re.sub(_TERMINAL, "", text.replace("\r\n", "\n").replace("\r", "\n"))
+    plain = re.sub(_INVISIBLE, "", re.sub(_CONTROL, "", plain))
+    return re.sub(_SURROGATE, "\ufffd", plain)
 
 
 def one_line(text: str, limit: int = 200) -> str:

@@ -1,6 +1,5 @@
 """Text laid out in the columns of a terminal."""
 
-import textwrap
 import unicodedata
 from collections.abc import Iterable
 
@@ -34,9 +33,18 @@ def fit(text: str, width: int) -> str:
     return kept.rstrip() + "…"
 
 
+def folded(text: str, width: int) -> list[str]:
+    """One line as lines of at most `width` characters, broken between words."""
+    if len(text) <= width and text.isprintable():
+        return [text] if text.strip() else []
+    import textwrap  # Here, because a plain `status` seldom needs it.
+
+    return textwrap.wrap(text, width)
+
+
 def wrapped(text: str, indent: int = 2) -> list[str]:
     """Text from outside as lines of readable length, each indented."""
-    lines = textwrap.wrap(one_line(text, 2_000), _WRAP)
+    lines = folded(one_line(text, 2_000), _WRAP)
     return [" " * indent + line for line in lines]
 
 

@@ -3,14 +3,13 @@
 Imported by every `status`, so that nothing heavy may be imported from here.
 """
 
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from repoagents.domain.run import Run, RunStatus, Stage
 from repoagents.policy.wording import one_line
-from repoagents.views.layout import GAP, columns, fit, named_lines, pad
+from repoagents.views.layout import GAP, columns, fit, folded, named_lines, pad
 
 if TYPE_CHECKING:
     from repoagents.views.snapshot import EffectRow
@@ -34,9 +33,9 @@ def render_status(
     lines = _table(runs, now, width) if runs else ["no runs yet: `repoagents trigger N` makes one"]
     totals = [f"{counts[status]} {status}" for status in RunStatus if counts.get(status)]
     if totals:
-        lines += ["", *textwrap.wrap(" · ".join(totals), width)]
+        lines += ["", *folded(" · ".join(totals), width)]
     worker = one_line(holder) or "no worker is running: `repoagents run` starts one"
-    lines += ["", *textwrap.wrap(worker, width)]
+    lines += ["", *folded(worker, width)]
     return "\n".join(fit(line, width) for line in lines) + "\n"
 
 
