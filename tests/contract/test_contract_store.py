@@ -36,6 +36,7 @@ from repoagents.errors import StateUnreadable, StoreError
 from repoagents.ports import Approval, Request, StageKey
 from repoagents.store.database import Database, open_database, open_server_reader
 from repoagents.store.engine import Door
+from repoagents.store.faults import Conflict
 from repoagents.store.migrations import migrate
 from repoagents.store.reader import Reader, open_reader
 from tests.contract.conftest import new_postgres_database
@@ -624,6 +625,37 @@ def test_approvals_are_kept_in_order(books: Database) -> None:
         books.approvals.add(approval)
     assert books.approvals.select("run-1") == tuple(given_)
     assert books.approvals.select("run-2") == ()
+
+
+# --- the door -------------------------------------------------------------------------------
+
+HOLD = "INSERT INTO tallies (status, runs) VALUES (:status, :runs)"
+
+
+def test_a_statement_returns_the_rows_it_is_asked_for(books: Database) -> None:
+    with books.door.begin() as execute:
+        assert list(execute(HOLD, {"status": "a: b%", "runs": 2**40})) == []
+        more = "UPDATE tallies SET runs = runs + :more WHERE status = :status RETURNING runs"
+        (row,) = execute(more, {"more": 2**40, "status": "a: b%"})
+        assert list(execute(more, {"more": 1, "status": "unknown"})) == []
+    assert row["runs"] == 2**41
+
+
+def test_a_transaction_is_whole_or_absent(books: Database) -> None:
+    def break_a_rule() -> None:
+        with books.door.begin() as execute:
+            execute(HOLD, {"status": "first", "runs": 1})
+            execute(HOLD, {"status": RunStatus.QUEUED.value, "runs": 1})
+
+    for _ in range(2):
+        with pytest.raises(Conflict, match="refused"):
+            break_a_rule()
+    asked = "SELECT runs FROM tallies WHERE status IN (:first, :queued)"
+    rows = books.door.query(asked, {"first": "first", "queued": RunStatus.QUEUED.value})
+    assert [row["runs"] for row in rows] == [0]
+    with pytest.raises(StoreError) as caught:
+        books.door.query("SELECT nothing FROM nowhere", {})
+    assert not isinstance(caught.value, Conflict)
 
 
 # --- the state as a whole -------------------------------------------------------------------
