@@ -114,6 +114,18 @@ class Premises:
         )
 
     @contextmanager
+    def database(self) -> Iterator["Database"]:
+        """The state, open for writing; opening migrates it."""
+        from repoagents.store.database import open_database
+
+        place = self.loaded.database or self.loaded.settings.state.database_url
+        database = open_database(place, clock=self.clock)
+        try:
+            yield database
+        finally:
+            database.close()
+
+    @contextmanager
     def house(self) -> Iterator[tuple["House", "Database"]]:
         """The bench with the books open; opening migrates the state."""
         import socket

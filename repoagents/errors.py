@@ -9,8 +9,9 @@
     │   ├── Stopped            ended by us: cancelled or interrupted
     │   └── OutputInvalid      answered, but not in the agreed shape
     ├── TrackerError           the tracker's file or folder cannot be read or written
-    └── StoreError             the state cannot be read or written
-        └── StateUnreadable    corrupt or newer than this program: read-only mode
+    ├── StoreError             the state cannot be read or written
+    │   └── StateUnreadable    corrupt or newer than this program: read-only mode
+    └── WebhookRejected        a delivery is not signed by us, not whole, or not for us
 
 A message says what was tried, on what, and what the operator can do.
 An expected refusal is a value (`Withheld`, a reason string), never an exception.
@@ -80,3 +81,11 @@ class StoreError(RepoAgentsError):
 
 class StateUnreadable(StoreError):
     """The state is corrupt, or was written by a newer version: nothing may be dispatched."""
+
+
+class WebhookRejected(RepoAgentsError):
+    """A delivery is refused; `status` is the HTTP status to answer with, always a 4xx."""
+
+    def __init__(self, status: int, message: str, *, next_step: str = "") -> None:
+        super().__init__(message, next_step=next_step)
+        self.status = status

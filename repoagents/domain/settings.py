@@ -49,6 +49,21 @@ class TrackerSettings:
 
 
 @dataclass(frozen=True)
+class WebhookSettings:
+    """Where `repoagents serve` receives GitHub's webhooks."""
+
+    __pydantic_config__ = STRICT
+
+    secret_env: Annotated[str, MinLen(1)] = "REPOAGENTS_WEBHOOK_SECRET"  # noqa: S105 - a name
+    """The variable that holds the webhook's secret; two, separated by a space, while one is
+    replaced by the other."""
+    host: Annotated[str, MinLen(1)] = "127.0.0.1"
+    """The address to listen on; `0.0.0.0` for every one of this machine."""
+    port: Annotated[int, Ge(1), Le(65_535)] = 8787
+    """The port to listen on."""
+
+
+@dataclass(frozen=True)
 class HookSettings:
     """Commands around a run: POSIX shell lines, run in the worktree in a clean environment."""
 
@@ -314,6 +329,8 @@ class Settings:
 
     tracker: TrackerSettings = field(default_factory=TrackerSettings)
     """Where issues come from."""
+    webhook: WebhookSettings = field(default_factory=WebhookSettings)
+    """Where GitHub's webhooks are received."""
     workspace: WorkspaceSettings = field(default_factory=WorkspaceSettings)
     """Where agents work."""
     logging: LoggingSettings = field(default_factory=LoggingSettings)

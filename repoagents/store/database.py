@@ -9,6 +9,7 @@ from sqlalchemy.engine import Engine
 
 from repoagents.errors import StoreError
 from repoagents.ports import Clock
+from repoagents.store.deliveries import StoredDeliveries
 from repoagents.store.engine import Door, make_engine, parse_place
 from repoagents.store.ledger import StoredLedger
 from repoagents.store.migrations import check_file, create_file, migrate, read_meta
@@ -34,6 +35,7 @@ class Database:
     spend: StoredSpend
     ledger: StoredLedger
     inbox: StoredInbox
+    deliveries: StoredDeliveries
     approvals: StoredApprovals
 
     @property
@@ -74,6 +76,7 @@ def open_database(url_or_path: str | Path, *, clock: Clock) -> Database:
         spend=StoredSpend(door),
         ledger=StoredLedger(door, reader),
         inbox=StoredInbox(door),
+        deliveries=StoredDeliveries(door),
         approvals=StoredApprovals(door),
     )
 

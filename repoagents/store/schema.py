@@ -151,6 +151,29 @@ inbox = Table(
 )
 Index("inbox_pending", inbox.c.seq, sqlite_where=inbox.c.outcome.is_(None))
 
+deliveries = Table(
+    "deliveries",
+    METADATA,
+    _sequence(),
+    _text("id", unique=True),
+    _text("event"),
+    _text("action"),
+    _text("repo"),
+    Column("issue_number", BigInteger),
+    _text("object_key"),
+    _text("updated_at", nullable=True),
+    Column("installation", BigInteger),
+    _text("sender"),
+    _text("label"),
+    Column("comment_id", BigInteger),
+    _text("head_sha"),
+    _text("received_at"),
+    _text("outcome", nullable=True),
+    _text("taken_at", nullable=True),
+)
+Index("deliveries_pending", deliveries.c.seq, sqlite_where=deliveries.c.outcome.is_(None))
+Index("deliveries_by_object", deliveries.c.object_key, deliveries.c.updated_at)
+
 approvals = Table(
     "approvals",
     METADATA,

@@ -1,0 +1,64 @@
+"""`serve`: receive GitHub's webhooks."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from repoagents.cli.boundary import DONE, INTERRUPTED
+from repoagents.cli.output import examples, remark
+
+if TYPE_CHECKING:
+    from repoagents.bootstrap import Premises
+    from repoagents.web.server import HttpServer
+
+
+@click.command(epilog=examples("serve", "serve --host 0.0.0.0 --port 9000"))
+@click.option("--host", help="The address to listen on; else webhook.host.")
+@click.option("--port", type=click.IntRange(0, 65_535), help="The port; else webhook.port.")
+@click.option(
+    "--allow-unsigned",
+    is_flag=True,
+    help="Without a secret, take deliveries that nobody signed; on a loopback address only.",
+)
+def command(*, host: str | None, port: int | None, allow_unsigned: bool) -> int:
+    """Receive GitHub's webhooks and record them, for the worker to act on.
+
+    It does no work of its own: `repoagents run` does. Each delivery is answered when it is on
+    disk, so none that was answered is lost. GET /healthz says whether the state can be written.
+    """
+    import signal
+
+    from repoagents.cli import place
+    from repoagents.web.server import serve_until_signal
+
+    premises = place.open_premises()
+    with listening(premises, host, port, allow_unsigned=allow_unsigned) as server:
+        ended = serve_until_signal(server)
+    remark("stopped; what was answered is recorded")
+    return INTERRUPTED if ended is signal.SIGINT else DONE
+
+
+@contextmanager
+def listening(
+    premises: "Premises", host: str | None, port: int | None, *, allow_unsigned: bool
+) -> "Iterator[HttpServer]":
+    """A server that listens, and is about to answer; says where it is reached."""
+    from repoagents.logs import route_stdlib
+    from repoagents.web.receiver import WEBHOOKS, Receiver, make_app
+    from repoagents.web.reception import Recorder, recipient_of
+    from repoagents.web.server import HttpServer
+    from repoagents.web.signature import require_secrets
+
+    settings, environment = premises.loaded.settings.webhook, premises.loaded.environment
+    host, port = host or settings.host, settings.port if port is None else port
+    recipient = recipient_of(premises.loaded.settings.tracker)
+    secrets = require_secrets(environment, settings.secret_env, host, allow_unsigned=allow_unsigned)
+    route_stdlib(premises.journal)
+    with premises.database() as database, Recorder(database.deliveries) as recorder:
+        receiver = Receiver(recipient, recorder, secrets, premises.clock, premises.journal)
+        server = HttpServer(make_app(receiver), host, port)
+        signed = "signed" if secrets else "UNSIGNED"
+        click.echo(f"listening on {server.url}{WEBHOOKS} for {signed} webhooks of {recipient.repo}")
+        yield server

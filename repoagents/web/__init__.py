@@ -1,0 +1,1 @@
+"""What listens: the receiver of GitHub's webhooks, which records and does no work."""

@@ -1,0 +1,190 @@
+"""The HTTP server: waitress, which reads a request whole before a thread is given to it.
+
+What it leaves open is closed here: a client that sends a byte now and then, one that holds many
+connections, and malformed requests that would be answered with a 5xx or not at all.
+"""
+
+import json
+import logging
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from socket import socket
+from types import FrameType
+from typing import cast
+from wsgiref.types import WSGIApplication
+
+from waitress import wasyncore
+from waitress.adjustments import Adjustments
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
+from waitress.server import TcpWSGIServer
+from waitress.task import ErrorTask
+from waitress.utilities import BadRequest
+
+from repoagents.errors import ConfigError
+from repoagents.web.wire import MAX_BODY_BYTES
+
+CONNECTIONS = 100
+THREADS = 16
+"""Each waits for the disk, and those that wait at the same time share one commit."""
+IDLE_SECONDS = 10
+REQUEST_SECONDS = 30
+"""From the first byte of a request to its last; GitHub itself gives up after ten."""
+SETTLED_SECONDS = 1.0
+"""A connection younger than this is not given up for a newcomer."""
+GRACE_SECONDS = 5.0
+"""What is being answered when the server is asked to stop may take this long."""
+HEADER_BYTES = 32 * 1024
+
+
+class _Parser(HTTPRequestParser):
+    """Answers 400 where the numbers or the address of a request cannot be read."""
+
+    def parse_header(self, header_plus: bytes) -> None:
+        try:
+            super().parse_header(header_plus)
+        except ValueError as error:
+            raise ParsingError("the request is malformed") from error
+
+
+class _Refusal(ErrorTask):
+    """What the server itself refuses: in JSON, and a client's fault is never called ours."""
+
+    def execute(self) -> None:
+        error = cast(HTTPRequestParser, self.request).error or BadRequest("")
+        # An unknown transfer coding would be a 501.
+        ours = error.code == HTTPStatus.INTERNAL_SERVER_ERROR
+        status = error if ours or error.code < 500 else BadRequest("")
+        word = "failed" if ours else "refused"
+        body = json.dumps({"reason": status.reason, "status": word}).encode() + b"\n"
+        self.status = f"{status.code} {status.reason}"
+        self.response_headers = [("Content-Type", "application/json")]
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(body)
+
+
+class _Channel(HTTPChannel):
+    """A connection that knows since when it has owed us a whole request."""
+
+    parser_class = _Parser
+    error_task_class = _Refusal
+
+    def __init__(self, *arguments: object, **named: object) -> None:
+        super().__init__(*arguments, **named)  # type: ignore[arg-type]
+        self.owes_since = time.monotonic()
+
+    def service(self) -> None:
+        super().service()
+        self.owes_since = time.monotonic()
+
+    @property
+    def owes(self) -> bool:
+        """Whether it is the client's turn."""
+        return not self.requests and not self.will_close
+
+
+class HttpServer(TcpWSGIServer):
+    """An application on one address; it listens from the moment it is made."""
+
+    channel_class = _Channel
+
+    def __init__(self, application: WSGIApplication, host: str, port: int) -> None:
+        """Raises `ConfigError` when the address cannot be had; port 0 takes a free one."""
+        self._stopping = False
+        self._sockets: dict[int, socket] = {}
+        try:
+            adjustments = Adjustments(
+                host=host,
+                port=port,
+                ipv6=":" in host,
+                threads=THREADS,
+                # The listener and the pipe that wakes the loop count as well.
+                connection_limit=CONNECTIONS + 2,
+                channel_timeout=IDLE_SECONDS,
+                cleanup_interval=1,
+                max_request_header_size=HEADER_BYTES,
+                max_request_body_size=MAX_BODY_BYTES + 1,
+                asyncore_use_poll=True,
+                log_socket_errors=False,
+                ident="",
+            )
+            super().__init__(application, map=self._sockets, adj=adjustments)
+        except (OSError, ValueError) as error:
+            raise ConfigError(
+                f"cannot listen on {host} port {port}: {error}",
+                next_step="Choose another with --host and --port, or in the webhook section.",
+            ) from error
+
+    @property
+    def url(self) -> str:
+        """Where it is reached from this machine."""
+        host, port = self.getsockname()
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def serve(self) -> None:
+        """Answer until `stop`; what is being answered then is answered."""
+        while not self._stopping:
+            self._turn()
+        self.accepting = False
+        until = time.monotonic() + GRACE_SECONDS
+        while time.monotonic() < until and any(c.requests for c in self._channels()):
+            self._turn()
+        self.task_dispatcher.shutdown()
+        wasyncore.close_all(self._sockets)
+
+    def stop(self) -> None:
+        """Ask `serve` to end; from any thread, and from a signal."""
+        self._stopping = True
+        self.pull_trigger()
+
+    def readable(self) -> bool:
+        """Whether to accept a connection; where all are taken, the longest in debt is let go."""
+        if len(self._channels()) >= CONNECTIONS:
+            settled = time.monotonic() - SETTLED_SECONDS
+            debtors = [c for c in self._channels() if c.owes and c.owes_since < settled]
+            if debtors:
+                min(debtors, key=lambda channel: channel.owes_since).will_close = True
+        return super().readable()
+
+    def maintenance(self, now: int) -> None:
+        """Let go of connections that are idle, or that send a request ever so slowly."""
+        super().maintenance(now)
+        overdue = time.monotonic() - REQUEST_SECONDS
+        for channel in self._channels():
+            if channel.owes and channel.owes_since < overdue:
+                channel.will_close = True
+
+    def _channels(self) -> list[_Channel]:
+        return list(cast(dict[int, _Channel], self.active_channels).values())
+
+    def _turn(self) -> None:
+        wasyncore.loop(timeout=1, use_poll=True, map=self._sockets, count=1)
+
+
+def serve_until_signal(server: HttpServer) -> signal.Signals:
+    """Serve until Ctrl-C or SIGTERM; returns which of them it was."""
+    # It tells of every request that waits for a thread; under load that is every request.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    with _ended_by_signals(server) as seen:
+        server.serve()
+    return seen[0]
+
+
+@contextmanager
+def _ended_by_signals(server: HttpServer) -> Iterator[list[signal.Signals]]:
+    seen: list[signal.Signals] = []
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        seen.append(signal.Signals(number))
+        server.stop()
+
+    before = {name: signal.signal(name, end) for name in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield seen
+    finally:
+        for name, action in before.items():
+            signal.signal(name, action)
