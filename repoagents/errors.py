@@ -8,6 +8,11 @@
     │   ├── Exited             ended without an answer
     │   ├── Stopped            ended by us: cancelled or interrupted
     │   └── OutputInvalid      answered, but not in the agreed shape
+    ├── GitHubError            GitHub gave no usable answer, or refused
+    │   ├── Unavailable        not reached, or broken on the way: a write may have happened
+    │   ├── RateLimited        too many requests; `retry_at` says when to ask again
+    │   ├── NotFound           not there, or not to be seen with this credential
+    │   └── Forbidden          the credential is refused, or lacks a permission
     ├── TrackerError           the tracker's file or folder cannot be read or written
     ├── StoreError             the state cannot be read or written
     │   └── StateUnreadable    corrupt or newer than this program: read-only mode
@@ -16,6 +21,8 @@
 A message says what was tried, on what, and what the operator can do.
 An expected refusal is a value (`Withheld`, a reason string), never an exception.
 """
+
+from datetime import datetime
 
 
 class RepoAgentsError(Exception):
@@ -69,6 +76,51 @@ class OutputInvalid(AgentError):
 
     def __init__(self, message: str, *, next_step: str = "") -> None:
         super().__init__(message, kind="contract_invalid", next_step=next_step)
+
+
+class GitHubError(RepoAgentsError):
+    """GitHub refused a request, or what it answered cannot be used.
+
+    `kind` tells the attempt boundary how to class it: `unreachable`, `rate_limited`, `auth` (the
+    credential is refused or expired), `forbidden` (a permission is missing), `not_found`, or
+    `failed`.
+    """
+
+    def __init__(self, message: str, *, next_step: str = "", kind: str = "failed") -> None:
+        super().__init__(message, next_step=next_step)
+        self.kind = kind
+
+
+class Unavailable(GitHubError):
+    """GitHub was not reached, or its answer did not arrive whole: a write may have happened."""
+
+    def __init__(self, message: str, *, next_step: str = "") -> None:
+        super().__init__(message, next_step=next_step, kind="unreachable")
+
+
+class RateLimited(GitHubError):
+    """Too many requests, by GitHub's count or by our own budget; nothing was done.
+
+    `retry_at` is the first instant at which asking again makes sense.
+    """
+
+    def __init__(self, message: str, *, retry_at: datetime, next_step: str = "") -> None:
+        super().__init__(message, next_step=next_step, kind="rate_limited")
+        self.retry_at = retry_at
+
+
+class NotFound(GitHubError):
+    """What was asked for is not there, or this credential may not see it."""
+
+    def __init__(self, message: str, *, next_step: str = "") -> None:
+        super().__init__(message, next_step=next_step, kind="not_found")
+
+
+class Forbidden(GitHubError):
+    """The credential is refused (`auth`), or it lacks a permission (`forbidden`)."""
+
+    def __init__(self, message: str, *, next_step: str = "", kind: str = "forbidden") -> None:
+        super().__init__(message, next_step=next_step, kind=kind)
 
 
 class TrackerError(RepoAgentsError):

@@ -20,6 +20,20 @@ Effort = Literal["low", "medium", "high"]
 
 
 @dataclass(frozen=True)
+class AppSettings:
+    """A GitHub App that the bot works as, instead of a token; all three keys, or none."""
+
+    __pydantic_config__ = STRICT
+
+    id: Annotated[int, Ge(1)] | None = None
+    """The App's id, from its settings page."""
+    private_key_path: str = ""
+    """The App's private key, a PEM file that only its owner can read; relative to the root."""
+    installation_id: Annotated[int, Ge(1)] | None = None
+    """The id of the App's installation on the repository's owner."""
+
+
+@dataclass(frozen=True)
 class TrackerSettings:
     """Where issues come from."""
 
@@ -31,6 +45,12 @@ class TrackerSettings:
     """`rest` for the live API; `fixture` reads GitHub-shaped issues from a file, refuses writes."""
     repo: str = ""
     """The repository as OWNER/REPO; needed for `github`."""
+    api_url: str = "https://api.github.com"
+    """GitHub's REST API; https://HOST/api/v3 for GitHub Enterprise Server."""
+    token_env: Annotated[str, MinLen(1)] = "GITHUB_TOKEN"  # noqa: S105 - a variable's name
+    """The variable that holds the token; when it is unset, `gh auth token` is asked."""
+    app: AppSettings = field(default_factory=AppSettings)
+    """A GitHub App that the bot works as, instead of a token."""
     path: str = ""
     """The local tracker's file or folder, relative to the repository's root; when empty
     `issues.json` or `issues`."""

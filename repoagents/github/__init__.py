@@ -1,0 +1,1 @@
+"""GitHub over HTTP: one door, and the tracker that stands on it."""

@@ -1,0 +1,119 @@
+"""How often GitHub may be asked: its own limits as it tells them, and our budget for writes."""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from repoagents.errors import RateLimited
+from repoagents.github.answers import Answer, Ask, limit_in, message_of
+from repoagents.ports import Clock
+
+LONGEST_SLEEP = 5.0
+"""Seconds that a call may sleep in all; a longer wait is the caller's, as `RateLimited`."""
+
+BETWEEN_WRITES = 1.0
+WRITES = ((60.0, 80), (3600.0, 500))
+"""At most so many writes in any span of so many seconds: GitHub's secondary limits for content."""
+
+
+@dataclass(frozen=True)
+class Headroom:
+    """What is left of GitHub's hourly quota, as the latest answer told it."""
+
+    limit: int
+    remaining: int
+    reset_at: datetime
+
+
+class Pace:
+    """One per process: everything that asks GitHub with one credential shares it."""
+
+    def __init__(self, clock: Clock, *, longest_sleep: float = LONGEST_SLEEP) -> None:
+        self._clock = clock
+        self._longest = longest_sleep
+        self._writing = threading.Lock()
+        self._began: deque[float] = deque(maxlen=max(count for _, count in WRITES))
+        self._ended: float | None = None
+        self._closed: RateLimited | None = None
+        self._in_a_row = 0
+        self.headroom: Headroom | None = None
+
+    def admit(self) -> None:
+        """Let a request through, or raise the `RateLimited` that GitHub has told us before.
+
+        Whoever goes on asking while it is limited may be banned.
+        """
+        closed = self._closed
+        if closed is None:
+            return
+        seconds = (closed.retry_at - self._clock.now()).total_seconds()
+        if seconds > self._longest:
+            raise closed
+        self.sleep(seconds)
+        self._closed = None
+
+    def learn(self, ask: Ask, answer: Answer) -> RateLimited | None:
+        """Keep what an answer tells of quotas; a rate limit closes the way until its end."""
+        self._note(answer.headers)
+        now = self._clock.now()
+        wait = limit_in(answer, now, self._in_a_row)
+        if wait is None:
+            self._in_a_row = 0
+            return None
+        self._in_a_row += 1
+        retry_at = now + wait
+        self._closed = RateLimited(
+            f"{ask}: GitHub's rate limit, until {retry_at:%H:%M:%S} UTC: {message_of(answer)}",
+            retry_at=retry_at,
+            next_step="Nothing to do: it goes on by itself. A longer tracker.poll_interval_seconds"
+            " asks less.",
+        )
+        return self._closed
+
+    @contextmanager
+    def write(self) -> Iterator[None]:
+        """The turn of one write: one at a time, a second apart, within the budget."""
+        with self._writing:
+            seconds = self._until_next_write()
+            if seconds > self._longest:
+                raise RateLimited(
+                    f"our own budget of writes to GitHub is used up for {seconds:.0f} s",
+                    retry_at=self._clock.now() + timedelta(seconds=seconds),
+                    next_step="Nothing to do: it goes on by itself.",
+                )
+            self.sleep(seconds)
+            self._began.append(self._clock.monotonic())
+            try:
+                yield
+            finally:
+                self._ended = self._clock.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait in this thread; it must not be one that runs an event loop."""
+        if seconds > 0:
+            asyncio.run(self._clock.sleep(seconds))
+
+    def _until_next_write(self) -> float:
+        now = self._clock.monotonic()
+        waits = [0.0 if self._ended is None else self._ended + BETWEEN_WRITES - now]
+        for span, count in WRITES:
+            if len(self._began) >= count:
+                waits.append(self._began[-count] + span - now)
+        return max(waits)
+
+    def _note(self, headers: Mapping[str, str]) -> None:
+        """Keep the quota that an answer tells; only the REST one is shown."""
+        if headers.get("x-ratelimit-resource", "core") != "core":
+            return
+        try:
+            limit, remaining, reset = (
+                int(float(headers[f"x-ratelimit-{name}"]))
+                for name in ("limit", "remaining", "reset")
+            )
+            self.headroom = Headroom(limit, remaining, datetime.fromtimestamp(reset, UTC))
+        except (KeyError, ValueError, OverflowError, OSError):
+            return  # no quota told, or none that can be read

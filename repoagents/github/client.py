@@ -1,0 +1,236 @@
+"""The one HTTP door to GitHub: PyGithub writes the requests, the rules of the door are ours.
+
+PyGithub's own connection would repeat writes after a 502, take a 307 for a success, follow a 301
+without its query, sleep for an hour, and mix up the requests of two threads. So each request gets
+an exchange of its own that carries it and keeps the answer from PyGithub.
+"""
+
+import io
+from collections.abc import Callable
+from http.cookiejar import DefaultCookiePolicy
+from typing import Protocol
+from urllib.parse import urlencode, urlsplit
+
+import github
+import requests
+from github.GithubRetry import GithubRetry
+from github.Requester import HTTPSRequestsConnectionClass, Requester, RequestsResponse
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
+
+from repoagents import __version__
+from repoagents.errors import ConfigError, GitHubError, Unavailable
+from repoagents.github.answers import Answer, Ask
+from repoagents.ports import Clock
+
+API_VERSION = "2022-11-28"
+CONNECT_SECONDS, READ_SECONDS, WHOLE_SECONDS = 10.0, 30.0, 90.0
+"""To connect, between two pieces of an answer, and for the answer in all."""
+MOST_BYTES = 64 * 1024 * 1024
+REDIRECTS = 3
+GRAPHQL = "/graphql"
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class Sends(Protocol):
+    """Whoever can carry a request to GitHub."""
+
+    def send(self, ask: Ask, authorization: str) -> Answer:
+        """The answer, whatever its status; `GitHubError` when there is none."""
+
+
+class SafeRetry(GithubRetry):
+    """Tries safe methods again after a broken connection or a 5xx, at once and then soon.
+
+    Rate limits (403, 429) are left to us: a Retry-After is slept through without a cap.
+    """
+
+    def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:  # noqa: FBT001, FBT002 - urllib3's signature
+        """Whether this answer is worth another try."""
+        return status_code >= 500 and super().is_retry(method, status_code, has_retry_after)
+
+
+class Door:
+    """Carries requests to one GitHub API and follows its redirects; knows no credential.
+
+    `api_url` is https, or http on this machine. `read_seconds` is for tests.
+    """
+
+    def __init__(self, api_url: str, clock: Clock, *, read_seconds: float = READ_SECONDS) -> None:
+        self.api_url = api_url.rstrip("/")
+        _refuse_unsafe(self.api_url)
+        self._clock = clock
+        self._seconds = read_seconds
+        again = SafeRetry(
+            total=2,
+            backoff_factor=0.2,
+            allowed_methods=SAFE,
+            respect_retry_after_header=False,
+            raise_on_status=False,
+        )
+        self._reading = _session(again)
+
+    def send(self, ask: Ask, authorization: str) -> Answer:
+        """The answer, redirects followed; `GitHubError` when there is none that can be used."""
+        url, moved = ask.path, False
+        for _ in range(REDIRECTS + 1):
+            answer = self._once(ask, url, authorization)
+            if answer.status not in (301, 302, 303, 307, 308):
+                return Answer(answer.status, answer.headers, answer.body, moved)
+            url, moved = self._redirected(ask, answer), True
+        raise GitHubError(f"{ask}: GitHub redirects in circles")
+
+    def close(self) -> None:
+        """Close the connections that are kept open."""
+        self._reading.close()
+
+    def _redirected(self, ask: Ask, answer: Answer) -> str:
+        """Where the same request goes on; only ever to the same host, which gets the credential."""
+        location = answer.headers.get("location", "")
+        target, here = urlsplit(location), urlsplit(self.api_url)
+        if (target.scheme, target.netloc) != (here.scheme, here.netloc):
+            raise GitHubError(
+                f"{ask}: GitHub redirects ({answer.status}) to {target.netloc or 'nowhere'}, "
+                "which gets no credential of ours",
+                next_step="Correct tracker.api_url.",
+            )
+        if ask.is_write and answer.status not in (307, 308):
+            raise GitHubError(
+                f"{ask}: GitHub redirects ({answer.status}) a write; nothing was written",
+                next_step="Look whether the repository was renamed, and correct tracker.repo.",
+            )
+        return location if target.query or not ask.query else f"{location}?{urlencode(ask.query)}"
+
+    def _once(self, ask: Ask, url: str, authorization: str) -> Answer:
+        headers = {"Authorization": authorization, "Accept": "application/vnd.github+json"}
+        if ask.etag:
+            headers["If-None-Match"] = ask.etag
+        session = _session(0) if ask.is_write else self._reading
+        exchange = _Exchange(self.api_url, session, self._seconds, self._clock.monotonic)
+        requester = self._requester()
+        try:
+            requester.requestJson(
+                ask.verb,
+                requester.graphql_url if url == GRAPHQL else url,
+                dict(ask.query) if url == ask.path else None,
+                headers,
+                ask.body,
+                exchange,
+            )
+        except (requests.RequestException, HTTPError, OSError) as error:
+            raise self._unreachable(ask, error) from error
+        except (
+            *(AssertionError, TypeError, KeyError, ValueError, RuntimeError),
+            github.GithubException,
+        ) as error:
+            raise GitHubError(f"{ask}: PyGithub gave up: {type(error).__name__}") from error
+        finally:
+            if session is not self._reading:
+                session.close()
+        return exchange.answer
+
+    def _requester(self) -> Requester:
+        """A new one each time: it remembers requests without a lock."""
+        return Requester(
+            auth=None,
+            base_url=self.api_url,
+            timeout=int(READ_SECONDS),
+            user_agent=f"repoagents/{__version__}",
+            per_page=100,
+            verify=True,
+            retry=None,
+            pool_size=None,
+            api_version=API_VERSION,
+        )
+
+    def _unreachable(self, ask: Ask, error: Exception) -> Unavailable:
+        host = urlsplit(self.api_url).netloc
+        step = f"Look at the network and tracker.api_url; it is tried again. ({self.api_url})"
+        if isinstance(error, requests.exceptions.SSLError):
+            step = f"Name the certificate authority of {host} in REQUESTS_CA_BUNDLE."
+        return Unavailable(f"{ask}: no whole answer from {host}: {_reason(error)}", next_step=step)
+
+
+class _Exchange(HTTPSRequestsConnectionClass):
+    """One request and its answer, in the place of PyGithub's shared connection."""
+
+    def __init__(
+        self,
+        api_url: str,
+        session: requests.Session,
+        seconds: float,
+        monotonic: Callable[[], float],
+    ) -> None:
+        parts = urlsplit(api_url)
+        self._origin = f"{parts.scheme}://{parts.netloc}"
+        self.session = session
+        self._seconds = seconds
+        self._monotonic = monotonic
+        self.answer = Answer(0, {}, b"")
+
+    def getresponse(self) -> RequestsResponse:
+        """Send; PyGithub gets to see an empty success, because it would act upon the answer."""
+        response = self.session.request(
+            self.verb,
+            f"{self._origin}{self.url}",
+            headers=self.headers,
+            data=self.input,
+            timeout=(CONNECT_SECONDS, self._seconds),
+            allow_redirects=False,
+            stream=True,
+        )
+        with response:
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            self.answer = Answer(response.status_code, headers, self._read(response))
+        blank = requests.Response()
+        blank.status_code, blank.raw = 200, io.BytesIO()
+        return RequestsResponse(blank)
+
+    def _read(self, response: requests.Response) -> bytes:
+        """The body, within its size and its time: `requests` limits neither."""
+        deadline = self._monotonic() + WHOLE_SECONDS
+        whole = bytearray()
+        while piece := response.raw.read1(65536, decode_content=True):
+            whole += piece
+            if len(whole) > MOST_BYTES:
+                raise requests.exceptions.ContentDecodingError(
+                    f"the answer is larger than {MOST_BYTES} bytes"
+                )
+            if self._monotonic() > deadline:
+                raise requests.exceptions.ReadTimeout("the answer trickles in too slowly")
+        return bytes(whole)
+
+
+def _session(retries: GithubRetry | int) -> requests.Session:
+    """A session that keeps no cookie and looks into no .netrc."""
+    session = requests.Session()
+    session.auth = Requester.noopAuth
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, HTTPAdapter(max_retries=retries))
+    return session
+
+
+def _refuse_unsafe(api_url: str) -> None:
+    parts = urlsplit(api_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+        raise ConfigError(
+            f"tracker.api_url: {api_url!r} is not an https:// address without credentials",
+            next_step="Write https://api.github.com, or https://HOST/api/v3.",
+        )
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        raise ConfigError(
+            f"tracker.api_url: {api_url!r} would send the token in the clear",
+            next_step="Write https:// instead of http://.",
+        )
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost cause in a few words, without the objects that urllib3 names."""
+    while True:
+        inner = getattr(error, "reason", None) or next(iter(error.args), None)
+        if not isinstance(inner, BaseException):
+            break
+        error = inner
+    return str(error).rpartition("): ")[2] or type(error).__name__

@@ -1,0 +1,160 @@
+"""One repository on GitHub: every request to it, with its credential, its limits and its errors."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from repoagents.errors import GitHubError
+from repoagents.github.answers import Answer, Ask, refusal
+from repoagents.github.auth import Credential, CredentialSource
+from repoagents.github.budget import Headroom, Pace
+from repoagents.github.client import GRAPHQL, Sends
+from repoagents.github.pages import Memory, Pages, Query
+from repoagents.github.wire import Fields, mapping
+from repoagents.ports import Clock, Journal
+
+FRESH = timedelta(seconds=30)
+"""How long a new installation token may be unknown to some of GitHub's servers."""
+
+LAGS = (1.0, 2.0)
+"""Seconds between looks at what a server may not know yet."""
+
+LIMITS = 2
+"""How many short rate limits one request waits for."""
+
+TOKEN_EXPIRY = "github-authentication-token-expiration"  # noqa: S105 - a header's name
+
+
+class GitHubClient:
+    """Requests below `/repos/OWNER/REPO`; raises `GitHubError` for whatever is no success.
+
+    Rate limits are waited for while that is short, and told as `RateLimited` otherwise.
+    """
+
+    def __init__(
+        self,
+        door: Sends,
+        repo: str,
+        credentials: CredentialSource,
+        clock: Clock,
+        journal: Journal,
+        pace: Pace,
+    ) -> None:
+        """`repo` is OWNER/REPO; `pace` is shared by all that use the credential."""
+        self.repo = repo
+        self.root = f"/repos/{repo}"
+        self._door = door
+        self._credentials = credentials
+        self._clock = clock
+        self._journal = journal
+        self._pace = pace
+        self._pages = Pages(lambda ask: self._checked(ask, lagging=False), clock, Memory())
+        self._told: Mapping[str, str] = {}
+        self._moved = False
+
+    @property
+    def headroom(self) -> Headroom | None:
+        """What is left of the hourly quota; None before the first answer."""
+        return self._pace.headroom
+
+    def credential(self) -> Credential:
+        """The credential in use, with the scopes and the end that GitHub's answers told of it."""
+        known = self._credentials.current()
+        scopes = tuple(s.strip() for s in self._told.get("x-oauth-scopes", "").split(",") if s)
+        return replace(
+            known,
+            scopes=known.scopes or scopes,
+            expires_at=known.expires_at or _expiry(self._told.get(TOKEN_EXPIRY, "")),
+        )
+
+    def get(self, path: str, *, query: Query | None = None, lagging: bool = False) -> Fields:
+        """One object; asked with its ETag when it was read before.
+
+        With `lagging`, what is not found is looked for again within a few seconds: a webhook is
+        faster than some of GitHub's servers.
+        """
+        ask = Ask("GET", path, query or {})
+        if lagging:
+            return mapping(self._checked(ask, lagging=True).parse(ask))
+        return mapping(self._pages.page(ask).answer.parse(ask))
+
+    def look(self, path: str) -> tuple[Fields, bool]:
+        """One object that may lag, and whether GitHub redirected to it: it was moved or renamed."""
+        ask = Ask("GET", path)
+        answer = self._checked(ask, lagging=True)
+        return mapping(answer.parse(ask)), answer.moved
+
+    def listing(
+        self, path: str, query: Query | None = None, *, newest_first: bool = False
+    ) -> tuple[Fields, ...]:
+        """Every object of a listing, as it stood at one instant; see `Pages.listing`."""
+        return self._pages.listing(path, query or {}, newest_first=newest_first)
+
+    def write(self, verb: str, path: str, body: object) -> Fields:
+        """Change something, once: it is never sent again unless it was certainly not done.
+
+        After `Unavailable` it may have been done: look before anything else.
+        """
+        ask = Ask(verb, path, body=body)
+        with self._pace.write():
+            return mapping(self._checked(ask, lagging=False).parse(ask))
+
+    def query(self, question: str, variables: Mapping[str, object] | None = None) -> Fields:
+        """The `data` of a GraphQL query; it must not be a mutation."""
+        ask = Ask("POST", GRAPHQL, body={"query": question, "variables": variables or {}})
+        told = mapping(self._checked(ask, lagging=False).parse(ask))
+        if told.get("errors"):
+            raise GitHubError(f"{ask}: GitHub answered {str(told['errors'])[:300]}")
+        return mapping(told.get("data"))
+
+    def _checked(self, ask: Ask, *, lagging: bool) -> Answer:
+        answer = self._answer(ask, lagging=lagging)
+        if answer.moved and not self._moved:
+            self._moved = True
+            self._journal.warn(
+                "github_moved", f"{ask} was redirected: look whether {self.repo} was renamed"
+            )
+        if 200 <= answer.status < 300 or (answer.status == 304 and ask.etag):
+            return answer
+        raise refusal(ask, answer)
+
+    def _answer(self, ask: Ask, *, lagging: bool) -> Answer:
+        """The answer, after the short waits and the one new credential that it may take."""
+        lags, limits, renewable = iter(LAGS), iter(range(LIMITS)), True
+        while True:
+            self._pace.admit()
+            credential = self._credentials.current()
+            answer = self._door.send(ask, credential.authorization)
+            if answer.status < 400:
+                self._told = answer.headers
+            limited = self._pace.learn(ask, answer)
+            if limited is not None:
+                if next(limits, None) is None:
+                    raise limited
+                continue
+            if answer.status == 401 and renewable:
+                renewable = False
+                if self._credentials.renew(credential):
+                    continue
+            fresh = (lagging and answer.status == 404) or self._is_new(credential, answer)
+            pause = next(lags, None) if fresh and not ask.is_write else None
+            if pause is None:
+                return answer
+            self._pace.sleep(pause)
+
+    def _is_new(self, credential: Credential, answer: Answer) -> bool:
+        """Whether the refusal may come from a server that does not know the token yet."""
+        issued = credential.issued_at
+        known = issued is None or self._clock.now() - issued > FRESH
+        return answer.status in (401, 403, 404) and not known
+
+
+def _expiry(value: str) -> datetime | None:
+    """`2026-01-02 03:04:05 UTC` or with an offset, as the header of a token's end has it."""
+    for form in ("%Y-%m-%d %H:%M:%S %z", "%Y-%m-%d %H:%M:%S %Z"):
+        try:
+            at = datetime.strptime(value, form)  # noqa: DTZ007 - the second form is always UTC
+        except ValueError:
+            continue
+        return at.astimezone() if at.tzinfo else datetime.fromisoformat(f"{value[:19]}+00:00")
+    return None

@@ -1,0 +1,214 @@
+"""Issues, comments and pull requests of one repository on GitHub."""
+
+from urllib.parse import quote
+
+from repoagents.domain.effect import Effect, OpenDraftPullRequest, PostComment, effect_name
+from repoagents.domain.issue import Comment, Issue, canonical
+from repoagents.errors import GitHubError, NotFound, Unavailable
+from repoagents.github.comments import (
+    has_marker,
+    is_marked,
+    render_comment,
+    shortened,
+)
+from repoagents.github.people import People
+from repoagents.github.repository import GitHubClient
+from repoagents.github.wire import (
+    Fields,
+    PostedComment,
+    PullRequest,
+    is_pull_request,
+    link,
+    mapping,
+    number,
+    parse_comment,
+    parse_issue,
+    parse_pull_request,
+    plain,
+    text,
+)
+
+TITLE_CHARACTERS = 256
+
+
+class GitHubTracker:
+    """`ports.Tracker` over one repository; `problems` says what the latest listing left out.
+
+    With a `trigger_label` only issues that carry it are listed; None lists every open one.
+    """
+
+    def __init__(self, client: GitHubClient, people: People, trigger_label: str | None) -> None:
+        self._client = client
+        self._people = people
+        self._label = trigger_label
+        self.problems: tuple[str, ...] = ()
+
+    def read_issues(self) -> tuple[Issue, ...]:
+        """The open issues by number, as they stood at one instant, without their comments."""
+        query = {"state": "open", "sort": "updated", "direction": "desc"}
+        if self._label:
+            query["labels"] = self._label
+        found = self._client.listing(f"{self._client.root}/issues", query, newest_first=True)
+        read = [parse_issue(fields) for fields in found if not is_pull_request(fields)]
+        self.problems = tuple(problem for problem in read if isinstance(problem, str))
+        issues = {issue.number: issue for issue in read if isinstance(issue, Issue)}
+        return tuple(issues[number] for number in sorted(issues))
+
+    def read_issue(self, number: int) -> Issue | None:
+        """One issue with its comments, open or closed.
+
+        None when it is not there any more: deleted, moved to another repository, or a pull request;
+        which of these, `problems` says.
+        """
+        path = self._path(number)
+        try:
+            fields, moved = self._client.look(path)
+        except NotFound as error:
+            # A credential that lost its access sees no issue either; that must not end any run.
+            self._client.get(self._client.root)
+            self.problems = (str(error),)
+            return None
+        absent = self._why_absent(fields, number, moved=moved)
+        if absent is not None:
+            self.problems = (absent,)
+            return None
+        comments = self._read_comments(number) if fields.get("comments") else ()
+        issue = parse_issue(fields, comments)
+        if isinstance(issue, str) or issue.number != number:
+            raise Unavailable(f"GET {path}: the answer is not issue {number}")
+        return issue
+
+    def find(self, effect: Effect) -> str | None:
+        """Where the effect stands: the comment with this text, or a pull request of this head."""
+        match effect:
+            case PostComment():
+                found = self._own_comment(effect)
+                return found.url if found and _says(found, effect) else None
+            case OpenDraftPullRequest():
+                standing = self._standing(effect)
+                return standing.url if standing else None
+            case _:
+                raise _not_for_trackers(effect)
+
+    def perform(self, effect: Effect) -> str:
+        """Write the comment, or edit ours; open the draft pull request, or adopt the open one."""
+        match effect:
+            case PostComment():
+                return self._put_comment(effect)
+            case OpenDraftPullRequest():
+                return self._open(effect)
+            case _:
+                raise _not_for_trackers(effect)
+
+    # --- comments ---------------------------------------------------------------------------
+
+    def _posted(self, number: int) -> tuple[PostedComment, ...]:
+        found = self._client.listing(f"{self._path(number)}/comments")
+        return tuple(parse_comment(fields) for fields in found)
+
+    def _read_comments(self, number: int) -> tuple[Comment, ...]:
+        return tuple(
+            Comment(posted.author.login, posted.body, self._is_ours(posted))
+            for posted in self._posted(number)
+        )
+
+    def _is_ours(self, posted: PostedComment) -> bool:
+        return is_marked(posted.body) and posted.author.id == self._people.viewer().id
+
+    def _own_comment(self, effect: PostComment) -> PostedComment | None:
+        """The first comment with this marker that the bot itself wrote."""
+        marked = [c for c in self._posted(effect.issue_number) if has_marker(c.body, effect.marker)]
+        return next((posted for posted in marked if self._is_ours(posted)), None)
+
+    def _put_comment(self, effect: PostComment) -> str:
+        own = self._own_comment(effect)
+        verb, path = "POST", f"{self._path(effect.issue_number)}/comments"
+        if own is not None:
+            verb, path = "PATCH", f"{self._client.root}/issues/comments/{own.id}"
+        try:
+            written = self._client.write(verb, path, {"body": render_comment(effect)})
+        except Unavailable:
+            # It may have been written all the same; only a look can tell.
+            standing = self.find(effect)
+            if standing is None:
+                raise
+            return standing
+        return link(written) or f"{self._client.repo} issue {effect.issue_number}"
+
+    # --- pull requests ----------------------------------------------------------------------
+
+    def _pull_requests(self, effect: OpenDraftPullRequest) -> tuple[PullRequest, ...]:
+        """Every pull request whose head is this branch of this repository, forks left out."""
+        owner = self._client.repo.partition("/")[0]
+        query = {"head": f"{owner}:{effect.head}", "state": "all"}
+        found = self._client.listing(f"{self._client.root}/pulls", query)
+        parsed = (parse_pull_request(fields) for fields in found)
+        return tuple(pull for pull in parsed if not pull.from_fork and pull.head == effect.head)
+
+    def _standing(self, effect: OpenDraftPullRequest) -> PullRequest | None:
+        pulls = self._pull_requests(effect)
+        return next((pull for pull in pulls if pull.is_open), None)
+
+    def _open(self, effect: OpenDraftPullRequest) -> str:
+        pulls = self._pull_requests(effect)
+        for pull in pulls:
+            if pull.is_open:
+                return pull.url
+        self._respect_a_no(effect, pulls)
+        body = {
+            "title": plain(effect.title)[:TITLE_CHARACTERS],
+            "body": shortened(plain(effect.body)),
+            "head": effect.head,
+            "base": effect.base,
+            "draft": True,
+        }
+        try:
+            written = self._client.write("POST", f"{self._client.root}/pulls", body)
+        except GitHubError:
+            # Written although the answer was lost, or by somebody else in between (422).
+            standing = self._standing(effect)
+            if standing is None:
+                raise
+            return standing.url
+        return link(written) or f"{self._client.repo} pull request {number(written, 'number')}"
+
+    def _respect_a_no(self, effect: OpenDraftPullRequest, pulls: tuple[PullRequest, ...]) -> None:
+        """Refuse what a person has closed without a merge; another commit is another question."""
+        closed = [pull for pull in pulls if not pull.merged and not pull.is_open]
+        if not closed:
+            return
+        ref = self._client.get(f"{self._client.root}/git/ref/heads/{quote(effect.head)}")
+        head = text(mapping(ref.get("object")), "sha")
+        for pull in closed:
+            if pull.head_sha == head:
+                raise GitHubError(
+                    f"pull request {pull.number} with this very content was closed: that is a no",
+                    next_step=f"Reopen {pull.url}, or ask for something else:"
+                    f" `repoagents retry {effect.issue_number} --note TEXT`.",
+                )
+
+    # --- where things are -------------------------------------------------------------------
+
+    def _path(self, number: int) -> str:
+        return f"{self._client.root}/issues/{number}"
+
+    def _why_absent(self, fields: Fields, wanted: int, *, moved: bool) -> str | None:
+        if is_pull_request(fields):
+            return f"{wanted} is a pull request, not an issue"
+        if moved and not self._is_here(fields, wanted):
+            return f"issue {wanted} was moved to {link(fields)}"
+        return None
+
+    def _is_here(self, fields: Fields, wanted: int) -> bool:
+        """Whether an issue behind a redirect is still of our repository, which was renamed."""
+        here = text(self._client.get(self._client.root), "url").lower()
+        there = text(fields, "repository_url").lower()
+        return bool(here) and here == there and number(fields, "number") == wanted
+
+
+def _says(posted: PostedComment, effect: PostComment) -> bool:
+    return canonical(posted.body) == canonical(render_comment(effect))
+
+
+def _not_for_trackers(effect: Effect) -> GitHubError:
+    return GitHubError(f"a tracker cannot carry out this effect: {effect_name(effect)}")

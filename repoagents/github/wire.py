@@ -1,0 +1,146 @@
+"""GitHub's JSON, read one way only: the fields that are needed, the rest left alone."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from repoagents.domain.issue import Comment, Issue, IssueState, normal_labels
+
+Fields = Mapping[str, object]
+"""A JSON object; nothing is known of its values until they are asked for."""
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Somebody on GitHub: `type` is User, Bot or Organization; `app` is what acted for them.
+
+    A login can be given up and taken by somebody else; the `id` stays. 0: a deleted account.
+    """
+
+    login: str = ""
+    id: int = 0
+    type: str = ""
+    app: str = ""
+
+
+@dataclass(frozen=True)
+class PostedComment:
+    """A comment as GitHub keeps it; `id` is the comment's."""
+
+    id: int
+    author: Actor
+    body: str
+    url: str
+
+
+@dataclass(frozen=True)
+class PullRequest:
+    """What is needed of a pull request; `from_fork` is true unless its head is in its base."""
+
+    number: int
+    is_open: bool
+    merged: bool
+    head: str
+    head_sha: str
+    from_fork: bool
+    url: str
+
+
+def mapping(value: object) -> Fields:
+    """The value when it is an object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def text(fields: Fields, name: str) -> str:
+    """A text; empty when there is none."""
+    value = fields.get(name)
+    return plain(value) if isinstance(value, str) else ""
+
+
+def plain(value: str) -> str:
+    """A text without what no database takes: NUL and lone surrogates."""
+    whole = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return whole.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def number(fields: Fields, name: str) -> int:
+    """A positive whole number; 0 when there is none."""
+    value = fields.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+
+def link(fields: Fields) -> str:
+    """The page for people; empty unless it is an http address."""
+    url = text(fields, "html_url")
+    return url if url.startswith(("https://", "http://")) else ""
+
+
+def instant(fields: Fields, name: str) -> datetime | None:
+    """An aware instant; None when there is none."""
+    try:
+        at = datetime.fromisoformat(text(fields, name))
+    except ValueError:
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def parse_actor(value: object, app: object = None) -> Actor:
+    """Somebody, also when the account is deleted (null)."""
+    fields = mapping(value)
+    slug = text(mapping(app), "slug")
+    return Actor(text(fields, "login"), number(fields, "id"), text(fields, "type"), slug)
+
+
+def is_pull_request(fields: Fields) -> bool:
+    """Whether this record of an issue listing is a pull request."""
+    return bool(fields.get("pull_request"))
+
+
+def parse_labels(value: object) -> tuple[str, ...]:
+    """Label names in their one form; GitHub gives objects, older payloads plain names."""
+    items: Sequence[object] = value if isinstance(value, list) else ()
+    names = [text(item if isinstance(item, dict) else {"name": item}, "name") for item in items]
+    return normal_labels(names)
+
+
+def parse_issue(fields: Fields, comments: tuple[Comment, ...] = ()) -> Issue | str:
+    """The issue, or what is wrong with the record in a sentence."""
+    found = number(fields, "number")
+    if not found:
+        shown = json.dumps(text(fields, "title")[:80], ensure_ascii=False)
+        return f"a record of GitHub's issue listing has no number, title {shown}: left out"
+    closed = text(fields, "state").lower() == "closed"
+    return Issue(
+        number=found,
+        title=text(fields, "title"),
+        body=text(fields, "body"),
+        labels=parse_labels(fields.get("labels")),
+        state=IssueState.CLOSED if closed else IssueState.OPEN,
+        author=parse_actor(fields.get("user")).login,
+        comments=comments,
+        created_at=instant(fields, "created_at"),
+        source=link(fields) or f"issue {found}",
+    )
+
+
+def parse_comment(fields: Fields) -> PostedComment:
+    """A comment."""
+    author = parse_actor(fields.get("user"), fields.get("performed_via_github_app"))
+    return PostedComment(number(fields, "id"), author, text(fields, "body"), link(fields))
+
+
+def parse_pull_request(fields: Fields) -> PullRequest:
+    """A pull request; a deleted fork has no head repository."""
+    head, base = (
+        number(mapping(mapping(fields.get(end)).get("repo")), "id") for end in ("head", "base")
+    )
+    return PullRequest(
+        number(fields, "number"),
+        text(fields, "state").lower() == "open",
+        bool(fields.get("merged_at")),
+        text(mapping(fields.get("head")), "ref"),
+        text(mapping(fields.get("head")), "sha"),
+        not head or head != base,
+        link(fields),
+    )
