@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from repoagents.errors import StoreError
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from repoagents.config.loader import Loaded
     from repoagents.domain.run import Run
     from repoagents.durable.worker import Assignment
+    from repoagents.github.connection import GitHub
     from repoagents.logs import JsonlJournal, Redactor
     from repoagents.pipeline.checkup import HostFacts
     from repoagents.ports import Bench, House
@@ -81,7 +84,7 @@ class Premises:
         from repoagents.logs import secret_values
         from repoagents.ports import Bench
         from repoagents.store.artifacts import FileArtifacts
-        from repoagents.trackers import make_tracker
+        from repoagents.trackers import lives_on_github, make_tracker
 
         loaded, settings = self.loaded, self.loaded.settings
         environment = loaded.environment
@@ -91,7 +94,9 @@ class Premises:
             settings=settings,
             root=loaded.root,
             clock=self.clock,
-            tracker=make_tracker(settings, loaded.root, self.control, artifacts),
+            tracker=self.github.tracker
+            if lives_on_github(settings)
+            else make_tracker(settings, loaded.root, self.control, artifacts),
             workspaces=GitWorkspaces(
                 loaded.root,
                 self.control,
@@ -113,6 +118,32 @@ class Premises:
             sensitive=secret_values(environment),
         )
 
+    @cached_property
+    def github(self) -> "GitHub":
+        """The repository on GitHub; one for everything in this process, so that limits are kept."""
+        from repoagents.agents.process import Supervisor
+        from repoagents.github.auth import Surroundings
+        from repoagents.github.connection import connect
+        from repoagents.github.remote import web_url
+        from repoagents.policy.safety import app_permissions
+
+        loaded, tracker = self.loaded, self.loaded.settings.tracker
+        host = urlsplit(web_url(tracker.api_url)).netloc
+
+        def ask_gh() -> str:
+            supervisor = Supervisor(self.control / "state" / "processes")
+            argv = ("gh", "auth", "token", "--hostname", host)
+            ended = supervisor.probe(argv, loaded.environment, loaded.root)
+            return ended.output.strip() if ended.exit_code == 0 else ""
+
+        return connect(
+            tracker,
+            Surroundings(loaded.environment, loaded.root, ask_gh),
+            app_permissions(loaded.settings),
+            self.clock,
+            self.journal,
+        )
+
     @contextmanager
     def database(self) -> Iterator["Database"]:
         """The state, open for writing; opening migrates it."""
@@ -132,9 +163,10 @@ class Premises:
 
         from repoagents.ports import House
         from repoagents.store.database import open_database
-        from repoagents.trackers.unavailable import require_available
+        from repoagents.trackers import lives_on_github
 
-        require_available(self.loaded.settings)
+        if lives_on_github(self.loaded.settings):
+            self.github.source.choose()  # without a credential, no book is opened
         place = self.loaded.database or self.loaded.settings.state.database_url
         database = open_database(place, clock=self.clock)
         bench = self.bench()

@@ -29,11 +29,9 @@ def show(*, as_json: bool) -> None:
     Passwords and the values of the environment file are hidden.
     """
     from repoagents.config.loader import find_root, load
-    from repoagents.trackers.unavailable import why_not_available
 
     loaded = load(find_root(Path.cwd()))
-    absent = why_not_available(loaded.settings)
-    for warning in (*loaded.warnings, *([absent] if absent else [])):
+    for warning in loaded.warnings:
         remark(f"warning: {warning}")
     if as_json:
         print_json({"root": loaded.root, "values": loaded.origins})

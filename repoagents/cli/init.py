@@ -100,12 +100,9 @@ def _try(root: Path) -> None:
     Nothing was written in vain, so a refusal is a remark here and an error in the next command.
     """
     from repoagents.config.loader import load
-    from repoagents.trackers.unavailable import why_not_available
 
     try:
-        loaded = load(root)
-        absent = why_not_available(loaded.settings)
-        warnings = (*loaded.warnings, *([absent] if absent else []))
+        warnings = load(root).warnings
     except ConfigError as error:
         warnings = (f"{error}\n  {error.next_step}",)
     for warning in warnings:

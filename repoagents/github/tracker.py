@@ -2,8 +2,15 @@
 
 from urllib.parse import quote
 
-from repoagents.domain.effect import Effect, OpenDraftPullRequest, PostComment, effect_name
-from repoagents.domain.issue import Comment, Issue, canonical
+from repoagents.domain.effect import (
+    Effect,
+    OpenDraftPullRequest,
+    PostComment,
+    SetLabel,
+    effect_name,
+)
+from repoagents.domain.issue import Comment, Issue, canonical, normal_labels
+from repoagents.domain.people import AccountKind
 from repoagents.errors import GitHubError, NotFound, Unavailable
 from repoagents.github.comments import (
     has_marker,
@@ -11,22 +18,23 @@ from repoagents.github.comments import (
     render_comment,
     shortened,
 )
-from repoagents.github.people import People
+from repoagents.github.people import GitHubPeople
 from repoagents.github.repository import GitHubClient
 from repoagents.github.wire import (
     Fields,
     PostedComment,
-    PullRequest,
-    is_pull_request,
+    PullRow,
     link,
     mapping,
     number,
     parse_comment,
     parse_issue,
+    parse_labels,
     parse_pull_request,
     plain,
     text,
 )
+from repoagents.ports import PullRequests
 
 TITLE_CHARACTERS = 256
 
@@ -37,10 +45,13 @@ class GitHubTracker:
     With a `trigger_label` only issues that carry it are listed; None lists every open one.
     """
 
-    def __init__(self, client: GitHubClient, people: People, trigger_label: str | None) -> None:
+    def __init__(
+        self, client: GitHubClient, people: GitHubPeople, trigger_label: str | None
+    ) -> None:
         self._client = client
-        self._people = people
+        self.people = people
         self._label = trigger_label
+        self.pulls: PullRequests | None = None
         self.problems: tuple[str, ...] = ()
 
     def read_issues(self) -> tuple[Issue, ...]:
@@ -49,28 +60,24 @@ class GitHubTracker:
         if self._label:
             query["labels"] = self._label
         found = self._client.listing(f"{self._client.root}/issues", query, newest_first=True)
-        read = [parse_issue(fields) for fields in found if not is_pull_request(fields)]
+        read = [parse_issue(fields) for fields in found]
         self.problems = tuple(problem for problem in read if isinstance(problem, str))
-        issues = {issue.number: issue for issue in read if isinstance(issue, Issue)}
+        issues = {i.number: i for i in read if isinstance(i, Issue) and not i.pull_request}
         return tuple(issues[number] for number in sorted(issues))
 
     def read_issue(self, number: int) -> Issue | None:
-        """One issue with its comments, open or closed.
+        """One issue or pull request with its comments, open or closed.
 
-        None when it is not there any more: deleted, moved to another repository, or a pull request;
-        which of these, `problems` says.
+        None when it is not there: never made, deleted, or moved to another repository.
         """
         path = self._path(number)
         try:
             fields, moved = self._client.look(path)
-        except NotFound as error:
+        except NotFound:
             # A credential that lost its access sees no issue either; that must not end any run.
             self._client.get(self._client.root)
-            self.problems = (str(error),)
             return None
-        absent = self._why_absent(fields, number, moved=moved)
-        if absent is not None:
-            self.problems = (absent,)
+        if moved and not self._is_here(fields, number):
             return None
         comments = self._read_comments(number) if fields.get("comments") else ()
         issue = parse_issue(fields, comments)
@@ -87,6 +94,8 @@ class GitHubTracker:
             case OpenDraftPullRequest():
                 standing = self._standing(effect)
                 return standing.url if standing else None
+            case SetLabel():
+                return self._find_label(effect)
             case _:
                 raise _not_for_trackers(effect)
 
@@ -97,6 +106,8 @@ class GitHubTracker:
                 return self._put_comment(effect)
             case OpenDraftPullRequest():
                 return self._open(effect)
+            case SetLabel():
+                return self._set_label(effect)
             case _:
                 raise _not_for_trackers(effect)
 
@@ -108,12 +119,20 @@ class GitHubTracker:
 
     def _read_comments(self, number: int) -> tuple[Comment, ...]:
         return tuple(
-            Comment(posted.author.login, posted.body, self._is_ours(posted))
+            Comment(
+                author=posted.author.login,
+                body=posted.body,
+                ours=self._is_ours(posted),
+                id=posted.id,
+                author_id=posted.author.id,
+                bot=posted.author.kind is AccountKind.BOT,
+                created_at=posted.created_at,
+            )
             for posted in self._posted(number)
         )
 
     def _is_ours(self, posted: PostedComment) -> bool:
-        return is_marked(posted.body) and posted.author.id == self._people.viewer().id
+        return is_marked(posted.body) and posted.author.id == self.people.viewer().id
 
     def _own_comment(self, effect: PostComment) -> PostedComment | None:
         """The first comment with this marker that the bot itself wrote."""
@@ -135,9 +154,30 @@ class GitHubTracker:
             return standing
         return link(written) or f"{self._client.repo} issue {effect.issue_number}"
 
+    # --- labels -----------------------------------------------------------------------------
+
+    def _find_label(self, effect: SetLabel) -> str | None:
+        fields = self._client.get(self._path(effect.issue_number))
+        carried = set(normal_labels([effect.label])) <= set(parse_labels(fields.get("labels")))
+        return link(fields) or self._path(effect.issue_number) if carried is effect.on else None
+
+    def _set_label(self, effect: SetLabel) -> str:
+        """Add or remove the one label; the set as a whole is never written."""
+        path = f"{self._path(effect.issue_number)}/labels"
+        try:
+            if effect.on:
+                self._client.write("POST", path, {"labels": [effect.label]})
+            else:
+                self._client.write("DELETE", f"{path}/{quote(effect.label, safe='')}", None)
+        except (Unavailable, NotFound):
+            # Done although the answer was lost, or nothing to remove; only a look can tell.
+            if self._find_label(effect) is None:
+                raise
+        return f"label {effect.label} {'on' if effect.on else 'off'} issue {effect.issue_number}"
+
     # --- pull requests ----------------------------------------------------------------------
 
-    def _pull_requests(self, effect: OpenDraftPullRequest) -> tuple[PullRequest, ...]:
+    def _pull_requests(self, effect: OpenDraftPullRequest) -> tuple[PullRow, ...]:
         """Every pull request whose head is this branch of this repository, forks left out."""
         owner = self._client.repo.partition("/")[0]
         query = {"head": f"{owner}:{effect.head}", "state": "all"}
@@ -145,7 +185,7 @@ class GitHubTracker:
         parsed = (parse_pull_request(fields) for fields in found)
         return tuple(pull for pull in parsed if not pull.from_fork and pull.head == effect.head)
 
-    def _standing(self, effect: OpenDraftPullRequest) -> PullRequest | None:
+    def _standing(self, effect: OpenDraftPullRequest) -> PullRow | None:
         pulls = self._pull_requests(effect)
         return next((pull for pull in pulls if pull.is_open), None)
 
@@ -172,7 +212,7 @@ class GitHubTracker:
             return standing.url
         return link(written) or f"{self._client.repo} pull request {number(written, 'number')}"
 
-    def _respect_a_no(self, effect: OpenDraftPullRequest, pulls: tuple[PullRequest, ...]) -> None:
+    def _respect_a_no(self, effect: OpenDraftPullRequest, pulls: tuple[PullRow, ...]) -> None:
         """Refuse what a person has closed without a merge; another commit is another question."""
         closed = [pull for pull in pulls if not pull.merged and not pull.is_open]
         if not closed:
@@ -191,13 +231,6 @@ class GitHubTracker:
 
     def _path(self, number: int) -> str:
         return f"{self._client.root}/issues/{number}"
-
-    def _why_absent(self, fields: Fields, wanted: int, *, moved: bool) -> str | None:
-        if is_pull_request(fields):
-            return f"{wanted} is a pull request, not an issue"
-        if moved and not self._is_here(fields, wanted):
-            return f"issue {wanted} was moved to {link(fields)}"
-        return None
 
     def _is_here(self, fields: Fields, wanted: int) -> bool:
         """Whether an issue behind a redirect is still of our repository, which was renamed."""

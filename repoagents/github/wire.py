@@ -6,22 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from repoagents.domain.issue import Comment, Issue, IssueState, normal_labels
+from repoagents.domain.people import Account, AccountKind
 
 Fields = Mapping[str, object]
 """A JSON object; nothing is known of its values until they are asked for."""
-
-
-@dataclass(frozen=True)
-class Actor:
-    """Somebody on GitHub: `type` is User, Bot or Organization; `app` is what acted for them.
-
-    A login can be given up and taken by somebody else; the `id` stays. 0: a deleted account.
-    """
-
-    login: str = ""
-    id: int = 0
-    type: str = ""
-    app: str = ""
 
 
 @dataclass(frozen=True)
@@ -29,13 +17,14 @@ class PostedComment:
     """A comment as GitHub keeps it; `id` is the comment's."""
 
     id: int
-    author: Actor
+    author: Account
     body: str
     url: str
+    created_at: datetime | None
 
 
 @dataclass(frozen=True)
-class PullRequest:
+class PullRow:
     """What is needed of a pull request; `from_fork` is true unless its head is in its base."""
 
     number: int
@@ -85,16 +74,15 @@ def instant(fields: Fields, name: str) -> datetime | None:
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-def parse_actor(value: object, app: object = None) -> Actor:
-    """Somebody, also when the account is deleted (null)."""
+def parse_account(value: object, app: object = None) -> Account:
+    """Somebody; id 0 for a deleted account (null). What a GitHub App does for a person is its own.
+
+    `app` is the `performed_via_github_app` beside it.
+    """
     fields = mapping(value)
-    slug = text(mapping(app), "slug")
-    return Actor(text(fields, "login"), number(fields, "id"), text(fields, "type"), slug)
-
-
-def is_pull_request(fields: Fields) -> bool:
-    """Whether this record of an issue listing is a pull request."""
-    return bool(fields.get("pull_request"))
+    human = text(fields, "type") in ("User", "") and not mapping(app)
+    kind = AccountKind.USER if human else AccountKind.BOT
+    return Account(text(fields, "login"), number(fields, "id"), kind)
 
 
 def parse_labels(value: object) -> tuple[str, ...]:
@@ -117,25 +105,35 @@ def parse_issue(fields: Fields, comments: tuple[Comment, ...] = ()) -> Issue | s
         body=text(fields, "body"),
         labels=parse_labels(fields.get("labels")),
         state=IssueState.CLOSED if closed else IssueState.OPEN,
-        author=parse_actor(fields.get("user")).login,
+        author=parse_account(fields.get("user")).login,
         comments=comments,
         created_at=instant(fields, "created_at"),
         source=link(fields) or f"issue {found}",
+        assignees=_logins(fields.get("assignees")),
+        milestone=text(mapping(fields.get("milestone")), "title"),
+        locked=fields.get("locked") is True,
+        pull_request=bool(fields.get("pull_request")),
     )
 
 
 def parse_comment(fields: Fields) -> PostedComment:
     """A comment."""
-    author = parse_actor(fields.get("user"), fields.get("performed_via_github_app"))
-    return PostedComment(number(fields, "id"), author, text(fields, "body"), link(fields))
+    author = parse_account(fields.get("user"), fields.get("performed_via_github_app"))
+    return PostedComment(
+        number(fields, "id"),
+        author,
+        text(fields, "body"),
+        link(fields),
+        instant(fields, "created_at"),
+    )
 
 
-def parse_pull_request(fields: Fields) -> PullRequest:
+def parse_pull_request(fields: Fields) -> PullRow:
     """A pull request; a deleted fork has no head repository."""
     head, base = (
         number(mapping(mapping(fields.get(end)).get("repo")), "id") for end in ("head", "base")
     )
-    return PullRequest(
+    return PullRow(
         number(fields, "number"),
         text(fields, "state").lower() == "open",
         bool(fields.get("merged_at")),
@@ -144,3 +142,8 @@ def parse_pull_request(fields: Fields) -> PullRequest:
         not head or head != base,
         link(fields),
     )
+
+
+def _logins(value: object) -> tuple[str, ...]:
+    logins = (text(mapping(item), "login") for item in (value if isinstance(value, list) else ()))
+    return tuple(login for login in logins if login)

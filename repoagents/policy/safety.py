@@ -45,6 +45,16 @@ def gate(
     return Withheld(effect, *refusal) if refusal else effect
 
 
+def app_permissions(settings: Settings) -> dict[str, str]:
+    """What a GitHub App's tokens are narrowed to: what the open flags need, and nothing else."""
+    needed = {"metadata": "read", "contents": "read", "issues": "read"}
+    if settings.safety.allow_write_comments:
+        needed["issues"] = "write"
+    if settings.safety.allow_open_pr and settings.merge_policy.mode != "comment_only":
+        needed |= {"contents": "write", "pull_requests": "write", "checks": "read"}
+    return needed
+
+
 def branch_name(issue_number: int, title: str, run_id: str) -> str:
     """`repoagents/issue-N-<slug>`: the same for the same title, a valid ref for any text.
 

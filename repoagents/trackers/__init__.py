@@ -7,18 +7,20 @@ from repoagents.ports import Artifacts
 from repoagents.trackers.fixture import FixtureTracker
 from repoagents.trackers.local_file import LocalFileTracker
 from repoagents.trackers.local_markdown import LocalMarkdownTracker
-from repoagents.trackers.unavailable import UnavailableTracker, why_not_available
 
-EmbeddedTracker = LocalFileTracker | LocalMarkdownTracker | FixtureTracker | UnavailableTracker
+EmbeddedTracker = LocalFileTracker | LocalMarkdownTracker | FixtureTracker
+
+
+def lives_on_github(settings: Settings) -> bool:
+    """Whether the issues come over a network, from no tracker of this room."""
+    return settings.tracker.kind == "github" and settings.tracker.mode == "rest"
 
 
 def make_tracker(
     settings: Settings, root: Path, control: Path, artifacts: Artifacts
 ) -> EmbeddedTracker:
-    """The tracker that the configuration names, or one that refuses when there is none such."""
-    tracker, reason = settings.tracker, why_not_available(settings)
-    if reason:
-        return UnavailableTracker(reason)
+    """The tracker that the configuration names; it must not be live on GitHub."""
+    tracker = settings.tracker
     if tracker.mode == "fixture":
         return FixtureTracker(root, root / tracker.fixtures_path)
     if tracker.kind == "local_file":

@@ -146,23 +146,22 @@ def write_issue(shell: Shell, kind: str) -> None:
 def test_the_walkthroughs_own_init_is_honest_about_github(clone: Shell) -> None:
     done = clone.run("repoagents init --preset python-library --tracker-repo OWNER/REPO")
     assert done.returncode == 0
-    assert "github is not available in this version" in done.stderr
     text = (clone.folder / CONFIG).read_text()
     assert text.startswith("tracker:\n  kind: github\n  mode: rest\n  repo: OWNER/REPO\n")
     shown = clone.run("repoagents config show")
     assert shown.returncode == 0
-    assert shown.stderr == "warning: tracker.kind github is not available in this version\n"
+    assert shown.stderr == ""
 
     clone.edit("mode: codex", "mode: rehearsal")
     found = clone.doctor(code=1)
-    assert "github is not available in this version" in found["tracker"].message
-    assert "local_markdown" in found["tracker"].fix
+    assert "there is no GitHub credential" in found["tracker"].message
+    assert "gh auth login" in found["tracker"].fix
     assert [c.name for c in found.values() if c.status == "error"] == ["tracker"]
     for line in ("trigger 123 --dry-run", "trigger 123", "run --once", "run --dry-run --once"):
         said = clone.complaint(f"repoagents {line}")
         first, second = said.splitlines()
-        assert first == "error: tracker.kind github is not available in this version"
-        assert "local_markdown" in second
+        assert first.startswith("error: there is no GitHub credential: GITHUB_TOKEN is not set")
+        assert "gh auth login" in second
     assert not (clone.folder / ".ai-repoagents/state/repoagents.sqlite").exists()
 
     clone.edit("kind: github", "kind: local_markdown")

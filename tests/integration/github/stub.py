@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 from repoagents.github.auth import Credential, CredentialSource, GivenToken
 from repoagents.github.budget import Pace
 from repoagents.github.client import Door
-from repoagents.github.people import People
+from repoagents.github.people import GitHubPeople
 from repoagents.github.repository import GitHubClient
 from repoagents.github.tracker import GitHubTracker
 from tests.fakes.clock import FakeClock
@@ -178,7 +178,7 @@ class Bed:
     door: Door
     pace: Pace
     client: GitHubClient
-    people: People
+    people: GitHubPeople
     tracker: GitHubTracker
 
 
@@ -195,7 +195,7 @@ def build(
     journal, pace = ListJournal(), Pace(clock)
     door = Door(stub.url + prefix, clock, read_seconds=1.0)
     client = GitHubClient(door, REPO, source, clock, journal, pace)
-    people = People(client, source)
+    people = GitHubPeople(client, source)
     return Bed(
         stub, clock, journal, door, pace, client, people, GitHubTracker(client, people, label)
     )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from repoagents.domain.effect import PostComment
 from repoagents.domain.settings import Settings, TrackerSettings
-from repoagents.errors import ConfigError, TrackerError
+from repoagents.errors import TrackerError
 from repoagents.logs import Redactor
 from repoagents.store.artifacts import FileArtifacts
 from repoagents.trackers import make_tracker, spans
@@ -265,26 +265,8 @@ def test_settings_choose_the_tracker(root: Path) -> None:
     assert numbers(kind="local_file") == [2]
     assert numbers(kind="local_markdown", path="tickets") == [9]
     assert numbers(mode="fixture", fixtures_path="other.json") == [5]
-    with pytest.raises(ConfigError, match="not available in this version"):
-        numbers(kind="github")
     with pytest.raises(TrackerError, match="outside"):
         numbers(kind="local_file", path="../elsewhere.json")
-
-
-def test_a_tracker_that_is_not_there_refuses_everything_with_the_way_out(root: Path) -> None:
-    settings = Settings(tracker=TrackerSettings(kind="github", repo="octo/cat"))
-    absent = make_tracker(settings, root, root, FileArtifacts(root, Redactor(())))
-    assert absent.problems == ()
-    for ask in (
-        absent.read_issues,
-        lambda: absent.read_issue(1),
-        lambda: absent.find(EFFECT),
-        lambda: absent.perform(EFFECT),
-    ):
-        with pytest.raises(ConfigError, match="github is not available in this version") as caught:
-            ask()
-        assert "local_markdown" in caught.value.next_step
-        assert "fixture" in caught.value.next_step
 
 
 def test_a_fixture_leaves_pull_requests_out(root: Path) -> None:

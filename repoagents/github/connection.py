@@ -1,0 +1,87 @@
+"""GitHub as the composition root builds it: one door, one credential, one pace for the process."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from repoagents.domain.settings import TrackerSettings
+from repoagents.github.auth import Credential, CredentialSource, Surroundings, choose_source
+from repoagents.github.budget import Pace
+from repoagents.github.client import Door
+from repoagents.github.people import GitHubPeople
+from repoagents.github.remote import clone_url, git_config
+from repoagents.github.repository import GitHubClient
+from repoagents.github.tracker import GitHubTracker
+from repoagents.ports import Clock, Journal
+
+if TYPE_CHECKING:
+    from repoagents.github.client import Sends
+
+
+class LateSource:
+    """Looks for the credential when one is first needed: a command without a network needs none.
+
+    What is wrong with it is raised there, each time.
+    """
+
+    def __init__(self, choose: Callable[[], CredentialSource]) -> None:
+        self._choose = choose
+        self._lock = threading.Lock()
+        self._source: CredentialSource | None = None
+
+    def current(self) -> Credential:
+        """The credential; `ConfigError` when there is none."""
+        return self.choose().current()
+
+    def renew(self, stale: Credential) -> bool:
+        """Whether `current` now gives another."""
+        return self.choose().renew(stale)
+
+    def choose(self) -> CredentialSource:
+        """Where the credential comes from; asks nobody but `gh`. `ConfigError` when nowhere."""
+        with self._lock:
+            if self._source is None:
+                self._source = self._choose()
+            return self._source
+
+
+@dataclass(frozen=True)
+class GitHub:
+    """What the other rooms get: requests, people, issues, and the remote for git."""
+
+    settings: TrackerSettings
+    source: LateSource
+    client: GitHubClient
+    people: GitHubPeople
+    tracker: GitHubTracker
+
+    @property
+    def clone_url(self) -> str:
+        """`tracker.clone_url`, or the one that follows from `api_url` and `repo`."""
+        return self.settings.clone_url or clone_url(self.settings.api_url, self.settings.repo)
+
+    def git_config(self) -> tuple[tuple[str, str], ...]:
+        """Git's credential for `clone_url` as configuration pairs, good for some minutes."""
+        credential = self.client.credential()
+        return git_config(self.settings.api_url, self.clone_url, credential)
+
+
+def connect(
+    settings: TrackerSettings,
+    around: Surroundings,
+    permissions: Mapping[str, str],
+    clock: Clock,
+    journal: Journal,
+) -> GitHub:
+    """Build it; nothing is asked and no credential looked for before the first use.
+
+    `permissions` are what an App's tokens are narrowed to.
+    """
+    door: Sends = Door(settings.api_url, clock)
+    source = LateSource(lambda: choose_source(settings, around, permissions, door, clock))
+    client = GitHubClient(door, settings.repo, source, clock, journal, Pace(clock))
+    people = GitHubPeople(client, source)
+    return GitHub(
+        settings, source, client, people, GitHubTracker(client, people, settings.trigger_label)
+    )
