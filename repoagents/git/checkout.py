@@ -18,21 +18,8 @@ from repoagents.domain.change import Base
 from repoagents.errors import GitError
 from repoagents.git.command import LOCAL_SECONDS, Git
 
-PERSONAL = (
+CONNECTION = (
     "HOME",
-    "USER",
-    "LOGNAME",
-    "XDG_CONFIG_HOME",
-    "XDG_RUNTIME_DIR",
-    "DBUS_SESSION_BUS_ADDRESS",
-    "SSH_AUTH_SOCK",
-    "SSH_ASKPASS",
-    "GH_CONFIG_DIR",
-    "GH_TOKEN",
-    "GITHUB_TOKEN",
-    "GIT_ASKPASS",
-    "GIT_SSH",
-    "GIT_SSH_COMMAND",
     "GIT_SSL_CAINFO",
     "CURL_CA_BUNDLE",
     "SSL_CERT_DIR",
@@ -46,7 +33,25 @@ PERSONAL = (
     "ALL_PROXY",
     "NO_PROXY",
 )
-"""Variables that a fetch may need besides: SSH's agent, credential helpers, proxies, CA files."""
+"""Variables that any fetch may need: proxies, CA files, and the home that paths to them name."""
+
+PERSONAL = (
+    *CONNECTION,
+    "USER",
+    "LOGNAME",
+    "XDG_CONFIG_HOME",
+    "XDG_RUNTIME_DIR",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "SSH_AUTH_SOCK",
+    "SSH_ASKPASS",
+    "GH_CONFIG_DIR",
+    "GH_TOKEN",
+    "GITHUB_TOKEN",
+    "GIT_ASKPASS",
+    "GIT_SSH",
+    "GIT_SSH_COMMAND",
+)
+"""Those and what the operator logs in with: SSH's agent, credential helpers."""
 
 WHERE_CONFIG_IS = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
 ORIGIN_KEY = "remote.origin.url"
@@ -57,7 +62,7 @@ REMOTE_KEYS = re.compile(
 ALL_KEYS = f"^({LOCAL_KEYS.pattern}|{REMOTE_KEYS.pattern}|{re.escape(ORIGIN_KEY)})$"
 
 _HTTP = re.compile(r"(?P<scheme>https?://)(?P<user>[^/]*)@(?P<rest>.*)", re.IGNORECASE)
-_ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*://|[^/]+:", re.IGNORECASE)
+ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*://|[^/]+:", re.IGNORECASE)
 BRANCH_PREFIX = "repoagents/"
 RECEIVE_OPTIONS = {
     "core.hooksPath": os.devnull,
@@ -70,15 +75,16 @@ RECEIVE_OPTIONS = {
 
 @dataclass(frozen=True)
 class Source:
-    """Where the bot's clone fetches from.
+    """Where the bot's clone fetches from, and what it publishes to.
 
-    `url` holds no credentials; `git` carries what is needed to reach it, `upload_pack` the command
-    at the other end.
+    `url` holds no credentials; `git` carries what is needed to reach it, `upload_pack` and
+    `receive_pack` are the commands at the other end.
     """
 
     url: str
     git: Git
     upload_pack: str = "git-upload-pack"
+    receive_pack: str = "git-receive-pack"
 
 
 @dataclass(frozen=True)
@@ -167,13 +173,21 @@ class Checkout:
         """What to fetch from: the configured URL, else origin, else this repository itself."""
         sight = self.look()
         url = clone_url or sight.origin
-        if url and _ELSEWHERE.match(url):
-            clean, secret = split_credentials(url)
-            personal = self._of_the_operator(*PERSONAL)
-            keys = [*sight.keys(REMOTE_KEYS), *secret, *_STALLED]
-            return Source(clean, self._sealed.told(**personal, **render_config(keys)))
-        path = str((self.root / url).resolve()) if url else str(self.root)
-        return Source(path, self._sealed, sight.served_by("upload-pack", {}))
+        if not ELSEWHERE.match(url):
+            return self.nearby(sight, url)
+        clean, secret = split_credentials(url)
+        return self.faraway(clean, PERSONAL, [*sight.keys(REMOTE_KEYS), *secret])
+
+    def nearby(self, sight: Sight, path: str) -> Source:
+        """A repository on this machine, its path seen from here; the empty path is this one."""
+        serve = (sight.served_by(command, {}) for command in ("upload-pack", "receive-pack"))
+        return Source(str((self.root / path).resolve()), self._sealed, *serve)
+
+    def faraway(self, url: str, names: Iterable[str], config: Iterable[tuple[str, str]]) -> Source:
+        """What is reached by a URL, with these of the operator's variables and this config."""
+        keys = [*config, *_STALLED]
+        git = self._sealed.told(**self._of_the_operator(*names), **render_config(keys))
+        return Source(url, git.hiding(*secrets_of(keys)))
 
     def why_ahead(self, mirror: Git, base: Base) -> str | None:
         """How many commits HEAD has that the base lacks, in words; None when it has none."""
@@ -247,6 +261,11 @@ _STALLED = (("http.lowSpeedLimit", "1000"), ("http.lowSpeedTime", "60"))
 """A transfer that stands still for a minute is given up."""
 
 
+STAY = ("http.followRedirects", "false")
+"""No redirect is followed: git binds a header to a URL when it starts, sends it along to whatever
+host the first answer names, and libcurl takes it out of that first request only."""
+
+
 def our_ref(git: Git, branch: str) -> str:
     """The full name of a branch of ours; `GitError` for any other name."""
     ref = f"refs/heads/{branch}"
@@ -267,7 +286,23 @@ def split_credentials(url: str) -> tuple[str, list[tuple[str, str]]]:
         return clean, [(f"credential.{clean}.username", unquote(user))]
     pair = f"{unquote(user)}:{unquote(password)}".encode()
     header = f"Authorization: Basic {base64.b64encode(pair).decode()}"
-    return clean, [(f"http.{clean}.extraHeader", header)]
+    return clean, [(f"http.{clean}.extraHeader", header), STAY]
+
+
+def secrets_of(config: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """What the headers of a configuration must never show: the credential, and its password."""
+    headers = (value for key, value in config if key.lower().endswith(".extraheader"))
+    credentials = [value.split()[-1] for value in headers if value.strip()]
+    return (*credentials, *filter(None, map(_password, credentials)))
+
+
+def _password(credential: str) -> str:
+    """The password of a Basic credential; empty when it is none."""
+    try:
+        pair = base64.b64decode(credential, validate=True)
+    except ValueError:
+        return ""
+    return pair.partition(b":")[2].decode(errors="replace")
 
 
 def render_config(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -10,8 +10,8 @@ import re
 import select
 import signal
 import subprocess
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
@@ -21,6 +21,7 @@ from repoagents.git.disk import reporting
 
 LOCAL_SECONDS = 900.0
 NETWORK_SECONDS = 3600.0
+LONGEST_COMPLAINT = 2000
 NETWORK_COMMANDS = frozenset({"fetch", "ls-remote", "push"})
 
 PASSED_ON = ("PATH", "TMPDIR", "TZ")
@@ -60,6 +61,7 @@ _AUTH = (
     "returned error: 403",
     "invalid username or",
     "access denied",
+    "denied to ",
 )
 _UNREACHABLE = (
     "could not resolve",
@@ -75,18 +77,39 @@ _UNREACHABLE = (
     "network is unreachable",
     "no route to host",
     "empty reply from server",
+    "gnutls_handshake",
+    "ssl_error_syscall",
+    "rpc failed",
+    "early eof",
+    "hung up unexpectedly",
+    "returned error: 408",
+    "returned error: 429",
     "returned error: 5",
     "does not appear to be a git repository",
     "could not read from remote repository",
 )
+_FOR_GOOD = re.compile(r"returned error: 4(?!08|29)")
+"""The server has understood the request and refuses it, whatever else broke off after that."""
+
 _NEXT_STEP = {
-    "auth": "Check that `git ls-remote` with this URL works in your own shell without a question.",
+    "auth": "`repoagents doctor` says which credential is in use and what it may do; without one of"
+    " the bot's own, `git ls-remote` with this URL must work in your own shell without a question.",
     "unreachable": "Check the network and the URL: `git ls-remote URL` in your own shell.",
 }
+_IF_IT_FAILED = {
+    re.compile(r"returned error: 30\d"): "It was renamed or moved: set tracker.repo, and"
+    " tracker.clone_url where that is set, to where it is now. No redirect is followed.",
+    re.compile(r"^(fatal: )?repository '.*' not found", re.MULTILINE): "Check tracker.repo and"
+    " tracker.clone_url; `repoagents doctor` says whether the credential may see the repository.",
+}
+_NOBODY_TO_ASK = "could not read Username"
+"""What git says of a refused header: it would ask for another login, and nobody is there."""
 
 
-def redact(text: str) -> str:
-    """The text without the user names and passwords of its URLs."""
+def redact(text: str, secrets: Iterable[str] = ()) -> str:
+    """The text without these secrets, and without the user names and passwords of its URLs."""
+    for secret in secrets:
+        text = text.replace(secret, "***")
     return _USERINFO.sub(r"\g<scheme>", text)
 
 
@@ -95,17 +118,18 @@ def classify(complaint: str) -> str:
     lowered = complaint.lower()
     if any(sign in lowered for sign in _AUTH):
         return "auth"
-    if any(sign in lowered for sign in _UNREACHABLE):
+    if any(sign in lowered for sign in _UNREACHABLE) and not _FOR_GOOD.search(lowered):
         return "unreachable"
     return "failed"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What git said: its exit code and its output as bytes."""
+    """What git said: its exit code, its output as bytes, and its complaint without any secret."""
 
     code: int
     out: bytes
+    complaint: str = ""
 
     @property
     def line(self) -> str:
@@ -120,10 +144,14 @@ class Answer:
 
 @dataclass(frozen=True)
 class Git:
-    """A way to call git: in which folder and with exactly which environment."""
+    """A way to call git: in which folder and with exactly which environment.
+
+    `secrets` are taken out of whatever git says: a server may send back what it was shown.
+    """
 
     folder: Path
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @classmethod
     def sealed(cls, folder: Path, outside: Mapping[str, str]) -> "Git":
@@ -140,6 +168,10 @@ class Git:
         added = {name: str(value) for name, value in variables.items()}
         return replace(self, environment={**self.environment, **added})
 
+    def hiding(self, *secrets: str) -> "Git":
+        """The same, with further secrets that nothing may show."""
+        return replace(self, secrets=(*self.secrets, *secrets))
+
     def run(
         self,
         *arguments: str,
@@ -149,9 +181,9 @@ class Git:
     ) -> Answer:
         """Run one command; an exit code outside `accept` is a `GitError`."""
         with reporting("keep what git says"), _memory_file() as sink:
-            code = self.pour(sink, *arguments, stdin=stdin, accept=accept, seconds=seconds)
+            answer = self.pour(sink, *arguments, stdin=stdin, accept=accept, seconds=seconds)
             sink.seek(0)
-            return Answer(code, sink.read())
+            return replace(answer, out=sink.read())
 
     def pour(
         self,
@@ -160,10 +192,10 @@ class Git:
         stdin: bytes = b"",
         accept: tuple[int, ...] = (0,),
         seconds: float | None = None,
-    ) -> int:
-        """Run one command with its output going to a file; returns the exit code."""
-        remote = arguments[0] in NETWORK_COMMANDS
-        limit = seconds or (NETWORK_SECONDS if remote else LOCAL_SECONDS)
+    ) -> Answer:
+        """Run one command with its output going to a file and not into the answer."""
+        usual = NETWORK_SECONDS if arguments[0] in NETWORK_COMMANDS else LOCAL_SECONDS
+        limit = seconds or usual
         # Files, not pipes: a grandchild that keeps a pipe open (an ssh master, a credential
         # daemon) would hold us after git itself has ended.
         with (
@@ -174,16 +206,24 @@ class Git:
             source.write(stdin)
             source.seek(0)
             code = self._spawn(arguments, (source, sink, complaints), limit)
-            if code in accept:
-                return code
             complaints.seek(0)
-            complaint = redact(complaints.read().decode(errors="replace")).strip()[-2000:]
-        kind = classify(complaint) if remote else "failed"
-        what = f"git {arguments[0]} failed in {self.folder}"
-        raise GitError(
-            f"{what}: {complaint or f'exit code {code}'}",
+            said = redact(complaints.read().decode(errors="replace"), self.secrets)
+        answer = Answer(code, b"", said.strip())
+        if code in accept:
+            return answer
+        raise self.failure(arguments[0], answer)
+
+    def failure(self, command: str, answer: Answer) -> GitError:
+        """The error that an answer to this command stands for."""
+        complaint = answer.complaint[-LONGEST_COMPLAINT:]
+        kind = classify(complaint) if command in NETWORK_COMMANDS else "failed"
+        advice = (text for sign, text in _IF_IT_FAILED.items() if sign.search(complaint))
+        if self.secrets and _NOBODY_TO_ASK in complaint:
+            complaint = "the login was refused"
+        return GitError(
+            f"git {command} failed in {self.folder}: {complaint or f'exit code {answer.code}'}",
             kind=kind,
-            next_step=_NEXT_STEP.get(kind, ""),
+            next_step=_NEXT_STEP.get(kind) or next(advice, ""),
         )
 
     def _spawn(

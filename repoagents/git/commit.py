@@ -1,5 +1,7 @@
 """Commits by plumbing: the same request always gives the same commit."""
 
+from datetime import datetime
+
 from repoagents.domain.change import Base
 from repoagents.domain.settings import CommitSettings
 from repoagents.git.command import Git
@@ -9,8 +11,38 @@ from repoagents.ports import CommitRequest
 
 def build_commit(mirror: Mirror, request: CommitRequest, who: CommitSettings) -> str:
     """Store the commit of a frozen tree on its base; returns its name."""
-    date = f"{int(request.at.timestamp())} +0000"
-    git = mirror.git.told(
+    git = _signing(mirror.git, who, request.at)
+    message = _message(git, request.message, who)
+    tree, base = checked_object(request.tree), checked_object(request.base_sha)
+    commit = git.run("commit-tree", tree, "-p", base, stdin=message).line
+    mirror.keep(f"refs/runs/{request.run_id}", commit)
+    return commit
+
+
+def merge_base(
+    mirror: Mirror, commit: str, base: str, message: str, at: datetime, who: CommitSettings
+) -> str | None:
+    """Store the commit that merges the base into a commit; returns its name, None on a conflict.
+
+    The commit itself is the answer when it contains the base already.
+    """
+    ours, theirs = checked_object(commit), checked_object(base)
+    git = _signing(mirror.git, who, at)
+    if git.run("merge-base", "--is-ancestor", theirs, ours, accept=(0, 1)).code == 0:
+        return ours
+    merged = git.run("merge-tree", "--write-tree", "--no-messages", ours, theirs, accept=(0, 1))
+    if merged.code:
+        return None
+    text = _message(git, message, who)
+    made = git.run("commit-tree", merged.line, "-p", ours, "-p", theirs, stdin=text).line
+    mirror.keep(f"refs/runs/{made}", made)
+    return made
+
+
+def _signing(git: Git, who: CommitSettings, at: datetime) -> Git:
+    """Git that commits as the bot, at an instant."""
+    date = f"{int(at.timestamp())} +0000"
+    return git.told(
         GIT_AUTHOR_NAME=who.name,
         GIT_AUTHOR_EMAIL=who.email,
         GIT_AUTHOR_DATE=date,
@@ -18,16 +50,16 @@ def build_commit(mirror: Mirror, request: CommitRequest, who: CommitSettings) ->
         GIT_COMMITTER_EMAIL=who.email,
         GIT_COMMITTER_DATE=date,
     )
-    text = request.message.replace("\0", "").strip() + "\n"
-    message = text.encode(errors="replace")
-    if who.signoff:
-        trailer = f"Signed-off-by: {who.name} <{who.email}>"
-        options = ("--if-exists=addIfDifferent", f"--trailer={trailer}")
-        message = git.run("interpret-trailers", *options, stdin=message).out
-    tree, base = checked_object(request.tree), checked_object(request.base_sha)
-    commit = git.run("commit-tree", tree, "-p", base, stdin=message).line
-    mirror.keep(f"refs/runs/{request.run_id}", commit)
-    return commit
+
+
+def _message(git: Git, text: str, who: CommitSettings) -> bytes:
+    """A commit's message as bytes, with the trailer of a sign-off when that is asked for."""
+    message = (text.replace("\0", "").strip() + "\n").encode(errors="replace")
+    if not who.signoff:
+        return message
+    trailer = f"Signed-off-by: {who.name} <{who.email}>"
+    options = ("--if-exists=addIfDifferent", f"--trailer={trailer}")
+    return git.run("interpret-trailers", *options, stdin=message).out
 
 
 def why_stale(mirror: Mirror, commit: str, base: Base) -> str | None:

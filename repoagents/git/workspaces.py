@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from repoagents.domain.change import Base, ChangeSet
@@ -9,13 +10,14 @@ from repoagents.domain.settings import CommitSettings, TrackerSettings, Workspac
 from repoagents.errors import GitError
 from repoagents.git import changes, worktrees
 from repoagents.git.changes import Reader
-from repoagents.git.checkout import Checkout
-from repoagents.git.commit import build_commit, why_stale
+from repoagents.git.checkout import Checkout, Source
+from repoagents.git.commit import build_commit, merge_base, why_stale
 from repoagents.git.disk import Folder, Scratch, empty, reporting, size_on_disk
 from repoagents.git.memory import Memory
 from repoagents.git.mirror import Mirror, checked_object
 from repoagents.git.places import Grounds, RunFolder
 from repoagents.git.plain_folder import record_folder
+from repoagents.git.remote import Remote, RemoteBranches
 from repoagents.git.sparse import Cone
 from repoagents.ports import Clock, CommitRequest, Worktree
 
@@ -26,7 +28,8 @@ class GitWorkspaces:
     `environment` is the one that the operator started us with: a fetch takes from it what
     `checkout.PERSONAL` names, every other call of git only PATH, TMPDIR and TZ. `own_paths` are
     relative paths or globs that never count as dirty, `left_behind` such that do not while git does
-    not track them.
+    not track them. With a `remote` the base comes from there and branches go there; without one
+    they stay in the operator's repository.
     """
 
     def __init__(  # noqa: PLR0913 - built once, in bootstrap
@@ -40,6 +43,7 @@ class GitWorkspaces:
         own_paths: tuple[str, ...],
         clock: Clock,
         left_behind: tuple[str, ...] = (),
+        remote: Remote | None = None,
     ) -> None:
         self._root = root.resolve()
         self._copying = workspace.strategy == "copy"
@@ -52,6 +56,7 @@ class GitWorkspaces:
         self._mirror = Mirror(control.resolve() / "git", environment, raw=self._copying)
         self._memory = Memory()
         self._checkout = Checkout(self._root, environment, own_paths, left_behind)
+        self._remote = RemoteBranches(remote, self._checkout) if remote else None
 
     def dirty_paths(self) -> tuple[str, ...]:
         """Uncommitted paths of the operator's checkout; none under strategy copy."""
@@ -61,8 +66,7 @@ class GitWorkspaces:
         """Fetch the base branch into the bot's own clone, or record the folder there."""
         with reporting(f"read the base of {self._root}"):
             if not self._copying:
-                source = self._checkout.source(self._tracker.clone_url)
-                return self._mirror.fetch(source, self._tracker.base_branch)
+                return self._mirror.fetch(self._source(), self._tracker.base_branch)
             return record_folder(self._mirror, self._root, self._control)
 
     def base_branch(self) -> str:
@@ -112,6 +116,14 @@ class GitWorkspaces:
         """Build the commit by plumbing and keep it in the bot's own clone; returns its SHA."""
         return build_commit(self._mirror, request, self._identity)
 
+    def merge_base(self, commit: str, base_sha: str, message: str, at: datetime) -> str | None:
+        """The commit that merges the base into a commit, kept in the bot's own clone.
+
+        None when they conflict; the commit itself when it contains the base already.
+        """
+        self._require_repository()
+        return merge_base(self._mirror, commit, base_sha, message, at, self._identity)
+
     def why_stale(self, commit: str, base: Base) -> str | None:
         """Why a stored commit no longer applies to the base, or None."""
         return why_stale(self._mirror, commit, base)
@@ -121,15 +133,15 @@ class GitWorkspaces:
         return None if self._copying else self._checkout.why_ahead(self._mirror.git, base)
 
     def branch_head(self, branch: str) -> str | None:
-        """The commit that a branch of the operator's repository names, or None."""
+        """The commit that a branch names where branches are published, or None."""
         self._require_repository()
-        return self._checkout.branch_head(branch)
+        return (self._remote or self._checkout).branch_head(branch)
 
     def push(self, branch: str, commit: str, expected: str | None) -> str:
         """Bring a commit as a branch where it is absent or `expected`; returns where it is."""
         self._require_repository()
         name = checked_object(commit)
-        return self._checkout.receive(self._mirror.git, branch, name, expected)
+        return (self._remote or self._checkout).receive(self._mirror.git, branch, name, expected)
 
     def worktrees(self) -> tuple[Worktree, ...]:
         """Every worktree on disk."""
@@ -154,6 +166,11 @@ class GitWorkspaces:
             for parent in (run.path.parent, self._grounds.path):
                 if not any(parent.iterdir()):
                     parent.rmdir()
+
+    def _source(self) -> Source:
+        if self._remote:
+            return self._remote.source()
+        return self._checkout.source(self._tracker.clone_url)
 
     @contextmanager
     def _reading(self, run: RunFolder, base_sha: str) -> Iterator[Reader]:

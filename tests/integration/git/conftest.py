@@ -10,6 +10,7 @@ import pytest
 
 from repoagents.domain.change import Base, ChangeSet
 from repoagents.domain.settings import CommitSettings, TrackerSettings, WorkspaceSettings
+from repoagents.git.remote import Remote
 from repoagents.git.workspaces import GitWorkspaces
 from repoagents.ports import CommitRequest, Worktree
 from tests.fakes.clock import START, FakeClock
@@ -42,6 +43,7 @@ class Site:
         tracker: TrackerSettings | None = None,
         commit: CommitSettings | None = None,
         environment: Mapping[str, str] | None = None,
+        remote: Remote | None = None,
     ) -> GitWorkspaces:
         return GitWorkspaces(
             root=self.root,
@@ -53,6 +55,7 @@ class Site:
             own_paths=OWN_PATHS,
             clock=FakeClock(),
             left_behind=LEFT_BEHIND,
+            remote=remote,
         )
 
     def git(self, *arguments: str) -> str:
