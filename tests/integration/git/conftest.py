@@ -3,7 +3,7 @@
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from repoagents.git.remote import Remote
 from repoagents.git.workspaces import GitWorkspaces
 from repoagents.ports import CommitRequest, Worktree
 from tests.fakes.clock import START, FakeClock
+from tests.integration.git.smart_http import TOKEN, Host, basic, serving
 
 FILES = {
     ".gitignore": "*.log\nbuild/\n",
@@ -143,3 +144,19 @@ def bot(site: Site) -> GitWorkspaces:
 @pytest.fixture
 def run(bot: GitWorkspaces) -> Run:
     return Run(bot)
+
+
+@pytest.fixture
+def bare(site: Site, tmp_path: Path, git: Callable[..., str]) -> Path:
+    """A repository on a host, one commit ahead of the operator's checkout."""
+    path = tmp_path / "srv/o/r.git"
+    site.commit({"later.txt": "later\n"})
+    git(tmp_path, "clone", "--quiet", "--bare", str(site.root), str(path))
+    site.git("reset", "--quiet", "--hard", "HEAD~")
+    return path
+
+
+@pytest.fixture
+def host(tmp_path: Path, bare: Path) -> Iterator[Host]:
+    with serving(tmp_path / "srv", basic(TOKEN)) as host:
+        yield host

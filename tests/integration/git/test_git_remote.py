@@ -1,6 +1,6 @@
 """Branches that go to a remote: what is written there, and what is said when it is not."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,27 +9,11 @@ from repoagents.errors import GitError
 from repoagents.git.remote import Remote
 from repoagents.git.workspaces import GitWorkspaces
 from tests.integration.git.conftest import OUTSIDE, Run, Site, tree_of, write
-from tests.integration.git.smart_http import TOKEN, Exchange, Host, Login, Request, basic, serving
+from tests.integration.git.smart_http import TOKEN, Exchange, Host, Login, Request
 
 Git = Callable[..., str]
 BRANCH = "repoagents/issue-7-mend-it"
 REF = f"refs/heads/{BRANCH}"
-
-
-@pytest.fixture
-def bare(site: Site, tmp_path: Path, git: Git) -> Path:
-    """The repository on the host, one commit ahead of the operator's checkout."""
-    path = tmp_path / "srv/o/r.git"
-    site.commit({"later.txt": "later\n"})
-    git(tmp_path, "clone", "--quiet", "--bare", str(site.root), str(path))
-    site.git("reset", "--quiet", "--hard", "HEAD~")
-    return path
-
-
-@pytest.fixture
-def host(tmp_path: Path, bare: Path) -> Iterator[Host]:
-    with serving(tmp_path / "srv", basic(TOKEN)) as host:
-        yield host
 
 
 @pytest.fixture
@@ -101,7 +85,7 @@ class TestHead:
 
     def test_a_repository_that_is_not_there_is_told(self, site: Site, host: Host) -> None:
         bot = site.bot(remote=Remote(f"{host.url}/o/other.git", Login(host)))
-        with pytest.raises(GitError, match="o/other.git.* not found") as caught:
+        with pytest.raises(GitError, match=r"o/other\.git.* not found") as caught:
             bot.branch_head(BRANCH)
         assert caught.value.kind == "failed"
         assert "tracker.repo" in caught.value.next_step
@@ -304,7 +288,7 @@ class TestRefusal:
             ("no pushes on Fridays", "failed", "Mend what the remote names"),
         ],
     )
-    def test_it_is_quoted_with_advice(  # noqa: PLR0913 - fixtures
+    def test_it_is_quoted_with_advice(
         self,
         run: Run,
         commit: str,
