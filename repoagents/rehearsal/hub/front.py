@@ -23,6 +23,7 @@ from repoagents.rehearsal.hub.graphql import answer_graphql
 from repoagents.rehearsal.hub.mishaps import error_reply, instead, spoil
 from repoagents.rehearsal.hub.refusals import Refusal
 from repoagents.rehearsal.hub.routing import Call, Reply, Request, find_route
+from repoagents.rehearsal.hub.smart_http import ASKING, answer_git, is_git
 
 TABLES = (account_routes, code_routes, hook_routes, issue_routes, pull_routes)
 """Imported for the routes that they register."""
@@ -46,10 +47,15 @@ class Seen:
 
     @property
     def writing(self) -> bool:
-        """Whether it was to change something; token requests and GraphQL queries are not."""
+        """Whether it was to change something.
+
+        Token requests, GraphQL queries and what git fetches are sent by POST and change nothing.
+        """
         if self.path == GRAPHQL:
             query = self.body.get("query", "") if isinstance(self.body, dict) else ""
             return str(query).lstrip().startswith("mutation")
+        if self.path.endswith("/git-upload-pack"):
+            return False
         return self.method not in SAFE and not self.path.endswith("/access_tokens")
 
 
@@ -71,6 +77,8 @@ class Front:
         """The reply, with whatever was planned to go wrong."""
         if request.path.startswith(LOGS):
             return self._log(request.path.removeprefix(LOGS))
+        if is_git(self._forge.repository, request):
+            return self._serve_git(request)
         if request.path != GRAPHQL and not request.path.startswith(f"{API}/"):
             return error_reply(404, "Not Found")
         request = replace(request, path=canonical(self._forge, request.path.removeprefix(API)))
@@ -80,6 +88,18 @@ class Front:
         with self._forge.repository.lock:
             caller, reply = self._answer(request, planned)
             reply = self._finish(request, reply)
+            self._remember(request, reply, caller)
+        return reply
+
+    def _serve_git(self, request: Request) -> Reply:
+        repository, caller = self._forge.repository, Caller()
+        with repository.lock:
+            try:
+                caller = self._forge.accounts.caller(request.headers.get("authorization"))
+                reply = answer_git(repository, self._forge.bare, caller, request)
+                self._forge.pulls.follow(caller.login)
+            except Refusal as refusal:
+                reply = Reply(refusal.status, raw=refusal.message.encode(), headers=ASKING)
             self._remember(request, reply, caller)
         return reply
 
@@ -143,7 +163,7 @@ class Front:
         if "authorization" in headers:
             headers["authorization"] = headers["authorization"].partition(" ")[0]
         body: object = None
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             body = json.loads(request.body)
         at = self._forge.repository.clock.now()
         seen = (request.method, request.path, request.query, headers, body, reply.status, at)

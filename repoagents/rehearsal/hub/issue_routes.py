@@ -216,7 +216,7 @@ def reactions(call: Call) -> Reply:
 @route("POST", f"{ISSUE}/reactions", "issues:write")
 def react(call: Call) -> Reply:
     """Add an emoji below an issue."""
-    return _react(call, call.issue.reactions)
+    return react_to(call, call.issue.reactions)
 
 
 @route("DELETE", f"{ISSUE}/reactions/{{id}}", "issues:write")
@@ -240,10 +240,11 @@ def comment_reactions(call: Call) -> Reply:
 @route("POST", f"{REPO}/issues/comments/{{id}}/reactions", "issues:write")
 def react_to_comment(call: Call) -> Reply:
     """Add an emoji below a comment."""
-    return _react(call, call.forge.repository.comment_numbered(call.id).reactions)
+    return react_to(call, call.forge.repository.comment_numbered(call.id).reactions)
 
 
-def _react(call: Call, kept: list[Reaction]) -> Reply:
+def react_to(call: Call, kept: list[Reaction]) -> Reply:
+    """Add the emoji of the body to what is kept: 201, or 200 when it was there."""
     content = call.text("content")
     if content not in EMOJI:
         raise invalid("Reaction", "content", "invalid")

@@ -1,7 +1,8 @@
 """The addresses of pull requests, their reviews and the remarks on their lines."""
 
-from repoagents.rehearsal.hub.records import Issue, Pull
-from repoagents.rehearsal.hub.refusals import Refusal
+from repoagents.rehearsal.hub.issue_routes import react_to
+from repoagents.rehearsal.hub.records import Issue, Pull, ReviewComment
+from repoagents.rehearsal.hub.refusals import Refusal, not_found
 from repoagents.rehearsal.hub.routing import REPO, Call, Reply, route
 
 PULL = f"{REPO}/pulls/{{number}}"
@@ -137,3 +138,23 @@ def remark(call: Call) -> Reply:
         place = (call.text("path"), line if isinstance(line, int) else 1)
         said = call.forge.checks.remark(*call.pull, call.by, call.text("body"), place)
     return Reply(201, call.forge.code.remark(said))
+
+
+@route("GET", f"{REPO}/pulls/comments/{{id}}", NEEDS_READ)
+def read_remark(call: Call) -> Reply:
+    """One remark."""
+    return Reply(200, call.forge.code.remark(_remark(call)))
+
+
+@route("POST", f"{REPO}/pulls/comments/{{id}}/reactions", NEEDS_WRITE)
+def react_to_remark(call: Call) -> Reply:
+    """Add an emoji below a remark."""
+    return react_to(call, _remark(call).reactions)
+
+
+def _remark(call: Call) -> ReviewComment:
+    issues = call.forge.repository.issues.values()
+    for remark in (remark for i in issues if i.pull for remark in i.pull.remarks):
+        if remark.id == call.id:
+            return remark
+    raise not_found()

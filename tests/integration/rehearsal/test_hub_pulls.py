@@ -1,48 +1,318 @@
-"""Pull requests over real git: pushed, opened as drafts, made ready, merged."""
+"""Pull requests over real git: pushed, opened as drafts, followed, made ready, merged."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-from github import GithubException
+import requests
+from github import Github, GithubException
+from github.PullRequest import PullRequest
 from github.Repository import Repository
 
 from repoagents.rehearsal.hub import LoopbackGitHub
 from repoagents.rehearsal.hub.loopback import BOT
+from repoagents.rehearsal.hub.records import Protection
 
 Push = Callable[..., str]
+Ask = Callable[..., requests.Response]
+MENDED = "def add(a, b):\n    return a + b\n"
+BRANCH = "bot/1"
 
 
 @pytest.fixture
-def push(hub: LoopbackGitHub, tmp_path: Path, git: Callable[..., str]) -> Push:
-    """Commit a file on a branch in a clone of one's own and push it with real git."""
-
-    def work(branch: str, text: str, *options: str) -> str:
-        clone = tmp_path / "clone"
-        if not clone.exists():
-            git(tmp_path, "clone", "--quiet", hub.clone_url, str(clone))
-        git(clone, "fetch", "--quiet")
-        known = git(clone, "branch", "--remotes", "--list", f"origin/{branch}")
-        git(clone, "checkout", "--quiet", "-B", branch, f"origin/{branch if known else 'main'}")
-        (clone / "src/sums.py").write_text(text)
-        git(clone, "commit", "--quiet", "--all", "--message=Mend")
-        git(clone, "push", "--quiet", *options, "origin", branch)
-        return git(clone, "rev-parse", "HEAD")
-
-    return work
+def pull(repo: Repository, push: Push) -> PullRequest:
+    """The bot's draft with one commit."""
+    push(BRANCH, MENDED)
+    return repo.create_pull(title="Mend", body="", head=BRANCH, base="main", draft=True)
 
 
-def test_a_draft_is_opened_made_ready_and_merged(
+def ready(pull: PullRequest) -> PullRequest:
+    pull.mark_ready_for_review()
+    return pull
+
+
+def refusal(act: Callable[[], object]) -> tuple[int, str]:
+    with pytest.raises(GithubException) as refused:
+        act()
+    told = refused.value.data
+    return refused.value.status, " ".join(
+        [
+            told["message"],
+            *(error.get("message", error["field"]) for error in told.get("errors", ())),
+        ]
+    )
+
+
+def test_a_draft_is_opened_made_ready_and_merged(hub: LoopbackGitHub, pull: PullRequest) -> None:
+    head, main = hub.heads[BRANCH], hub.heads["main"]
+    assert (pull.draft, pull.head.sha, pull.base.sha, pull.user.login) == (True, head, main, BOT)
+    assert (pull.commits, pull.additions, pull.deletions, pull.changed_files) == (1, 1, 1, 1)
+    assert refusal(lambda: pull.merge(sha=head)) == (405, "Pull Request is still a draft")
+    merged = ready(pull).merge(sha=head)
+    assert hub.forge.bare.commit(merged.sha).parents == (main, head)
+    assert hub.forge.bare.git.run("show", "main:src/sums.py").out.decode() == MENDED
+    pull.update()
+    assert (pull.merged, pull.state, pull.merge_commit_sha) == (True, "closed", merged.sha)
+    assert refusal(lambda: pull.merge(sha=head))[0] == 405
+
+
+def test_a_pull_request_is_listed_as_an_issue_too(repo: Repository, pull: PullRequest) -> None:
+    listed = {issue.number: issue.pull_request is not None for issue in repo.get_issues()}
+    assert listed == {pull.number: True}
+
+
+def test_pull_requests_are_found_by_their_head(repo: Repository, pull: PullRequest) -> None:
+    found = [p.number for p in repo.get_pulls(head=f"example:{BRANCH}", state="all")]
+    assert found == [pull.number]
+    assert list(repo.get_pulls(head="somebody:else")) == []
+    # As on GitHub, a head without its owner filters nothing.
+    assert [p.number for p in repo.get_pulls(head="no-such-branch")] == [pull.number]
+
+
+@pytest.mark.parametrize(
+    ("head", "base", "said"),
+    [
+        (BRANCH, "main", f"A pull request already exists for example:{BRANCH}."),
+        ("nowhere", "main", "head"),
+        ("mallory:main", "main", "head"),
+        (BRANCH, "nowhere", "base"),
+        ("empty", "main", "No commits between main and empty"),
+    ],
+)
+def test_a_pull_request_that_cannot_be(
+    hub: LoopbackGitHub, repo: Repository, pull: PullRequest, head: str, base: str, said: str
+) -> None:
+    hub.forge.bare.move("empty", hub.heads["main"], None)
+    got = refusal(lambda: repo.create_pull(title="Again", body="", head=head, base=base))
+    assert got == (422, f"Validation Failed {said}")
+    assert len(hub.pulls) == 1
+
+
+def test_a_pushed_commit_moves_the_head_and_a_moved_one_stops_the_merge(
+    pull: PullRequest, push: Push
+) -> None:
+    ready(pull)
+    old = pull.head.sha
+    new = push(BRANCH, "# by hand\n")
+    status, said = refusal(lambda: pull.merge(sha=old))
+    assert (status, said.split(".")[0]) == (409, "Head branch was modified")
+    pull.update()
+    assert pull.head.sha == new
+    assert pull.commits == 2
+
+
+def test_a_forced_push_stands_in_the_timeline(
+    hub: LoopbackGitHub, repo: Repository, pull: PullRequest, push: Push
+) -> None:
+    rewritten = hub.forge.bare.write(
+        hub.forge.bare.commit(pull.head.sha).tree,
+        (hub.heads["main"],),
+        "Rewritten",
+        "wren",
+        hub.forge.repository.now(),
+    )
+    hub.forge.bare.move(BRANCH, rewritten, pull.head.sha)
+    lines = [line.event for line in repo.get_issue(pull.number).get_timeline()]
+    assert lines == ["head_ref_force_pushed"]
+
+
+def test_a_conflict_is_seen_on_the_second_look(
+    hub: LoopbackGitHub, repo: Repository, pull: PullRequest
+) -> None:
+    ready(pull)
+    assert repo.get_pull(pull.number).mergeable is True
+    hub.commit_on("main", by="maya", files={"src/sums.py": "# other\n"})
+    first = repo.get_pull(pull.number)
+    assert (first.mergeable, first.mergeable_state) == (None, "unknown")
+    second = repo.get_pull(pull.number)
+    assert (second.mergeable, second.mergeable_state) == (False, "dirty")
+    assert refusal(lambda: second.merge()) == (405, "Pull Request is not mergeable")
+    assert pull.update_branch() is False
+
+
+def test_the_base_is_merged_in_and_its_sha_is_stale_until_then(
+    hub: LoopbackGitHub, repo: Repository, pull: PullRequest
+) -> None:
+    before = pull.base.sha
+    main = hub.commit_on("main", by="maya", files={"new.txt": "new\n"})
+    assert repo.get_pull(pull.number).base.sha == before
+    assert repo.compare("main", BRANCH).behind_by == 1
+    assert pull.update_branch(expected_head_sha=before) is False
+    assert pull.update_branch(expected_head_sha=pull.head.sha) is True
+    now = repo.get_pull(pull.number)
+    assert now.base.sha == main
+    assert (now.changed_files, repo.compare("main", BRANCH).behind_by) == (1, 0)
+    assert pull.update_branch() is False
+    assert [r.status for r in hub.writes if r.method == "PUT"] == [422, 202, 422]
+
+
+def test_required_checks_reviews_and_freshness_block_a_merge(
+    hub: LoopbackGitHub, repo: Repository, pull: PullRequest
+) -> None:
+    ready(pull)
+    hub.protect("main", Protection(reviews=1, checks=("ci",), up_to_date=True))
+    hub.commit_on("main", by="maya", files={"new.txt": "new\n"})
+    states = []
+
+    def look() -> None:
+        repo.get_pull(pull.number)
+        states.append(repo.get_pull(pull.number).mergeable_state)
+
+    look()
+    pull.update_branch()
+    head = hub.heads[BRANCH]
+    look()
+    assert refusal(pull.merge) == (405, 'Required status check "ci" is expected.')
+    hub.set_check(head, "ci", "failure")
+    assert refusal(pull.merge) == (405, 'Required status check "ci" is expected.')
+    hub.set_check(head, "ci", "success")
+    assert "At least 1 approving review" in refusal(pull.merge)[1]
+    hub.review(pull.number, by="stranger", state="APPROVED")
+    assert "At least 1 approving review" in refusal(pull.merge)[1]
+    hub.review(pull.number, by="wren", state="APPROVED")
+    look()
+    assert pull.merge(sha=head).merged is True
+    assert states == ["behind", "blocked", "clean"]
+
+
+def test_nobody_approves_a_change_of_their_own_and_a_dismissed_word_is_gone(
+    hub: LoopbackGitHub, repo: Repository, pull: PullRequest
+) -> None:
+    with pytest.raises(Exception, match="Can not approve your own pull request"):
+        hub.review(pull.number, by=BOT, state="APPROVED")
+    given = hub.review(pull.number, by="wren", state="APPROVED", sha=pull.base.sha)
+    seen = [(r.user.login, r.state, r.commit_id) for r in repo.get_pull(pull.number).get_reviews()]
+    assert seen == [("wren", "APPROVED", pull.base.sha)]
+    hub.dismiss(given, by="maya")
+    assert [r.state for r in pull.get_reviews()] == ["DISMISSED"]
+
+
+def test_a_thread_is_answered(hub: LoopbackGitHub, pull: PullRequest) -> None:
+    first = hub.remark(pull.number, "why +?", by="wren", path="src/sums.py", line=2)
+    answer = pull.create_review_comment_reply(first.id, "because it adds")
+    thread = [(c.user.login, c.body, c.in_reply_to_id) for c in pull.get_review_comments()]
+    assert thread == [("wren", "why +?", None), (BOT, "because it adds", first.id)]
+    assert refusal(lambda: pull.create_review_comment_reply(answer.id, "no"))[0] == 422
+    assert refusal(lambda: pull.create_review_comment_reply(1, "no"))[0] == 404
+
+
+def test_a_fork_with_a_branch_of_our_name_is_not_ours(
+    hub: LoopbackGitHub, repo: Repository, pull: PullRequest
+) -> None:
+    hub.add_account("mallory", "none")
+    number = hub.open_pull_from_fork("Mend", head=BRANCH, sha=pull.head.sha, by="mallory")
+    theirs = repo.get_pull(number)
+    assert theirs.head.ref == BRANCH
+    assert theirs.head.repo.id != repo.id
+    assert [p.number for p in repo.get_pulls(head=f"example:{BRANCH}")] == [pull.number]
+    assert [p.number for p in repo.get_pulls(head=f"mallory:{BRANCH}")] == [number]
+
+
+def test_a_deleted_branch_closes_its_pull_request(hub: LoopbackGitHub, pull: PullRequest) -> None:
+    hub.delete_branch(BRANCH, by="maya")
+    pull.update()
+    assert (pull.state, pull.merged) == ("closed", False)
+
+
+def test_what_was_pushed_to_the_base_is_merged(
+    hub: LoopbackGitHub, pull: PullRequest, push: Push
+) -> None:
+    hub.forge.bare.move("main", pull.head.sha, hub.heads["main"])
+    pull.update()
+    assert pull.merged is True
+
+
+def test_merging_closes_the_issues_that_the_text_names(
     hub: LoopbackGitHub, repo: Repository, push: Push
 ) -> None:
-    head = push("bot/1", "def add(a, b):\n    return a + b\n")
-    pull = repo.create_pull(title="Mend", body="", head="bot/1", base="main", draft=True)
-    assert (pull.draft, pull.head.sha, pull.base.sha) == (True, head, hub.heads["main"])
-    assert (pull.commits, pull.additions, pull.deletions, pull.changed_files) == (1, 1, 1, 1)
-    with pytest.raises(GithubException, match="draft"):
-        pull.merge(sha=head)
-    pull.mark_ready_for_review()
-    assert pull.merge(sha=head).merged is True
-    assert "a + b" in hub.forge.bare.git.run("show", "main:src/sums.py").line
-    assert repo.get_pull(pull.number).merged is True
-    assert hub.pulls[0].by == BOT
+    for title in ("One", "Two", "Three"):
+        hub.open_issue(title, by="maya")
+    push(BRANCH, MENDED)
+    body = "Fixes #1, mentions #2, and says `closes #3` in code."
+    repo.create_pull(title="Mend", body=body, head=BRANCH, base="main").merge()
+    assert [issue.state for issue in hub.issues[:3]] == ["closed", "open", "open"]
+
+
+def test_squash_leaves_one_commit_and_rebase_is_off(hub: LoopbackGitHub, pull: PullRequest) -> None:
+    ready(pull)
+    main = hub.heads["main"]
+    assert refusal(lambda: pull.merge(merge_method="rebase"))[0] == 405
+    squashed = pull.merge(merge_method="squash")
+    assert hub.forge.bare.commit(squashed.sha).parents == (main,)
+    assert hub.forge.bare.commit(squashed.sha).message.strip() == f"Mend (#{pull.number})"
+
+
+def test_auto_merge_waits_for_the_check(hub: LoopbackGitHub, pull: PullRequest) -> None:
+    ready(pull)
+    hub.protect("main", Protection(checks=("ci",)))
+    pull.enable_automerge("MERGE")
+    assert hub.pulls[0].pull.merged_at is None
+    hub.set_check(pull.head.sha, "ci", "success")
+    assert hub.pulls[0].pull.merged_at is not None
+
+
+def test_a_draft_again_and_a_closed_one_for_good(
+    hub: LoopbackGitHub, repo: Repository, pull: PullRequest
+) -> None:
+    ready(pull)
+    pull.convert_to_draft()
+    assert repo.get_pull(pull.number).draft is True
+    hub.close_pull(pull.number, by="maya")
+    pull.edit(state="open")
+    assert hub.issue(pull.number).state == "open"
+    hub.mark_ready(pull.number, by="maya")
+    hub.merge_pull(pull.number, by="maya")
+    assert refusal(lambda: pull.edit(state="open"))[0] == 422
+
+
+def test_a_branch_can_vanish_with_its_merge(hub: LoopbackGitHub, pull: PullRequest) -> None:
+    hub.forge.pulls.delete_merged_branches = True
+    ready(pull).merge()
+    assert BRANCH not in hub.heads
+    pull.update()
+    assert pull.merged is True
+
+
+def test_its_commits_and_files(pull: PullRequest) -> None:
+    assert [c.sha for c in pull.get_commits()] == [pull.head.sha]
+    file = pull.get_files()[0]
+    assert (file.filename, file.status, file.additions, file.deletions) == (
+        "src/sums.py",
+        "modified",
+        1,
+        1,
+    )
+    assert "+    return a + b" in file.patch
+
+
+def test_only_those_who_may_write_merge(
+    hub: LoopbackGitHub, pull: PullRequest, client: Callable[..., Github]
+) -> None:
+    ready(pull)
+    theirs = client(hub.token_of("tom")).get_repo(hub.full_name).get_pull(pull.number)
+    assert refusal(theirs.merge)[0] == 404
+    assert hub.pulls[0].state == "open"
+
+
+@pytest.mark.parametrize(
+    ("query", "variables", "said"),
+    [
+        (
+            "mutation { deleteEverything(input: $x) }",
+            {"input": {"pullRequestId": "?"}},
+            "NOT_FOUND",
+        ),
+        ("query { viewer { login } }", {}, "NOT_FOUND"),
+    ],
+)
+def test_graphql_says_no_with_200(
+    ask: Ask, hub: LoopbackGitHub, query: str, variables: object, said: str
+) -> None:
+    reply = requests.post(
+        f"{hub.site}/api/graphql",
+        json={"query": query, "variables": variables},
+        headers={"Authorization": f"bearer {hub.token_of(BOT)}"},
+        timeout=20,
+    )
+    assert reply.status_code == 200
+    assert reply.json()["errors"][0]["type"] == said
+    assert len(hub.writes) == query.startswith("mutation")
