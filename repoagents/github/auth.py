@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import stat
 import threading
 from collections.abc import Callable, Mapping
@@ -26,6 +27,8 @@ RENEWED_BEFORE = timedelta(minutes=5)
 JWT_BACKDATED = timedelta(seconds=60)
 JWT_LIVES = timedelta(minutes=9)
 """GitHub takes ten minutes at most; the tenth is for a clock that is ahead."""
+
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")
 
 Kind = Literal["token", "fine_grained", "gh", "app", "actions"]
 
@@ -262,9 +265,9 @@ def kind_of(token: str) -> Kind:
 
 def checked(token: str, place: str) -> str:
     """The token; `ConfigError`, without its value, when it cannot stand in a header."""
-    if not token.isascii() or not token.isprintable() or not token or " " in token:
+    if not _TOKEN.fullmatch(token):
         raise ConfigError(
-            f"the credential from {place} is not a token: it holds blanks or odd characters",
+            f"the credential from {place} is no token: it holds blanks, quotes or odd characters",
             next_step="Set it again, on one line and without quotes.",
         )
     return token

@@ -9,7 +9,7 @@ import io
 from collections.abc import Callable
 from http.cookiejar import DefaultCookiePolicy
 from typing import Protocol
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 import github
 import requests
@@ -74,6 +74,8 @@ class Door:
     def send(self, ask: Ask, authorization: str) -> Answer:
         """The answer, redirects followed; `GitHubError` when there is none that can be used."""
         url, moved = ask.path, False
+        if not url.startswith("/"):
+            self._refuse_elsewhere(ask, url)
         for _ in range(REDIRECTS + 1):
             answer = self._once(ask, url, authorization)
             if answer.status not in (301, 302, 303, 307, 308):
@@ -87,20 +89,23 @@ class Door:
 
     def _redirected(self, ask: Ask, answer: Answer) -> str:
         """Where the same request goes on; only ever to the same host, which gets the credential."""
-        location = answer.headers.get("location", "")
-        target, here = urlsplit(location), urlsplit(self.api_url)
-        if (target.scheme, target.netloc) != (here.scheme, here.netloc):
-            raise GitHubError(
-                f"{ask}: GitHub redirects ({answer.status}) to {target.netloc or 'nowhere'}, "
-                "which gets no credential of ours",
-                next_step="Correct tracker.api_url.",
-            )
+        location = urljoin(f"{self.api_url}/", answer.headers.get("location", ""))
+        self._refuse_elsewhere(ask, location)
         if ask.is_write and answer.status not in (307, 308):
             raise GitHubError(
                 f"{ask}: GitHub redirects ({answer.status}) a write; nothing was written",
                 next_step="Look whether the repository was renamed, and correct tracker.repo.",
             )
-        return location if target.query or not ask.query else f"{location}?{urlencode(ask.query)}"
+        told = urlsplit(location).query or not ask.query
+        return location if told else f"{location}?{urlencode(ask.query)}"
+
+    def _refuse_elsewhere(self, ask: Ask, url: str) -> None:
+        if urlsplit(url)[:2] != urlsplit(self.api_url)[:2]:
+            raise GitHubError(
+                f"{ask}: GitHub sends us to {urlsplit(url).netloc or url!r}, which gets no request"
+                " and no credential of ours",
+                next_step="Correct tracker.api_url.",
+            )
 
     def _once(self, ask: Ask, url: str, authorization: str) -> Answer:
         headers = {"Authorization": authorization, "Accept": "application/vnd.github+json"}

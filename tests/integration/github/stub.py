@@ -129,7 +129,7 @@ class Listener(BaseHTTPRequestHandler):
             headers["ETag"] = f'W/"{hashlib.sha256(content).hexdigest()}"'
             if seen.headers.get("if-none-match") == headers["ETag"]:
                 content, status = b"", 304
-        self.send_response(status)
+        self.send_response_only(status)
         headers.setdefault("Content-Type", "application/json; charset=utf-8")
         for name, value in headers.items():
             self.send_header(name, value)
