@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
-from repoagents.errors import GitError
+from repoagents.errors import GitError, RepoAgentsError
 from repoagents.git.checkout import (
     BRANCH_PREFIX,
     CONNECTION,
@@ -30,7 +30,7 @@ LOOK_SECONDS = 120.0
 
 _HTTP = re.compile(r"https?://", re.IGNORECASE)
 _REDIRECTS = re.compile(r"http\.(.*\.)?followredirects", re.IGNORECASE | re.DOTALL)
-_LOGIN = re.compile(r"(credential|url|ssh)\..*|core\.sshcommand", re.IGNORECASE | re.DOTALL)
+_LOGIN = re.compile(r"(credential|url)\..*", re.IGNORECASE | re.DOTALL)
 _HEADER = re.compile(r"http\.(.*\.)?extraheader", re.IGNORECASE | re.DOTALL)
 _REFUSED = re.compile(r"^!\t[^\t]*\t\[[a-z ]+\] \((?P<why>.*)\)$", re.MULTILINE)
 _LONGEST_QUOTE = 600
@@ -53,7 +53,7 @@ _ADVICE = {
         "Give the bot's credential the permission that is named, or take the workflow file out of"
         " the change.",
     ),
-    "(cannot contain secrets|secret.*found|GH009)": (
+    "(cannot contain secrets|GH009)": (
         "failed",
         "Look at what was found: take it out of the change, or allow it on the remote.",
     ),
@@ -162,7 +162,7 @@ class RemoteBranches:
             if answer.code and not refused:
                 raise git.failure("push", answer)
         if refused:
-            reason = _quote(answer.complaint, refused["why"])
+            reason = _quote(answer.complaint, redact(refused["why"], git.secrets))
             kind, next_step = _advise(reason)
             message = f"{self._name} refused the branch {branch}: {reason}"
             raise GitError(message, kind=kind, next_step=next_step)
@@ -170,7 +170,7 @@ class RemoteBranches:
     def _arrived(self, branch: str, commit: str) -> bool:
         try:
             return self.branch_head(branch) == commit
-        except GitError:
+        except RepoAgentsError:  # not even a login may be had any more
             return False
 
     def _location(self, branch: str) -> str:
@@ -197,9 +197,9 @@ def _quote(complaint: str, why: str) -> str:
         for line in complaint.split("\n")
         if line.startswith("remote:")
     )
-    said = " ".join(filter(None, lines)).removeprefix("error: ")
-    shown = "".join(c if c.isprintable() else "?" for c in said[:_LONGEST_QUOTE])
-    return f"{shown} ({why})" if shown else why
+    said = " ".join(filter(None, lines)).removeprefix("error: ")[:_LONGEST_QUOTE]
+    quote = f"{said} ({why})" if said else why
+    return "".join(c if c.isprintable() else "?" for c in quote)
 
 
 def _advise(reason: str) -> tuple[str, str]:

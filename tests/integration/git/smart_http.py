@@ -97,10 +97,18 @@ class Exchange(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def hang_up(self) -> None:
+    def report(self, *lines: str) -> None:
+        """Answer a push as git would, with these lines on what became of the refs."""
+        packets = [f"{len(line) + 4:04x}{line}" for line in ("unpack ok\n", *lines)]
+        report = "".join([*packets, "0000"])
+        content = f"{len(report) + 5:04x}\1{report}0000".encode()
+        self.answer(200, [("Content-Type", "application/x-git-receive-pack-result")], content)
+
+    def hang_up(self) -> bool:
         """Let the answer be lost."""
         self.close_connection = True
         self.connection.close()
+        return True
 
     def log_message(self, form: str, *rest: object) -> None:
         """Keep quiet."""

@@ -159,6 +159,19 @@ class TestRefused:
             publish(site.bot(remote=remote))
         assert not any(secret in everything_said(caught.value) for secret in SECRETS)
 
+    def test_a_host_that_tells_the_token_as_its_reason_is_not_either(
+        self, site: Site, host: Host, remote: Remote
+    ) -> None:
+        def refuse(exchange: Exchange, request: Request) -> bool:
+            if request.pushes:
+                exchange.report(f"ng refs/heads/{BRANCH} not with {TOKEN}\x1b[1m\n")
+            return request.pushes
+
+        host.before = refuse
+        with pytest.raises(GitError, match=r"not with \*\*\*\?\[1m") as caught:
+            publish(site.bot(remote=remote))
+        assert not any(secret in everything_said(caught.value) for secret in SECRETS)
+
     def test_the_operators_own_login_is_neither_used_nor_forgotten(
         self, site: Site, host: Host, remote: Remote, tmp_path: Path
     ) -> None:

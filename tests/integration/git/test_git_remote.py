@@ -190,9 +190,7 @@ class TestPush:
 
 
 def lost(exchange: Exchange, request: Request) -> bool:
-    if request.pushes:
-        exchange.hang_up()
-    return request.pushes
+    return request.pushes and exchange.hang_up()
 
 
 def broken(exchange: Exchange, request: Request) -> bool:
@@ -204,10 +202,7 @@ def broken(exchange: Exchange, request: Request) -> bool:
 def silent(exchange: Exchange, request: Request) -> bool:
     """An answer that says nothing of the branch."""
     if request.pushes:
-        report = b"000eunpack ok\n0000"
-        content = f"{len(report) + 5:04x}".encode() + b"\1" + report + b"0000"
-        kind = ("Content-Type", "application/x-git-receive-pack-result")
-        exchange.answer(200, [kind], content)
+        exchange.report()
     return request.pushes
 
 
@@ -241,7 +236,7 @@ class TestLostAnswer:
     ) -> None:
         def die(exchange: Exchange, request: Request) -> bool:
             if request.pushes:
-                host.before = lambda exchange, _: exchange.hang_up() or True
+                host.before = lambda exchange, _: exchange.hang_up()
                 exchange.hang_up()
             return request.pushes
 
