@@ -7,6 +7,7 @@ shown that something listens.
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import inspect
 import io
 import json
@@ -16,6 +17,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from repoagents.agents.checks import ProjectChecks
 from repoagents.agents.engines.codex import Codex
@@ -36,6 +39,9 @@ from repoagents.domain.run import Run
 from repoagents.domain.settings import EngineChoice, Settings, TrackerSettings
 from repoagents.errors import Exited
 from repoagents.git.workspaces import GitWorkspaces
+from repoagents.github.answers import Answer, Ask
+from repoagents.github.auth import Surroundings, choose_source
+from repoagents.github.connection import connect
 from repoagents.logs import Redactor, open_journal
 from repoagents.pipeline import janitor
 from repoagents.pipeline.intake import why_dirty
@@ -45,6 +51,7 @@ from repoagents.ports import House, RoleTask, Worktree
 from repoagents.store.artifacts import FileArtifacts
 from repoagents.trackers import make_tracker
 from tests.fakes.agents import ScriptedAgents, write_fix
+from tests.fakes.clock import FakeClock
 from tests.fakes.world import NotedFlows
 from tests.pipeline.conftest import CHECK, Place
 
@@ -179,6 +186,42 @@ def issue_numbers(lab: Lab) -> object:
 
 def complaints(lab: Lab) -> object:
     return [text for _, text in broken_rules(lab.settings, lab.root)]
+
+
+@functools.cache
+def app_key(name: str) -> bytes:
+    """A private key for each name, the same each time."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+class NotingDoor:
+    """Gives an installation token to everybody and notes who asked where."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+
+    def send(self, ask: Ask, authorization: str) -> Answer:
+        """A token."""
+        self.asked.append((ask.path, authorization))
+        return Answer(201, {}, b'{"token": "ghs_1"}')
+
+
+def credential(lab: Lab) -> object:
+    """Whom GitHub gets to see."""
+    for name in ("one.pem", "two.pem"):
+        (lab.root / name).write_bytes(app_key(name))
+        (lab.root / name).chmod(0o600)
+    around = Surroundings({"GITHUB_TOKEN": "ghp_1", "MINE": "ghp_2"}, lab.root, lambda: "")
+    door = NotingDoor()
+    source = choose_source(lab.settings.tracker, around, {}, door, FakeClock())
+    return source.current().token, door.asked
+
+
+def remote(lab: Lab) -> object:
+    around = Surroundings({}, lab.root, lambda: "")
+    github = connect(lab.settings.tracker, around, {}, lab.place.clock, lab.place.house.journal)
+    return github.clone_url
 
 
 def eligible_without_label(lab: Lab) -> object:
@@ -414,12 +457,22 @@ OPEN = {"safety.allow_open_pr": True}
 TRACE = 'echo here >> "$TRACE"'
 TRACED = {"agent.env": ("TRACE",), **ONCE}
 FILE, FIXTURE = {"tracker.kind": "local_file"}, {"tracker.fixtures_path": "fixture.json"}
+APP = {
+    "tracker.app.id": 11,
+    "tracker.app.private_key_path": "one.pem",
+    "tracker.app.installation_id": 13,
+}
 GITHUB = {"tracker.kind": "github", "tracker.trigger_label": None}
 
 PROOFS: dict[str, Proof] = {
     "tracker.kind": Proof("local_file", issue_numbers),
     "tracker.mode": Proof("fixture", issue_numbers, FIXTURE),
     "tracker.repo": Proof("octo/cat", complaints, GITHUB),
+    "tracker.api_url": Proof("https://git.example.com/api/v3", remote),
+    "tracker.token_env": Proof("MINE", credential),
+    "tracker.app.id": Proof(12, credential, APP),
+    "tracker.app.private_key_path": Proof("two.pem", credential, APP),
+    "tracker.app.installation_id": Proof(14, credential, APP),
     "tracker.path": Proof("other.json", issue_numbers, FILE),
     "tracker.fixtures_path": Proof(
         "other.json", issue_numbers, {"tracker.mode": "fixture", **FIXTURE}
