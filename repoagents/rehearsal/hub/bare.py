@@ -51,8 +51,7 @@ class BareRepository:
         folder.mkdir(parents=True)
         self.folder = folder
         self.git = Git.sealed(folder, environment)
-        self.git.run("init", "--quiet", "--bare", f"--initial-branch={branch}")
-        self.git.run("config", "http.receivepack", "true")
+        self.git.run("init", "--quiet", "--bare", "--template=", f"--initial-branch={branch}")
         self._commits: dict[str, Commit] = {}
         self._stamp: tuple[object, ...] = ()
         self._heads: dict[str, str] = {}
@@ -165,14 +164,16 @@ class BareRepository:
         """The parent's tree with these files written, or taken away where the text is None."""
         index = self.folder / "rehearsal-index"
         git = self.git.told(GIT_INDEX_FILE=index)
+        entries = [self._entry(path, text) for path, text in files.items()]
         try:
-            git.run("read-tree", parent) if parent else git.run("read-tree", "--empty")
-            for path, text in files.items():
-                if text is None:
-                    git.run("rm", "--cached", "--quiet", "--", path)
-                else:
-                    blob = git.run("hash-object", "-w", "--stdin", stdin=text.encode()).line
-                    git.run("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}")
+            git.run("read-tree", parent or "--empty")
+            git.run("update-index", "-z", "--index-info", stdin="".join(entries).encode())
             return git.run("write-tree").line
         finally:
             index.unlink(missing_ok=True)
+
+    def _entry(self, path: str, text: str | None) -> str:
+        if text is None:
+            return f"0 {'0' * 40}\t{path}\0"
+        blob = self.git.run("hash-object", "-w", "--stdin", stdin=text.encode()).line
+        return f"100644 {blob}\t{path}\0"

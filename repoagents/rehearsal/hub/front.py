@@ -21,6 +21,7 @@ from repoagents.rehearsal.hub.faults import Fault, Faults, Planned
 from repoagents.rehearsal.hub.forge import Forge
 from repoagents.rehearsal.hub.graphql import answer_graphql
 from repoagents.rehearsal.hub.mishaps import error_reply, instead, spoil
+from repoagents.rehearsal.hub.pages import page_at
 from repoagents.rehearsal.hub.refusals import Refusal
 from repoagents.rehearsal.hub.routing import Call, Reply, Request, find_route
 from repoagents.rehearsal.hub.smart_http import ASKING, answer_git, is_git
@@ -80,7 +81,10 @@ class Front:
         if is_git(self._forge.repository, request):
             return self._serve_git(request)
         if request.path != GRAPHQL and not request.path.startswith(f"{API}/"):
-            return error_reply(404, "Not Found")
+            with self._forge.repository.lock:
+                self._forge.pulls.follow()
+                page = page_at(self._forge, request.path) if request.method == "GET" else None
+            return page or error_reply(404, "Not Found")
         request = replace(request, path=canonical(self._forge, request.path.removeprefix(API)))
         planned = self._faults.take(request.method, request.path)
         if planned is not None and planned.fault is Fault.SLOW:

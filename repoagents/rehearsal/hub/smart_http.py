@@ -55,7 +55,8 @@ def _backend(bare: BareRepository, caller: Caller, request: Request) -> Reply:
     for header, name in PASSED_ON.items():
         if header in request.headers:
             variables[name] = request.headers[header]
-    said = bare.git.told(**variables).run("http-backend", stdin=request.body).out
+    git = bare.git.told(**variables)
+    said = git.run("-c", "http.receivepack=true", "http-backend", stdin=request.body).out
     head, _, body = said.partition(b"\r\n\r\n")
     headers = dict(BytesHeaderParser().parsebytes(head).items())
     status = int(headers.pop("Status", "200").split()[0])
