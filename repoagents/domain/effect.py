@@ -53,7 +53,37 @@ class OpenDraftPullRequest:
         return f"pull-request:{self.head}"
 
 
-Effect = PostComment | PushBranch | OpenDraftPullRequest
+@dataclass(frozen=True)
+class SetLabel:
+    """One label put on an issue (`on`), or taken off it; the others stay as they are."""
+
+    run_id: str
+    issue_number: int
+    label: str
+    on: bool
+
+    @property
+    def key(self) -> str:
+        """Idempotency key: this label on or off in this run's name."""
+        return f"label:{self.run_id}:{self.label}:{'on' if self.on else 'off'}"
+
+
+@dataclass(frozen=True)
+class MergePullRequest:
+    """The merge of the pull request from `head`, where that stands at exactly `head_sha`."""
+
+    run_id: str
+    issue_number: int
+    head: str
+    head_sha: str
+
+    @property
+    def key(self) -> str:
+        """Idempotency key: this commit of this branch."""
+        return f"merge:{self.head}:{self.head_sha}"
+
+
+Effect = PostComment | PushBranch | OpenDraftPullRequest | SetLabel | MergePullRequest
 
 
 @dataclass(frozen=True)
@@ -83,3 +113,7 @@ def effect_name(effect: Effect) -> str:
             return "branch"
         case OpenDraftPullRequest():
             return "draft_pull_request"
+        case SetLabel():
+            return "label"
+        case MergePullRequest():
+            return "merge"

@@ -98,6 +98,7 @@ class FailureClass(StrEnum):
     REQUEST_CHANGES = "request_changes"
     QUESTION = "question"
     POLICY_BLOCK = "policy_block"
+    PULL_REQUEST = "pull_request"
     BUDGET = "budget"
     INFRA = "infra"
     CRASH_LOOP = "crash_loop"
@@ -140,7 +141,8 @@ class Run:
     `attempt` counts attempts begun, `failures` those that spent a retry. `round` is the current
     build round (1 is the first), `round_limit` the last one allowed. `generation` counts how often
     a person sent the run back to work; it makes the durable workflow's id unique. `resumes` counts
-    restarts after the worker died, so that a run that kills its worker ends. All instants are
+    restarts after the worker died, so that a run that kills its worker ends. `asked_by` is the
+    login of whose label or command asked for it; empty for the operator's own. All instants are
     aware UTC datetimes.
     """
 
@@ -166,6 +168,7 @@ class Run:
     branch: str = ""
     verified: bool = False
     note: str = ""
+    asked_by: str = ""
     failure: Failure | None = None
     next_at: datetime | None = None
     started_at: datetime | None = None
@@ -250,8 +253,11 @@ class Run:
 
     def cancel(self, now: datetime, by: str = "") -> "Run":
         """Stopped by a person; the work is kept."""
-        message = f"cancelled by {by}" if by else "cancelled"
-        return self._move(RunStatus.CANCELLED, now, Failure(FailureClass.CANCELLED, message))
+        return self.call_off(f"cancelled by {by}" if by else "cancelled", now)
+
+    def call_off(self, reason: str, now: datetime) -> "Run":
+        """Stopped for this reason, which lies in the issue; the work is kept."""
+        return self._move(RunStatus.CANCELLED, now, Failure(FailureClass.CANCELLED, reason))
 
     def supersede(self, now: datetime) -> "Run":
         """A newer run of the same issue takes its place."""

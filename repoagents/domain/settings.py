@@ -34,6 +34,24 @@ class AppSettings:
 
 
 @dataclass(frozen=True)
+class FilterSettings:
+    """Which issues the loop takes by itself; `trigger` passes every filter."""
+
+    __pydantic_config__ = STRICT
+
+    labels: tuple[str, ...] = ()
+    """Labels that an issue needs, all of them, beside the trigger label."""
+    exclude_labels: tuple[str, ...] = ()
+    """An issue with any of these labels is left alone."""
+    authors: tuple[str, ...] = ()
+    """Take only issues that one of these people wrote; empty for everybody's."""
+    assignee: str = ""
+    """Take only issues that are assigned to this person."""
+    milestone: str = ""
+    """Take only issues of the milestone with this title."""
+
+
+@dataclass(frozen=True)
 class TrackerSettings:
     """Where issues come from."""
 
@@ -59,6 +77,15 @@ class TrackerSettings:
     trigger_label: str | None = "repoagents"
     """An issue without this label is not touched. `null`, the default of local trackers, takes
     every open issue."""
+    stop_label: str = "repoagents-stop"
+    """An issue with this label is left alone, and a run at work on it stops; empty for none."""
+    filters: FilterSettings = field(default_factory=FilterSettings)
+    """Which of the issues with the trigger label are taken."""
+    allowed_bots: tuple[int, ...] = ()
+    """Account ids of bots and Apps that may ask for work; of all others nothing is taken."""
+    comment_commands: bool = False
+    """Take `/repoagents run`, `stop`, `retry`, `approve` and `status` from comments of people who
+    may write."""
     poll_interval_seconds: Annotated[int, Ge(5), Le(3600)] = 300
     """How often the loop reads the tracker."""
     base_branch: str = ""
@@ -187,6 +214,18 @@ class SafetySettings:
     """Let the bot comment below the issue."""
     allow_open_pr: bool = False
     """Let the bot bring a branch and a draft pull request."""
+    allow_merge: bool = False
+    """Let the bot merge its pull request once a person has approved exactly that commit."""
+
+
+@dataclass(frozen=True)
+class ApprovalSettings:
+    """Whose word counts as an approval."""
+
+    __pydantic_config__ = STRICT
+
+    other_person: bool = False
+    """Refuse the approval of the person who asked for the change."""
 
 
 @dataclass(frozen=True)
@@ -300,6 +339,8 @@ class LimitSettings:
     """Cost of one run, in the currency that the engine reports."""
     cost_per_day: Annotated[float, Ge(0)] = 50.0
     """Cost in any 24 hours."""
+    open_pull_requests: Annotated[int, Ge(1)] = 5
+    """The bot's own pull requests that may be open at a time; further issues wait."""
 
 
 @dataclass(frozen=True)
@@ -365,6 +406,8 @@ class Settings:
     """How far a finished change may go."""
     safety: SafetySettings = field(default_factory=SafetySettings)
     """One flag per kind of write."""
+    approval: ApprovalSettings = field(default_factory=ApprovalSettings)
+    """Whose word counts as an approval."""
     agent: AgentSettings = field(default_factory=AgentSettings)
     """How agents are run."""
     roles: RolesSettings = field(default_factory=RolesSettings)

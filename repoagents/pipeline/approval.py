@@ -1,16 +1,36 @@
-"""A person's word: publish exactly what was proven, or never."""
+"""A person's word on exactly one commit: publish it, merge it, or never."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 
-from repoagents.domain.effect import Effect, OpenDraftPullRequest, PushBranch, effect_name
+from repoagents.domain.effect import (
+    Effect,
+    MergePullRequest,
+    OpenDraftPullRequest,
+    PushBranch,
+    Withheld,
+    effect_name,
+)
+from repoagents.domain.people import Account, AccountKind
+from repoagents.domain.pull_request import PullRequest, ReviewState
 from repoagents.domain.run import Run, RunStatus
-from repoagents.pipeline import publisher
+from repoagents.errors import GitError, GitHubError, TrackerError
+from repoagents.pipeline import merge, publisher
+from repoagents.pipeline.boundary import change
+from repoagents.pipeline.merge import CARRIED
+from repoagents.pipeline.reconcile import why_stop
+from repoagents.policy import merging
 from repoagents.ports import Approval, House
+
+APPROVE, REJECT, WITHDRAW = "approve", "reject", "withdraw"
+REVIEW = "review on the pull request"
+"""The note of an approval that stands only as long as the review does."""
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """A proven change that has not been published: what is withheld, and by which flag."""
+    """A proven change that waits for a person or a flag: the effects held, by which flags."""
 
     run: Run
     effects: tuple[Effect, ...]
@@ -25,13 +45,16 @@ def pending(house: House) -> tuple[Waiting, ...]:
 
 
 def waiting_of(house: House, run: Run) -> Waiting | None:
-    """What is withheld of one run, or None."""
-    effects = house.ledger.withheld(run.id)
-    publishable = tuple(e for e in effects if isinstance(e, PushBranch | OpenDraftPullRequest))
-    if not publishable:
+    """What is withheld of one run, or the merge that it waits for; None when nothing waits."""
+    held = house.ledger.withheld(run.id)
+    effects: tuple[Effect, ...] = tuple(e for e in held if not isinstance(e, MergePullRequest))
+    decisive = tuple(e for e in effects if isinstance(e, PushBranch | OpenDraftPullRequest))
+    if not decisive and run.status is not RunStatus.AWAITING_APPROVAL:
         return None
-    gates = [publisher.gate(house, effect) for effect in publishable]
-    flags = dict.fromkeys(gate.flag for gate in gates if not isinstance(gate, Effect))
+    if not decisive:
+        effects = (publisher.merge_of(run),)
+    gates = [publisher.gate(house, effect) for effect in decisive or effects]
+    flags = dict.fromkeys(gate.flag for gate in gates if isinstance(gate, Withheld))
     return Waiting(run, effects, tuple(flags))
 
 
@@ -41,41 +64,159 @@ def show(house: House, number: int) -> Waiting | None:
     return waiting_of(house, run) if run is not None else None
 
 
-def approve(house: House, number: int, by: str) -> str:
-    """Publish the stored result without another model call; returns what came of it."""
+def approve(
+    house: House,
+    number: int,
+    by: str,
+    *,
+    at: datetime | None = None,
+    account: Account | None = None,
+) -> str:
+    """Carry out exactly what was proven, without another model call; returns what came of it.
+
+    `account` is the permitted person whose comment this is, None for the operator. A word that was
+    said `at` an instant does not hold for a commit that was published after it.
+    """
+    run = house.runs.latest(number)
+    waiting = None if run is None else waiting_of(house, run)
+    unpublished = waiting is not None and not _is_merge(waiting)
+    if run is None or not (unpublished or is_published(house, run)):
+        return f"refused: nothing of issue {number} waits for a person"
+    refusal = why_stop(house, run) or _why_not_by(house, run, account)
+    if refusal is not None:
+        return f"refused: {refusal}"
+    if waiting is not None and unpublished:
+        return _publish(house, waiting, by)
+    return _approve_published(house, run, by, at)
+
+
+def reject(house: House, number: int, by: str, note: str = "") -> str:
+    """Discard what is withheld, or the wish to merge; neither will ever be carried out."""
     waiting = show(house, number)
     if waiting is None:
         return f"refused: nothing of issue {number} waits for a person"
+    run = waiting.run
+    _record(house, run, REJECT, by, note)
+    if _is_merge(waiting):
+        now = house.clock.now()
+        change(
+            house,
+            run.id,
+            lambda was: was.cancel(now, by) if was.status is RunStatus.AWAITING_APPROVAL else was,
+        )
+        return f"rejected: the pull request of issue {number} will not be merged by the bot"
+    house.ledger.discard(run.id, f"rejected by {by}", house.clock.now())
+    names = ", ".join(effect_name(effect) for effect in waiting.effects)
+    return f"rejected: {names} of issue {number} will not be published"
+
+
+def is_published(house: House, run: Run) -> bool:
+    """Whether the run's pull request is out, where the tracker has such, and not merged yet."""
+    open_ = run.status in (RunStatus.AWAITING_APPROVAL, RunStatus.COMPLETED)
+    return (
+        open_
+        and house.tracker.pulls is not None
+        and publisher.is_done(house, run, "draft_pull_request")
+        and not publisher.is_done(house, run, "merge")
+    )
+
+
+def standing(house: House, run: Run) -> Approval | None:
+    """The approval of exactly the commit and diff that the run stands for, or None."""
+    bound = [
+        word
+        for word in house.approvals.select(run.id)
+        if (word.head_sha, word.diff_hash) == (run.head_sha, run.diff_hash)
+    ]
+    last = bound[-1] if bound else None
+    return last if last is not None and last.decision in (APPROVE, CARRIED) else None
+
+
+def hear(house: House, run: Run, pull: PullRequest) -> Approval | None:
+    """Bring the record in line with the reviews of exactly this commit; the standing approval."""
+    approving = [
+        word.author
+        for word in merge.words_on(house, pull)
+        if word.state is ReviewState.APPROVED and word.sha == run.head_sha == pull.head_sha
+    ]
+    live = [who for who in approving if _why_not_by(house, run, who) is None]
+    found = standing(house, run)
+    if found is not None and found.note == REVIEW and found.by not in {who.login for who in live}:
+        _record(house, run, WITHDRAW, found.by, REVIEW)
+        found = None
+    if found is None and live:
+        found = _record(house, run, APPROVE, live[0].login, REVIEW)
+    return found
+
+
+def _publish(house: House, waiting: Waiting, by: str) -> str:
     run = waiting.run
     if waiting.flags:
         flags = " and ".join(waiting.flags)
         return f"refused: {flags} is off; set it in .ai-repoagents/repoagents.yaml first"
     stale = house.workspaces.why_stale(run.head_sha, house.workspaces.refresh())
     if stale is not None:
-        return f"refused: {stale}; `repoagents retry {number} --fresh` works on the new base"
-    _record(house, run, "approve", by)
+        return (
+            f"refused: {stale}; `repoagents retry {run.issue_number} --fresh` works on the new base"
+        )
+    _record(house, run, APPROVE, by)
     published = publisher.publish(house, run.id, waiting.effects)
     places = ", ".join(receipt.location for receipt in published.done)
     return f"published: {places}"
 
 
-def reject(house: House, number: int, by: str, note: str = "") -> str:
-    """Discard what is withheld; it will never be published."""
-    waiting = show(house, number)
-    if waiting is None:
-        return f"refused: nothing of issue {number} waits for a person"
-    _record(house, waiting.run, "reject", by, note)
-    house.ledger.discard(waiting.run.id, f"rejected by {by}", house.clock.now())
-    names = ", ".join(effect_name(effect) for effect in waiting.effects)
-    return f"rejected: {names} of issue {number} will not be published"
+def _approve_published(house: House, run: Run, by: str, at: datetime | None) -> str:
+    pull = merge.pulls_of(house).pull_request(run.branch)
+    refusal = merging.why_not_this(pull, run.head_sha) or _why_too_early(house, run, at)
+    if pull is None or refusal is not None:
+        return f"refused: {refusal}"
+    approved = _record(house, run, APPROVE, by)
+    try:
+        return merge.land(house, run, pull, approved)
+    except (GitHubError, TrackerError, GitError) as error:
+        return f"approved: the merge waits, for {error}"
 
 
-def _record(house: House, run: Run, decision: str, by: str, note: str = "") -> None:
+def _why_too_early(house: House, run: Run, at: datetime | None) -> str | None:
+    """A word that is older than the commit was meant for an earlier one."""
+    key = publisher.push_of(run).key
+    pushed = [row.at for row in house.ledger.rows(run.id) if row.key == key]
+    if at is None or not pushed or pushed[-1] <= at:
+        return None
+    return f"{run.head_sha[:12]} was pushed after that word: look at it and approve it anew"
+
+
+def _why_not_by(house: House, run: Run, account: Account | None) -> str | None:
+    """Why this account's, or the operator's, approval of the run does not count, or None."""
+    if account is not None and not merging.is_person(account, author_id=0):
+        return f"{account.login} is not a person: no bot can approve"
+    names = _names(house, account)
+    return merging.why_same_person(names, run.asked_by, house.settings.approval)
+
+
+def _names(house: House, account: Account | None) -> Collection[str]:
+    """What the one who approves is known by: with a user's token the operator is that user."""
+    people = house.tracker.people
+    if people is None or not house.settings.approval.other_person:
+        return ("",) if account is None else (account.login,)
+    viewer = people.viewer()
+    own = viewer.kind is AccountKind.USER and (account is None or account.id == viewer.id)
+    names = {viewer.login, ""} if own else set[str]()
+    return names | ({""} if account is None else {account.login})
+
+
+def _is_merge(waiting: Waiting) -> bool:
+    return any(isinstance(effect, MergePullRequest) for effect in waiting.effects)
+
+
+def _record(house: House, run: Run, decision: str, by: str, note: str = "") -> Approval:
     now = house.clock.now()
-    house.approvals.add(Approval(run.id, decision, run.head_sha, run.diff_hash, by, now, note))
+    word = Approval(run.id, decision, run.head_sha, run.diff_hash, by, now, note)
+    house.approvals.add(word)
     house.journal.note(
         f"approval_{decision}",
         f"{by}: {decision} of {run.head_sha[:12]}",
         run=run.id,
         issue=run.issue_number,
     )
+    return word

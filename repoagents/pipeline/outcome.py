@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 
-from repoagents.domain.effect import OpenDraftPullRequest, PostComment, PushBranch
+from repoagents.domain.effect import OpenDraftPullRequest, PostComment, PushBranch, Withheld
 from repoagents.domain.reports import Verdict, VerdictKind, Verification
 from repoagents.domain.run import Failure, FailureClass, Run, RunStatus, Stage
 from repoagents.errors import RepoAgentsError, StateUnreadable, Stopped
@@ -55,11 +55,16 @@ def _publish(house: House, run: Run, round_: int) -> None:
 def effects_of(house: House, run: Run) -> tuple[PushBranch | OpenDraftPullRequest, ...]:
     """Branch and draft pull request of a run whose commit is built."""
     title, body = handoff.render_pull_request(dossier.gather(house, run))
-    base = house.settings.tracker.base_branch or house.workspaces.base_branch()
+    number, base = run.issue_number, base_of(house)
     return (
-        PushBranch(run.id, run.issue_number, run.branch, run.head_sha),
-        OpenDraftPullRequest(run.id, run.issue_number, title, body, run.branch, base),
+        publisher.push_of(run),
+        OpenDraftPullRequest(run.id, number, title, body, run.branch, base),
     )
+
+
+def base_of(house: House) -> str:
+    """The branch that changes start from and go into."""
+    return house.settings.tracker.base_branch or house.workspaces.base_branch()
 
 
 def conclude(house: House, run_id: str, generation: int, result: StepResult) -> Run:
@@ -94,7 +99,7 @@ def _after(house: House, run: Run, result: StepResult) -> Run:
     now = house.clock.now()
     match result.word:
         case "publish":
-            return run.complete(now)
+            return run.await_approval(now) if _waits_for_merge(house, run) else run.complete(now)
         case "no_change":
             return run.end_without_change(now)
         case "ask" | "hand_off":
@@ -103,6 +108,13 @@ def _after(house: House, run: Run, result: StepResult) -> Run:
             return _after_failure(house, run, result.failure)
         case _:
             return run.cancel(now)
+
+
+def _waits_for_merge(house: House, run: Run) -> bool:
+    """Whether a person's approval is all that a merge by the bot is missing."""
+    merge = publisher.gate(house, publisher.merge_of(run))
+    may = house.tracker.pulls is not None and not isinstance(merge, Withheld)
+    return may and publisher.is_done(house, run, "draft_pull_request")
 
 
 def _by_verdict(house: House, run: Run) -> Failure:

@@ -2,7 +2,15 @@
 
 from dataclasses import dataclass
 
-from repoagents.domain.effect import Effect, PushBranch, Receipt, Withheld, effect_name
+from repoagents.domain.effect import (
+    Effect,
+    MergePullRequest,
+    PushBranch,
+    Receipt,
+    Withheld,
+    effect_name,
+)
+from repoagents.domain.run import Run
 from repoagents.domain.settings import engine_for
 from repoagents.errors import GitError
 from repoagents.policy import safety
@@ -37,6 +45,41 @@ def gate(bench: Bench, effect: Effect, *, dry_run: bool = False) -> Effect | Wit
     engines = (engine_for(role, settings).engine for role in settings.roles.enabled)
     rehearsal = "rehearsal" in engines
     return safety.gate(effect, settings, dry_run=dry_run, rehearsal=rehearsal)
+
+
+def merge_of(run: Run) -> MergePullRequest:
+    """The merge of exactly the commit that carries the run's change."""
+    return MergePullRequest(run.id, run.issue_number, run.branch, run.head_sha)
+
+
+def push_of(run: Run) -> PushBranch:
+    """The push of the commit that carries the run's change to its branch."""
+    return PushBranch(run.id, run.issue_number, run.branch, run.head_sha)
+
+
+def is_done(house: House, run: Run, name: str) -> bool:
+    """Whether the run's effect of this name is known to stand."""
+    return any(row.name == name and row.state == "done" for row in house.ledger.rows(run.id))
+
+
+def adopt(house: House, effect: Effect, location: str) -> None:
+    """Write down as done what was found to stand, whoever did it."""
+    now = house.clock.now()
+    house.ledger.intend(effect.run_id, effect, now)
+    house.ledger.close(effect.run_id, effect, Receipt(effect.key, location, now))
+
+
+def is_ours(house: House, issue_number: int, commit: str) -> bool:
+    """Whether a branch of this issue stands at this commit by the bot's own doing.
+
+    What was intended counts: it may have been pushed before the receipt was written.
+    """
+    runs = house.runs.of_issue(issue_number)
+    if any(run.head_sha == commit for run in runs):
+        return True
+    ends = f":{commit}"
+    rows = (row for run in runs for row in house.ledger.rows(run.id) if row.name == "branch")
+    return any(row.key.endswith(ends) and row.state in ("intended", "done") for row in rows)
 
 
 def _withhold(house: House, run_id: str, held: Withheld) -> None:
@@ -79,15 +122,9 @@ def _perform(house: House, effect: Effect) -> str:
     if not isinstance(effect, PushBranch):
         return house.tracker.perform(effect)
     head = house.workspaces.branch_head(effect.branch)
-    if head is not None and not _ours(house, effect, head):
+    if head is not None and not is_ours(house, effect.issue_number, head):
         raise GitError(
             f"branch {effect.branch} stands at {head[:12]}, which is not this bot's commit",
             next_step="look at the branch; delete or rename it to let the bot publish there",
         )
     return house.workspaces.push(effect.branch, effect.commit, head)
-
-
-def _ours(house: House, effect: PushBranch, head: str) -> bool:
-    """Whether the branch's head is a commit that an earlier run of this bot pushed there."""
-    runs = house.runs.of_issue(effect.issue_number)
-    return any(run.head_sha == head for run in runs)

@@ -84,6 +84,7 @@ def decide(
             | kind.REQUEST_CHANGES
             | kind.QUESTION
             | kind.POLICY_BLOCK
+            | kind.PULL_REQUEST
         ):
             return Block(failure)
     assert_never(failure.kind)

@@ -6,9 +6,11 @@ from typing import assert_never
 
 from repoagents.domain.effect import (
     Effect,
+    MergePullRequest,
     OpenDraftPullRequest,
     PostComment,
     PushBranch,
+    SetLabel,
     Withheld,
 )
 from repoagents.domain.settings import Settings
@@ -67,18 +69,25 @@ def branch_name(issue_number: int, title: str, run_id: str) -> str:
 def _why_not(effect: Effect, settings: Settings) -> _Refusal | None:
     if settings.tracker.mode == "fixture":
         return "tracker.mode", "a fixture refuses every write"
+    flags, mode = settings.safety, settings.merge_policy.mode
     match effect:
-        case PostComment():
-            if not settings.safety.allow_write_comments:
-                return "safety.allow_write_comments", "comments are off"
+        case PostComment() | SetLabel():
+            refusal = "safety.allow_write_comments", "comments are off"
+            return None if flags.allow_write_comments else refusal
         case PushBranch() | OpenDraftPullRequest():
-            if settings.merge_policy.mode == "comment_only":
-                return "merge_policy.mode", "comment_only lets no branch or pull request out"
-            if not settings.safety.allow_open_pr:
-                return "safety.allow_open_pr", "branches and pull requests are off"
+            refusal = "safety.allow_open_pr", "branches and pull requests are off"
+            return _by_mode(mode) or (None if flags.allow_open_pr else refusal)
+        case MergePullRequest():
+            refusal = "safety.allow_merge", "merges are off: a person merges"
+            return _by_mode(mode) or (None if flags.allow_merge else refusal)
         case _:
             assert_never(effect)
-    return None
+
+
+def _by_mode(mode: str) -> _Refusal | None:
+    if mode == "human_approval":
+        return None
+    return "merge_policy.mode", f"{mode} lets no branch or pull request out"
 
 
 def _slug(text: str) -> str:

@@ -12,6 +12,7 @@ from typing import ParamSpec, Protocol
 from repoagents.domain.run import Run
 from repoagents.domain.settings import Settings
 from repoagents.ports.records import (
+    FROM_COMMENT,
     Approval,
     Approvals,
     Artifacts,
@@ -37,6 +38,7 @@ from repoagents.ports.world import (
     EngineHealth,
     People,
     Processes,
+    PullRequests,
     RoleReport,
     RoleTask,
     Tracker,
@@ -47,6 +49,7 @@ from repoagents.ports.world import (
 P = ParamSpec("P")
 
 __all__ = [
+    "FROM_COMMENT",
     "AgentReply",
     "Agents",
     "Approval",
@@ -67,6 +70,7 @@ __all__ = [
     "LedgerRow",
     "People",
     "Processes",
+    "PullRequests",
     "Request",
     "RoleReport",
     "RoleTask",
@@ -151,4 +155,5 @@ class House(Bench):
     spend: Spend
     ledger: Ledger
     inbox: Inbox
+    deliveries: Deliveries
     approvals: Approvals

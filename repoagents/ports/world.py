@@ -10,6 +10,7 @@ from repoagents.domain.change import Base, ChangeSet
 from repoagents.domain.effect import Effect
 from repoagents.domain.issue import Issue
 from repoagents.domain.people import Account, Permission
+from repoagents.domain.pull_request import PullRequest
 from repoagents.domain.reports import (
     BuildReport,
     CheckResult,
@@ -56,6 +57,25 @@ class People(Protocol):
     def permission(self, login: str) -> Permission:
         """What an account may do in the repository."""
 
+    def commented_since(self, at: datetime) -> tuple[int, ...]:
+        """The numbers of what was commented on since then; more than these does no harm."""
+
+
+class PullRequests(Protocol):
+    """The bot's pull requests, where a tracker has them: read, but for `mark_ready`.
+
+    What cannot be read raises a `RepoAgentsError`: no check is green by silence.
+    """
+
+    def pull_request(self, head_branch: str) -> PullRequest | None:
+        """The newest pull request from a branch of the repository itself, open or not."""
+
+    def required_checks(self, base: str) -> tuple[str, ...]:
+        """The names of the checks that the base branch's protection and rulesets require."""
+
+    def mark_ready(self, number: int) -> None:
+        """End the draft; nothing when it is none."""
+
 
 class Tracker(Protocol):
     """Where issues come from and where comments and pull requests go."""
@@ -63,6 +83,10 @@ class Tracker(Protocol):
     @property
     def people(self) -> People | None:
         """The accounts; None where whoever can write the tracker's files may ask."""
+
+    @property
+    def pulls(self) -> PullRequests | None:
+        """The pull requests; None where there are none."""
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -136,6 +160,12 @@ class Workspaces(Protocol):
 
     def commit(self, request: CommitRequest) -> str:
         """Build the commit by plumbing and keep it in the bot's own clone; returns its SHA."""
+
+    def merge_base(self, commit: str, base_sha: str, message: str, at: datetime) -> str | None:
+        """The commit that merges the base into a commit, the commit itself when it holds the base.
+
+        None when they conflict. The same words and instant give the same commit.
+        """
 
     def why_stale(self, commit: str, base: Base) -> str | None:
         """Why a stored commit no longer applies to the base, or None."""

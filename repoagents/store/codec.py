@@ -7,9 +7,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from repoagents.domain.effect import (
     Effect,
+    MergePullRequest,
     OpenDraftPullRequest,
     PostComment,
     PushBranch,
+    SetLabel,
     effect_name,
 )
 from repoagents.errors import StoreError
@@ -21,6 +23,8 @@ EFFECTS: dict[str, type[Effect]] = {
     "comment": PostComment,
     "branch": PushBranch,
     "draft_pull_request": OpenDraftPullRequest,
+    "label": SetLabel,
+    "merge": MergePullRequest,
 }
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from repoagents.domain.change import Base, ChangeKind, ChangeSet, FileChange
@@ -29,6 +30,7 @@ class MemoryWorkspaces:
     pushes: int = 0
     _trees: dict[str, Files] = field(default_factory=dict)
     _commits: dict[str, str] = field(default_factory=dict)
+    _parents: dict[str, str] = field(default_factory=dict)
 
     def dirty_paths(self) -> tuple[str, ...]:
         """What the test says is uncommitted."""
@@ -96,7 +98,30 @@ class MemoryWorkspaces:
 
     def commit(self, request: CommitRequest) -> str:
         """The same request gives the same commit."""
-        return self._committed(request.tree, f"{request.base_sha}{request.message}{request.at}")
+        made = self._committed(request.tree, f"{request.base_sha}{request.message}{request.at}")
+        self._parents[made] = request.base_sha
+        return made
+
+    def merge_base(self, commit: str, base_sha: str, message: str, at: datetime) -> str | None:
+        """Both sides' files; None when they tell different things of one that both changed."""
+        base, ours, theirs = (
+            self._trees[self.tree_of(name)]
+            for name in (self._parents.get(commit, ""), commit, base_sha)
+        )
+        if ours.items() >= theirs.items() or self._parents.get(commit) == base_sha:
+            return commit
+        merged = dict(base)
+        for name in ours | theirs | base:
+            one, other, old = ours.get(name), theirs.get(name), base.get(name)
+            if old not in (one, other) and one != other:
+                return None
+            text = one if other == old else other
+            merged.pop(name, None)
+            if text is not None:
+                merged[name] = text
+        made = self._committed(self._keep(merged), f"{commit}{base_sha}{message}{at}")
+        self._parents[made] = base_sha
+        return made
 
     def why_stale(self, commit: str, base: Base) -> str | None:
         """Nothing moves here by itself."""

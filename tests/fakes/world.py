@@ -9,7 +9,7 @@ from repoagents.domain.issue import Issue, IssueState
 from repoagents.domain.run import Run
 from repoagents.errors import TrackerError
 from repoagents.pipeline.attempt import run_attempt
-from repoagents.ports import House, People
+from repoagents.ports import House, People, PullRequests
 
 P = ParamSpec("P")
 
@@ -25,6 +25,7 @@ class MemoryTracker:
     down: bool = False
     problems: tuple[str, ...] = ()
     people: People | None = None
+    pulls: PullRequests | None = None
 
     def read_issues(self) -> tuple[Issue, ...]:
         """Every open issue."""

@@ -32,7 +32,12 @@ from repoagents.config.keys import ITEM, catalogue
 from repoagents.config.loader import load
 from repoagents.config.rules import broken_rules
 from repoagents.domain.change import ChangeKind, ChangeSet, FileChange
-from repoagents.domain.effect import PostComment, PushBranch
+from repoagents.domain.effect import (
+    MergePullRequest,
+    OpenDraftPullRequest,
+    PostComment,
+    PushBranch,
+)
 from repoagents.domain.issue import Issue
 from repoagents.domain.reports import BuildReport, Plan, Role, Usage, Verification
 from repoagents.domain.run import Run
@@ -43,15 +48,18 @@ from repoagents.github.answers import Answer, Ask
 from repoagents.github.auth import Surroundings, choose_source
 from repoagents.github.connection import connect
 from repoagents.logs import Redactor, open_journal
-from repoagents.pipeline import janitor
+from repoagents.pipeline import janitor, publisher
+from repoagents.pipeline.boundary import change
+from repoagents.pipeline.followup import why_too_many
 from repoagents.pipeline.intake import why_dirty
 from repoagents.pipeline.tick import Rhythm, tick
-from repoagents.policy import budget, eligibility, guardrails, safety
+from repoagents.policy import budget, eligibility, guardrails, merging, safety
 from repoagents.ports import House, RoleTask, Worktree
 from repoagents.store.artifacts import FileArtifacts
 from repoagents.trackers import make_tracker
 from tests.fakes.agents import ScriptedAgents, write_fix
 from tests.fakes.clock import FakeClock
+from tests.fakes.pulls import MemoryHub
 from tests.fakes.world import NotedFlows
 from tests.pipeline.conftest import CHECK, Place
 
@@ -354,8 +362,27 @@ def command_argv(lab: Lab) -> object:
 
 
 def allowed(lab: Lab) -> object:
-    effects = (PushBranch(*EFFECT[:2], "repoagents/1", "0" * 40), PostComment(*EFFECT, "Done."))
+    effects = (
+        PushBranch(*EFFECT[:2], "repoagents/1", "0" * 40),
+        PostComment(*EFFECT, "Done."),
+        MergePullRequest(*EFFECT[:2], "repoagents/1", "0" * 40),
+    )
     return [type(safety.gate(effect, lab.settings)).__name__ for effect in effects]
+
+
+def own_approval(lab: Lab) -> object:
+    return merging.why_same_person(("mona",), "mona", lab.settings.approval)
+
+
+def room_for_another(lab: Lab) -> object:
+    """Whether a further run may start beside the pull requests that are open."""
+    hub = MemoryHub(spaces=lab.place.house.workspaces)
+    house = replace(lab.house(), tracker=hub)
+    run = lab.place.queue(Issue(lab.number, "It is broken"))
+    change(house, run.id, lambda was: was.start(was.created_at).complete(was.created_at))
+    pull = OpenDraftPullRequest(run.id, lab.number, "T", "B", f"repoagents/{lab.number}", "main")
+    publisher.adopt(house, pull, "here")
+    return why_too_many(house) is None
 
 
 async def engine(role: Role, attribute: str, lab: Lab) -> object:
@@ -503,6 +530,8 @@ PROOFS: dict[str, Proof] = {
     "merge_policy.mode": Proof("comment_only", allowed, OPEN),
     "safety.allow_write_comments": Proof(True, allowed),
     "safety.allow_open_pr": Proof(True, allowed),
+    "safety.allow_merge": Proof(True, allowed),
+    "approval.other_person": Proof(True, own_approval),
     "agent.max_concurrent_runs": Proof(3, planned_at_once),
     "agent.role_timeout_seconds": Proof(60, role_seconds),
     "agent.idle_timeout_seconds": Proof(60, idle_seconds),
@@ -529,6 +558,7 @@ PROOFS: dict[str, Proof] = {
     "limits.tokens_per_day": Proof(10_000, refused_call),
     "limits.cost_per_run": Proof(1.0, refused_call),
     "limits.cost_per_day": Proof(1.0, refused_call),
+    "limits.open_pull_requests": Proof(1, room_for_another),
     "commit.name": Proof("A Robot", partial(committed, "%an %cn"), OPEN),
     "commit.email": Proof("robot@example.invalid", partial(committed, "%ae %ce"), OPEN),
     "commit.signoff": Proof(True, partial(committed, "%(trailers:key=Signed-off-by)"), OPEN),

@@ -89,6 +89,7 @@ BLOCKING = {
     FailureClass.REQUEST_CHANGES,
     FailureClass.QUESTION,
     FailureClass.POLICY_BLOCK,
+    FailureClass.PULL_REQUEST,
     FailureClass.BUDGET,
 }
 FREE = {

@@ -9,21 +9,27 @@ from hypothesis import strategies as st
 
 from repoagents.domain.effect import (
     Effect,
+    MergePullRequest,
     OpenDraftPullRequest,
     PostComment,
     PushBranch,
+    SetLabel,
     effect_name,
 )
 
 COMMENT = PostComment("run-1", 2, "<!-- repoagents:0123abcd:issue=2 -->", "All done.")
 PUSH = PushBranch("run-1", 2, "repoagents/issue-2-fix", "c" * 40)
 PULL_REQUEST = OpenDraftPullRequest("run-1", 2, "Fix it", "Why.", "repoagents/issue-2-fix", "main")
-EFFECTS: tuple[Effect, ...] = (COMMENT, PUSH, PULL_REQUEST)
+LABEL = SetLabel("run-1", 2, "needs-info", on=True)
+MERGE = MergePullRequest("run-1", 2, "repoagents/issue-2-fix", "c" * 40)
+EFFECTS: tuple[Effect, ...] = (COMMENT, PUSH, PULL_REQUEST, LABEL, MERGE)
 
 COUNTS: dict[type[Effect], set[str]] = {
     PostComment: {"run_id", "body"},
     PushBranch: {"branch", "commit"},
     OpenDraftPullRequest: {"head"},
+    SetLabel: {"run_id", "label", "on"},
+    MergePullRequest: {"head", "head_sha"},
 }
 """The fields that make an effect another effect; all others may change beneath one key."""
 
@@ -31,6 +37,8 @@ NAMES: dict[type[Effect], str] = {
     PostComment: "comment",
     PushBranch: "branch",
     OpenDraftPullRequest: "draft_pull_request",
+    SetLabel: "label",
+    MergePullRequest: "merge",
 }
 
 
@@ -54,7 +62,7 @@ def test_the_key_follows_exactly_the_fields_that_make_another_effect(effect: Eff
     changing = set()
     for field in fields(effect):
         value = getattr(effect, field.name)
-        other = value + 1 if isinstance(value, int) else f"{value}x"
+        other = 1 - value if isinstance(value, int) else f"{value}x"
         if replace(effect, **{field.name: other}).key != effect.key:
             changing.add(field.name)
     assert changing == COUNTS[type(effect)]
@@ -71,6 +79,8 @@ def test_the_keys_that_are_in_databases_stay_as_they_are() -> None:
         "comment:run-1:e3120d618df2f1ba",
         f"branch:repoagents/issue-2-fix:{'c' * 40}",
         "pull-request:repoagents/issue-2-fix",
+        "label:run-1:needs-info:on",
+        f"merge:repoagents/issue-2-fix:{'c' * 40}",
     ]
 
 

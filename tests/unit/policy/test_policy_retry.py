@@ -30,7 +30,7 @@ COUNTED = {
 }  # fmt: skip
 BLOCKED = {
     "environment", "request_changes", "question", "policy_block", "tampered", "engine_missing",
-    "invalid_args", "cancelled",
+    "invalid_args", "cancelled", "pull_request",
 }  # fmt: skip
 fractions = st.floats(0, 1, exclude_max=True)
 

@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 
 from repoagents.domain.effect import (
     Effect,
+    MergePullRequest,
     OpenDraftPullRequest,
     PostComment,
     PushBranch,
+    SetLabel,
     Withheld,
 )
 from repoagents.domain.settings import (
@@ -24,19 +26,25 @@ from repoagents.policy.safety import branch_name, gate
 COMMENT = PostComment("r", 7, "m", "body")
 PUSH = PushBranch("r", 7, "repoagents/issue-7-x", "c" * 40)
 PULL = OpenDraftPullRequest("r", 7, "t", "b", "repoagents/issue-7-x", "main")
-EFFECTS: tuple[Effect, ...] = (COMMENT, PUSH, PULL)
+LABEL = SetLabel("r", 7, "needs-info", on=True)
+MERGE = MergePullRequest("r", 7, "repoagents/issue-7-x", "c" * 40)
+EFFECTS: tuple[Effect, ...] = (COMMENT, PUSH, PULL, LABEL, MERGE)
 LOCAL = TrackerSettings(kind="local_file")
 
 
-def flags(comments: bool, pulls: bool, mode: str = "human_approval") -> Settings:
+def flags(
+    comments: bool, pulls: bool, mode: str = "human_approval", merge: bool = False
+) -> Settings:
     return Settings(
         tracker=LOCAL,
-        safety=SafetySettings(allow_write_comments=comments, allow_open_pr=pulls),
+        safety=SafetySettings(
+            allow_write_comments=comments, allow_open_pr=pulls, allow_merge=merge
+        ),
         merge_policy=MergePolicySettings(mode=mode),
     )
 
 
-OPEN = flags(True, True)
+OPEN = flags(True, True, merge=True)
 
 
 def withheld_by(effect: Effect, settings: Settings, **more: object) -> str:
@@ -66,6 +74,11 @@ def test_by_default_every_effect_is_withheld(effect: Effect) -> None:
         (PUSH, flags(True, True, "comment_only"), "merge_policy.mode"),
         (PULL, flags(True, True, "comment_only"), "merge_policy.mode"),
         (COMMENT, flags(True, True, "comment_only"), ""),
+        (LABEL, flags(False, True), "safety.allow_write_comments"),
+        (LABEL, flags(True, False, "comment_only"), ""),
+        (MERGE, flags(True, True), "safety.allow_merge"),
+        (MERGE, flags(False, False, merge=True), ""),
+        (MERGE, flags(True, True, "comment_only", merge=True), "merge_policy.mode"),
     ],
 )
 def test_each_effect_has_one_flag(effect: Effect, settings: Settings, flag: str) -> None:

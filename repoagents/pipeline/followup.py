@@ -1,0 +1,135 @@
+"""After the pull request: what people did to it, and what follows for its run."""
+
+import asyncio
+
+from repoagents.domain.effect import Withheld
+from repoagents.domain.pull_request import PullRequest, PullState
+from repoagents.domain.run import Run, RunStatus
+from repoagents.errors import RepoAgentsError, StateUnreadable
+from repoagents.pipeline import approval, merge, outcome, publisher
+from repoagents.pipeline.boundary import change
+from repoagents.pipeline.reconcile import call_off, why_stop
+from repoagents.ports import Approval, House
+
+CLOSED = "closed"
+"""The decision that a person took by closing the pull request."""
+
+FOLLOWED = (RunStatus.AWAITING_APPROVAL, RunStatus.COMPLETED, RunStatus.BLOCKED)
+
+
+async def follow_up(house: House) -> None:
+    """Look at the pull request of every run that has one open, and act on what it shows.
+
+    One that cannot be read, or acted on, is looked at again the next time.
+    """
+    for run in await asyncio.to_thread(with_open_pull_request, house):
+        try:
+            await _follow(house, run)
+        except StateUnreadable:
+            raise
+        except RepoAgentsError as error:
+            house.journal.warn(
+                "followup_failed",
+                f"the pull request of issue {run.issue_number}: {error}",
+                run=run.id,
+                issue=run.issue_number,
+            )
+
+
+def with_open_pull_request(house: House) -> tuple[Run, ...]:
+    """The newest run of each issue whose pull request is open, as far as is known here."""
+    if house.tracker.pulls is None:
+        return ()
+    return tuple(run for run in house.runs.select(FOLLOWED, limit=10_000) if _is_open(house, run))
+
+
+def why_too_many(house: House) -> str | None:
+    """Why no further run may start: as many pull requests of ours are open as may be, or None."""
+    limit = house.settings.limits.open_pull_requests
+    found = len(with_open_pull_request(house))
+    if found < limit:
+        return None
+    return (
+        f"{found} pull requests of the bot are open, and limits.open_pull_requests is {limit}: "
+        "merge or close one"
+    )
+
+
+def _is_open(house: House, run: Run) -> bool:
+    latest = house.runs.latest(run.issue_number)
+    if latest is None or latest.id != run.id:
+        return False
+    rows = {row.name: row.state for row in house.ledger.rows(run.id)}
+    if rows.get("draft_pull_request") != "done" or rows.get("merge") == "done":
+        return False
+    words = house.approvals.select(run.id)
+    return not words or words[-1].decision != CLOSED
+
+
+async def _follow(house: House, run: Run) -> None:
+    pull = await asyncio.to_thread(merge.pulls_of(house).pull_request, run.branch)
+    if pull is None:
+        return
+    approved = await asyncio.to_thread(_look, house, run, pull)
+    if approved is None:
+        return
+    if pull.behind:
+        await merge.catch_up(house, run, approved)
+    else:
+        await asyncio.to_thread(merge.land, house, run, pull, approved)
+
+
+def _look(house: House, run: Run, pull: PullRequest) -> Approval | None:
+    """Settle what is over, stop what must stop; the approval of a pull request that may go on."""
+    if pull.state is not PullState.OPEN:
+        _end(house, run, pull)
+        return None
+    if run.status is RunStatus.BLOCKED:
+        return None
+    reason = why_stop(house, run)
+    if reason is not None:
+        call_off(house, run, reason)
+        outcome.say(house, run.id)
+        return None
+    if not publisher.is_ours(house, run.issue_number, pull.head_sha):
+        _freeze(house, run, pull)
+        return None
+    if pull.head_sha != run.head_sha:
+        # Cut off between the commit and its push; a receipt says when the listing only lags.
+        publisher.publish(house, run.id, (publisher.push_of(run),))
+        return None
+    approved = approval.hear(house, run, pull)
+    shut = isinstance(publisher.gate(house, publisher.merge_of(run)), Withheld)
+    return None if shut else approved
+
+
+def _end(house: House, run: Run, pull: PullRequest) -> None:
+    """The pull request is merged, by us or by hand, or a person closed it: that is a no."""
+    if pull.state is PullState.MERGED:
+        publisher.adopt(house, publisher.merge_of(run), pull.url)
+        said, reason = "merged", f"pull request {pull.number} was merged"
+    else:
+        now, said = house.clock.now(), "closed"
+        reason = f"pull request {pull.number} was closed: nothing more until somebody asks anew"
+        house.approvals.add(Approval(run.id, CLOSED, run.head_sha, run.diff_hash, "", now, reason))
+    house.journal.note(f"pull_request_{said}", reason, run=run.id, issue=run.issue_number)
+
+    def move(was: Run) -> Run:
+        now = house.clock.now()
+        if was.status is RunStatus.AWAITING_APPROVAL and pull.state is PullState.MERGED:
+            return was.complete(now)
+        ends = was.status in (RunStatus.AWAITING_APPROVAL, RunStatus.BLOCKED)
+        return was.call_off(reason, now) if ends else was
+
+    change(house, run.id, move)
+    outcome.say(house, run.id)
+
+
+def _freeze(house: House, run: Run, pull: PullRequest) -> None:
+    """Somebody else's commit is on the branch: it is theirs now, and nothing more is pushed."""
+    merge.block(
+        house,
+        run,
+        f"{run.branch} stands at {pull.head_sha[:12]}, a commit that is not the bot's",
+        f"merge or close {pull.url} by hand; the bot pushes nothing more there",
+    )

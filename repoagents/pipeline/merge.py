@@ -1,0 +1,204 @@
+"""From an approval to the merge: exactly what was approved, when it is green and up to date."""
+
+import asyncio
+from dataclasses import replace
+
+from repoagents.domain.change import Base
+from repoagents.domain.effect import Withheld
+from repoagents.domain.pull_request import PeerReview, PullRequest, PullState, ReviewState
+from repoagents.domain.reports import CheckOutcome, Verification
+from repoagents.domain.run import Failure, FailureClass, Run, RunStatus, Stage
+from repoagents.pipeline import outcome, publisher, stages
+from repoagents.pipeline.boundary import change, current
+from repoagents.pipeline.reconcile import call_off, why_stop
+from repoagents.pipeline.roles import input_hash
+from repoagents.pipeline.verify import Proving, run_checks
+from repoagents.policy import merging
+from repoagents.ports import Approval, House, PullRequests
+
+CARRIED = "carried"
+"""The decision that takes an approval along to the commit that merges the base into its own."""
+
+
+def pulls_of(house: House) -> PullRequests:
+    """The tracker's pull requests; only for runs that have one."""
+    if house.tracker.pulls is None:
+        raise LookupError("this tracker has no pull requests")
+    return house.tracker.pulls
+
+
+def words_on(house: House, pull: PullRequest) -> tuple[PeerReview, ...]:
+    """The approvals and objections that count: the newest of each person who may write."""
+    people = house.tracker.people
+    words = (word for word in merging.latest_words(pull) if word.state is not ReviewState.DISMISSED)
+    return tuple(
+        word
+        for word in words
+        if people is not None
+        and merging.is_person(word.author, pull.author_id)
+        and people.permission(word.author.login).writes
+    )
+
+
+def land(house: House, run: Run, pull: PullRequest, approved: Approval) -> str:
+    """Merge what was approved, if nothing stands in the way; returns what came of it.
+
+    What stands in the way is looked at anew each time: nothing is tried on an earlier look's word.
+    """
+    merge = publisher.merge_of(run)
+    gated = publisher.gate(house, merge)
+    if isinstance(gated, Withheld):
+        publisher.publish(house, run.id, (merge,))
+        return f"approved: {gated.reason}; {pull.url}"
+    reason = _why_not_now(house, pull, approved)
+    if reason is None and pull.draft:
+        pull = _made_ready(house, run, pull)
+        reason = _why_not_now(house, pull, approved)
+    if reason is not None:
+        wait(house, run, reason)
+        return f"approved: the merge waits, for {reason}"
+    (done,) = publisher.publish(house, run.id, (merge,)).done
+    settle(house, run)
+    return f"merged: {done.location}"
+
+
+def settle(house: House, run: Run) -> None:
+    """The pull request is merged: so the run is completed."""
+
+    def move(was: Run) -> Run:
+        waits = was.status is RunStatus.AWAITING_APPROVAL
+        return was.complete(house.clock.now()) if waits else was
+
+    change(house, run.id, move)
+    outcome.say(house, run.id)
+
+
+def wait(house: House, run: Run, reason: str) -> None:
+    """Tell what the pull request waits for, once."""
+    if current(house, run.id).last_event == reason:
+        return
+    house.runs.progress(run.id, Stage.PUBLISH, reason, house.clock.now())
+    house.journal.note("merge_waits", reason, run=run.id, issue=run.issue_number)
+
+
+def block(house: House, run: Run, message: str, next_step: str) -> None:
+    """Stop until a person acts on the pull request; a completed run stays so, and says it."""
+    failure = Failure(FailureClass.PULL_REQUEST, message, next_step)
+
+    def move(was: Run) -> Run:
+        waits = was.status is RunStatus.AWAITING_APPROVAL
+        return was.block(failure, house.clock.now()) if waits else was
+
+    wait(house, run, message)
+    change(house, run.id, move)
+    outcome.say(house, run.id)
+
+
+async def catch_up(house: House, run: Run, approved: Approval) -> None:
+    """Merge the newest base into the approved commit, verify that, and push it.
+
+    The approved content with a clean merge of the base that the project's own checks prove keeps
+    the approval; without such a proof the new commit has to be approved anew.
+    """
+    gated = publisher.gate(house, publisher.push_of(run))
+    if isinstance(gated, Withheld):
+        await asyncio.to_thread(wait, house, run, gated.reason)
+        return
+    base = await asyncio.to_thread(house.workspaces.refresh)
+    message = f"Merge branch {base.branch} into {run.branch}"
+    # The approval's instant is on record, so that a repeat makes the same commit.
+    head = await asyncio.to_thread(
+        house.workspaces.merge_base, run.head_sha, base.sha, message, approved.at
+    )
+    if head is None:
+        step = (
+            f"merge {base.branch} into {run.branch} by hand, or close the pull request and "
+            f"`repoagents retry {run.issue_number} --fresh` works on the new base"
+        )
+        await asyncio.to_thread(
+            block, house, run, f"{base.branch} has moved on and conflicts with the change", step
+        )
+        return
+    if head == run.head_sha:
+        await asyncio.to_thread(wait, house, run, f"{base.branch} has moved on")
+        return
+    tree = await asyncio.to_thread(house.workspaces.tree_of, head)
+    proof = await _prove(house, run, tree)
+    if proof is not None:
+        await asyncio.to_thread(_take_along, house, run, approved, base, head, proof)
+
+
+async def _prove(house: House, run: Run, tree: str) -> Verification | None:
+    """The project's own checks on this tree, run once; None when the run was called off."""
+    limit = house.settings.agent.run_timeout_seconds
+    deadline = house.clock.monotonic() + limit
+    attempt = stages.Attempt(house, run.id, run.generation, run.attempt, deadline)
+    begun = await stages.prepare(attempt, run)
+    if begun.word != "done":
+        return None
+    worktree = await attempt.open(run)
+    proving = Proving(house, run, worktree, deadline)
+
+    async def make() -> Verification:
+        await proving.restore(tree)
+        results = await run_checks(proving, f"merged-{tree[:8]}", Stage.VERIFY)
+        changed_by_checks = await proving.restore(tree)
+        return Verification(tree, results, changed_by_checks)
+
+    hashed = input_hash(tree, house.settings.verify)
+    proof, _ = await attempt.once(
+        attempt.key(run, Stage.VERIFY, run.round, hashed), Verification, make
+    )
+    return proof
+
+
+def _take_along(
+    house: House, run: Run, approved: Approval, base: Base, head: str, proof: Verification
+) -> None:
+    """Make the proven merge the run's commit and push it, with its approval where that carries."""
+    reason = why_stop(house, run)
+    if reason is not None:
+        call_off(house, run, reason)
+        return
+    if current(house, run.id).head_sha != run.head_sha:
+        return
+    broken = [r.name for r in proof.results if r.required and r.outcome is not CheckOutcome.PASSED]
+    if broken:
+        message = f"with {base.branch} merged in, {', '.join(broken)} does not pass"
+        step = f"`repoagents retry {run.issue_number} --fresh` works on the new base"
+        block(house, run, message, step)
+        return
+    diff = house.workspaces.change_set(base.sha, house.workspaces.tree_of(head)).diff_hash
+    now = house.clock.now()
+    if proof.verified:
+        note = f"{run.head_sha} with {base.sha} merged in"
+        house.approvals.add(Approval(run.id, CARRIED, head, diff, approved.by, now, note))
+    moved = change(house, run.id, lambda was: was.carried_by(head, diff, run.branch, now))
+    house.journal.note(
+        "base_merged",
+        f"{base.branch} at {base.sha[:12]} is merged in: {head[:12]}",
+        run=run.id,
+        issue=run.issue_number,
+    )
+    publisher.publish(house, run.id, (publisher.push_of(moved),))
+
+
+def _why_not_now(house: House, pull: PullRequest, approved: Approval) -> str | None:
+    objecting = tuple(
+        word.author.login
+        for word in words_on(house, pull)
+        if word.state is ReviewState.CHANGES_REQUESTED
+    )
+    required = pulls_of(house).required_checks(pull.base)
+    terms = merging.Terms(approved.head_sha, outcome.base_of(house), required, objecting)
+    return merging.why_no_merge(pull, terms)
+
+
+def _made_ready(house: House, run: Run, pull: PullRequest) -> PullRequest:
+    """The pull request without its draft state, read anew: checks may have begun with it."""
+    pulls = pulls_of(house)
+    pulls.mark_ready(pull.number)
+    house.journal.note(
+        "draft_ended", f"ready to merge: {pull.url}", run=run.id, issue=run.issue_number
+    )
+    return pulls.pull_request(run.branch) or replace(pull, state=PullState.CLOSED)

@@ -1,0 +1,124 @@
+"""Whether a pull request may be merged now, and whose word lets it."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from repoagents.domain.people import Account, AccountKind
+from repoagents.domain.pull_request import (
+    CheckRun,
+    PeerReview,
+    PullRequest,
+    PullState,
+    ReviewState,
+)
+from repoagents.domain.settings import ApprovalSettings
+
+BOT_SUFFIX = "[bot]"
+"""How GitHub ends the login of every App; no person can have such a login."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a merge hangs on beside the pull request itself.
+
+    `approved` is the commit that an approval stands for, empty when there is none. `base` is the
+    branch that the change was proven on, `required` its required checks. `objecting` are the logins
+    of permitted people who ask for changes.
+    """
+
+    approved: str
+    base: str
+    required: tuple[str, ...] = ()
+    objecting: tuple[str, ...] = ()
+
+
+def why_not_this(pull: PullRequest | None, head_sha: str) -> str | None:
+    """Why an approval of this commit cannot be meant for the pull request, or None."""
+    if pull is None:
+        return "its pull request is not to be found"
+    if pull.state is not PullState.OPEN:
+        return f"pull request {pull.number} is {pull.state} already"
+    if pull.head_sha != head_sha:
+        return (
+            f"pull request {pull.number} stands at {pull.head_sha[:12]}, which is not the "
+            f"approved commit {head_sha[:12]}"
+        )
+    return None
+
+
+def why_no_merge(pull: PullRequest, terms: Terms) -> str | None:
+    """Why the pull request must not be merged now, or None when it may."""
+    return (
+        _why_not_approved(pull, terms)
+        or why_not_green(pull.checks, terms.required)
+        or _why_not_mergeable(pull)
+    )
+
+
+def _why_not_approved(pull: PullRequest, terms: Terms) -> str | None:
+    if not terms.approved:
+        return f"nobody has approved {pull.head_sha[:12]} yet"
+    if pull.state is not PullState.OPEN or terms.approved != pull.head_sha:
+        return why_not_this(pull, terms.approved)
+    if pull.base != terms.base:
+        return f"it was proven on {terms.base} and goes into {pull.base} now: a person merges it"
+    if terms.objecting:
+        return f"{' and '.join(terms.objecting)} asked for changes"
+    return f"{pull.base} has moved on" if pull.behind else None
+
+
+def why_not_green(checks: Sequence[CheckRun], required: Sequence[str]) -> str | None:
+    """Which check stands in the way of a merge, or None.
+
+    Where nothing is required every check that has reported counts: nobody said which may fail.
+    """
+    names = tuple(required) or tuple(dict.fromkeys(check.name for check in checks))
+    for name in names:
+        found = [check for check in checks if check.name == name]
+        if any(not check.green and check.conclusion is not None for check in found):
+            return f"the check {name} has failed"
+    for name in names:
+        found = [check for check in checks if check.name == name]
+        if not found or not all(check.green for check in found):
+            return f"the check {name} has not ended yet"
+    return None
+
+
+def latest_words(pull: PullRequest) -> tuple[PeerReview, ...]:
+    """The newest approval, objection or dismissal of each account: a mere comment undoes none."""
+    words = {
+        review.author.id: review
+        for review in pull.reviews
+        if review.state is not ReviewState.COMMENTED
+    }
+    return tuple(words.values())
+
+
+def is_person(account: Account, author_id: int) -> bool:
+    """Whether an account's word can count: no bot's does, nor that of the pull request's author.
+
+    That an operator lists a bot among those who may ask does not let it approve.
+    """
+    bot = account.kind is AccountKind.BOT or account.login.endswith(BOT_SUFFIX)
+    return not bot and account.id not in (0, author_id)
+
+
+def why_same_person(
+    names: Collection[str], asked_by: str, settings: ApprovalSettings
+) -> str | None:
+    """Why the one who asked for the change must not approve it, or None.
+
+    `names` are the logins of the one who approves, the empty one among them for the operator;
+    `asked_by` is the asker's. Logins are compared without case.
+    """
+    same = asked_by.casefold() in {name.casefold() for name in names}
+    if not settings.other_person or not same:
+        return None
+    asker = asked_by or "the operator"
+    return f"{asker} asked for the change, and another person has to approve it"
+
+
+def _why_not_mergeable(pull: PullRequest) -> str | None:
+    if pull.mergeable is None:
+        return "GitHub has not computed yet whether it can be merged"
+    return None if pull.mergeable else f"it conflicts with {pull.base}"
