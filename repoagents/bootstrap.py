@@ -182,6 +182,7 @@ class Premises:
                     spend=database.spend,
                     ledger=database.ledger,
                     inbox=database.inbox,
+                    deliveries=database.deliveries,
                     approvals=database.approvals,
                 ),
                 database,

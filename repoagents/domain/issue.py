@@ -16,11 +16,19 @@ class IssueState(StrEnum):
 
 @dataclass(frozen=True)
 class Comment:
-    """One comment below an issue; `ours` is true when this bot wrote it (known by its marker)."""
+    """One comment below an issue; `ours` is true when this bot wrote it (known by its marker).
+
+    Where a tracker knows accounts, `id` and `author_id` are its numbers, and `bot` is true for an
+    author who is no person.
+    """
 
     author: str
     body: str
     ours: bool = False
+    id: int = 0
+    author_id: int = 0
+    bot: bool = False
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True)

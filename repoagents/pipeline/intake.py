@@ -4,18 +4,23 @@ from dataclasses import dataclass
 
 from repoagents.domain.issue import Issue
 from repoagents.domain.run import Run, RunStatus
+from repoagents.pipeline import people
 from repoagents.policy import eligibility
 from repoagents.ports import Bench, House
 
 
 @dataclass(frozen=True)
 class Wish:
-    """How an issue was asked for: by hand (no label needed), again, or anew from the plan on."""
+    """How an issue was asked for: by hand (no label needed), again, or anew from the plan on.
+
+    `asked_by` is the login of who asked by hand; empty when that was the operator.
+    """
 
     by_hand: bool = False
     forced: bool = False
     fresh: bool = False
     note: str = ""
+    asked_by: str = ""
 
 
 def why_dirty(bench: Bench) -> str | None:
@@ -37,12 +42,17 @@ def why_dirty(bench: Bench) -> str | None:
 
 
 def accept(house: House, issue: Issue, wish: Wish) -> Run | str:
-    """A queued run for the issue, or the reason why there is none."""
+    """A queued run for the issue, or the reason why there is none.
+
+    Who asked is read last, for that costs requests. Raises `people.AskerUnknown` when it cannot.
+    """
     latest = house.runs.latest(issue.number)
     reason = eligibility.why_not(
-        issue, latest, house.settings, forced=wish.forced or wish.fresh, by_hand=wish.by_hand
+        issue, latest, house.settings, forced=wish.forced, again=wish.fresh, by_hand=wish.by_hand
     )
-    reason = reason or why_dirty(house)
+    reason, asked_by = reason or why_dirty(house), wish.asked_by
+    if reason is None and not wish.by_hand:
+        asked_by, reason = people.vouch(house, issue, latest)
     if reason is not None:
         return reason
     now = house.clock.now()
@@ -55,6 +65,7 @@ def accept(house: House, issue: Issue, wish: Wish) -> Run | str:
         created_at=now,
         updated_at=now,
         note=wish.note,
+        asked_by=asked_by,
     )
     if not house.runs.add(run, issue):
         return f"issue {issue.number} already has an active run"

@@ -18,7 +18,7 @@ from repoagents.domain.reports import Plan, Role
 from repoagents.domain.run import Run
 from repoagents.domain.settings import LimitSettings, Settings, engine_for
 from repoagents.errors import OutputInvalid
-from repoagents.pipeline import publisher
+from repoagents.pipeline import people, publisher
 from repoagents.pipeline.dossier import role_engines
 from repoagents.pipeline.intake import why_dirty
 from repoagents.pipeline.roles import input_hash, prompt_key
@@ -41,10 +41,7 @@ def candidates(bench: Bench, latest: Latest) -> tuple[Candidate, ...]:
     """Every open issue in the loop's order, each with its reason."""
     ordered = eligibility.order(bench.tracker.read_issues(), bench.settings)
     dirty = why_dirty(bench)
-    return tuple(
-        Candidate(issue, eligibility.why_not(issue, latest(issue.number), bench.settings) or dirty)
-        for issue in ordered
-    )
+    return tuple(Candidate(issue, _why_left(bench, issue, latest, dirty)) for issue in ordered)
 
 
 def candidate(bench: Bench, latest: Latest, number: int, *, forced: bool) -> Candidate | None:
@@ -54,6 +51,17 @@ def candidate(bench: Bench, latest: Latest, number: int, *, forced: bool) -> Can
         return None
     reason = eligibility.why_not(issue, latest(number), bench.settings, forced=forced, by_hand=True)
     return Candidate(issue, reason or why_dirty(bench))
+
+
+def _why_left(bench: Bench, issue: Issue, latest: Latest, dirty: str | None) -> str | None:
+    run = latest(issue.number)
+    reason = eligibility.why_not(issue, run, bench.settings) or dirty
+    if reason is not None:
+        return reason
+    try:
+        return people.vouch(bench, issue, run)[1]
+    except people.AskerUnknown as error:
+        return str(error)
 
 
 async def preview(bench: Bench, chosen: Candidate, *, agent: bool) -> PlanPreview:

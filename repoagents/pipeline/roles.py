@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from repoagents.domain.reports import Role, Usage
 from repoagents.domain.run import Failure, FailureClass, Run, Stage
 from repoagents.domain.settings import EngineChoice, engine_for
-from repoagents.errors import AgentError, OutputInvalid, Stopped, TrackerError
+from repoagents.errors import AgentError, GitHubError, OutputInvalid, Stopped, TrackerError
 from repoagents.pipeline.boundary import Halted, current, stands
 from repoagents.pipeline.reconcile import call_off, why_stop
 from repoagents.policy import budget
@@ -85,7 +85,7 @@ def _stop_unless_wanted(house: House, run: Run) -> None:
         raise Stopped("the run was ended", kind=FailureClass.CANCELLED.value)
     try:
         reason = why_stop(house, run)
-    except TrackerError as error:
+    except (TrackerError, GitHubError) as error:
         house.journal.warn(
             "issue_unread", f"not known whether it is still open: {error}", run=run.id
         )

@@ -26,7 +26,8 @@ def send_back(house: House, request: Request) -> Run | str:
             return reason
         if not run.status.terminal:
             run = change(house, run.id, lambda was: was.cancel(house.clock.now(), request.by))
-        return accept(house, issue, Wish(by_hand=True, fresh=True, note=request.note))
+        wish = Wish(by_hand=True, fresh=True, note=request.note, asked_by=request.asked_by)
+        return accept(house, issue, wish)
     _forget_what_stopped_it(house, run)
     sent = change(
         house,

@@ -3,18 +3,30 @@
 Nothing here is async: the engine refuses its synchronous calls inside a running event loop.
 """
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
+from repoagents.domain.delivery import Delivery
+from repoagents.domain.issue import Issue
 from repoagents.domain.run import FailureClass, Run, RunStatus
 from repoagents.errors import RepoAgentsError, StateUnreadable
-from repoagents.pipeline import approval, janitor, sendback
+from repoagents.pipeline import approval, janitor, people, sendback
 from repoagents.pipeline.boundary import change
 from repoagents.pipeline.intake import Wish, accept
+from repoagents.pipeline.outcome import say
+from repoagents.pipeline.sighting import ACTIVE, COMMANDS_HOLD, look
 from repoagents.policy import eligibility
 from repoagents.ports import Flows, House, Request
 
 SWEEP_EVERY = timedelta(hours=1)
+
+DELIVERIES_STAY = timedelta(days=7)
+"""How long a delivery is known, so that one that is sent again does nothing."""
+
+OVERLAP = timedelta(minutes=10)
+"""By how much a listing of comments may lag behind, or the clocks differ."""
 
 
 @dataclass
@@ -22,21 +34,26 @@ class Rhythm:
     """When the loop last did what it does now and then; `issue` limits it to one issue.
 
     `insists` makes an unreadable tracker an error: of a worker that is to end, it is the answer.
+    `heard_at` is when comments were last asked for, `said` what was last said of each issue.
     """
 
     issue: int | None = None
     insists: bool = False
     polls: bool = True
     polled_at: datetime | None = None
+    heard_at: datetime | None = None
     swept_at: datetime | None = None
     said: dict[int, str] = field(default_factory=dict)
 
 
 def tick(house: House, flows: Flows, rhythm: Rhythm) -> None:
-    """Drain the inbox and poll when that is due; an outage ends neither."""
+    """Drain inbox and deliveries, and poll when that is due; an outage ends none of them."""
     drain(house, flows, rhythm.issue)
+    if rhythm.issue is not None:
+        return
+    drain_deliveries(house, flows, rhythm)
     now = house.clock.now()
-    if rhythm.issue is None and rhythm.polls and _due(rhythm.polled_at, _interval(house), now):
+    if rhythm.polls and _due(rhythm.polled_at, _interval(house), now):
         rhythm.polled_at = now
         try:
             poll(house, flows, rhythm)
@@ -51,6 +68,7 @@ async def sweep_when_due(house: House, rhythm: Rhythm) -> None:
     now = house.clock.now()
     if rhythm.issue is None and _due(rhythm.swept_at, SWEEP_EVERY, now):
         rhythm.swept_at = now
+        await asyncio.to_thread(house.deliveries.forget_before, now - DELIVERIES_STAY)
         await janitor.sweep(house, dry_run=False, expired_only=True)
 
 
@@ -64,21 +82,17 @@ def _due(last: datetime | None, interval: timedelta, now: datetime) -> bool:
 
 
 def poll(house: House, flows: Flows, rhythm: Rhythm) -> None:
-    """Read every open issue and queue the eligible ones, in order of priority and age."""
+    """Look at every issue that is listed, at work or newly commented on, by priority and age."""
     issues = house.tracker.read_issues()
     for problem in house.tracker.problems:
         house.journal.warn("issue_unreadable", problem)
+    listed = {issue.number: issue for issue in eligibility.order(issues, house.settings)}
+    heard = _commented(house, rhythm)
     queued = 0
-    for issue in eligibility.order(issues, house.settings):
-        accepted = accept(house, issue, Wish())
-        if isinstance(accepted, Run):
-            queued += 1
-            flows.start(accepted)
-        elif rhythm.said.get(issue.number) != accepted:
-            rhythm.said[issue.number] = accepted
-            house.journal.note(
-                "issue_left", f"issue {issue.number}: {accepted}", issue=issue.number
-            )
+    for number in dict.fromkeys((*listed, *_at_work(house), *heard)):
+        read = partial(_read, house, number, None if number in heard else listed.get(number))
+        queued += isinstance(look(house, flows, rhythm.said, number, read), Run)
+    drain(house, flows)
     label = house.settings.tracker.trigger_label
     labelled = [issue for issue in issues if label is None or label.lower() in issue.labels]
     house.journal.note(
@@ -87,21 +101,79 @@ def poll(house: House, flows: Flows, rhythm: Rhythm) -> None:
     )
 
 
+def _at_work(house: House) -> tuple[int, ...]:
+    """The issues with an active run, where accounts are known: one may be missing in a listing."""
+    if house.tracker.people is None:
+        return ()
+    return tuple(run.issue_number for run in house.runs.select(ACTIVE, limit=10_000))
+
+
+def _commented(house: House, rhythm: Rhythm) -> tuple[int, ...]:
+    """The issues whose comments may hold a command that no poll has seen."""
+    accounts = house.tracker.people
+    if accounts is None or not house.settings.tracker.comment_commands:
+        return ()
+    now = house.clock.now()
+    since = min(rhythm.heard_at or now, now) - (OVERLAP if rhythm.heard_at else COMMANDS_HOLD)
+    found = accounts.commented_since(since)
+    rhythm.heard_at = now
+    return found
+
+
+def _read(house: House, number: int, listed: Issue | None) -> Issue | None:
+    """The issue whole where something may come of it; else as the listing has it."""
+    if listed is not None:
+        latest = house.runs.latest(number)
+        left = eligibility.why_not(listed, latest, house.settings) is not None
+        if left or house.tracker.people is None:
+            return listed
+    return house.tracker.read_issue(number)
+
+
+def drain_deliveries(house: House, flows: Flows, rhythm: Rhythm) -> None:
+    """Look at what each pending delivery names, at each issue once, and mark the delivery taken."""
+    came: dict[int, str] = {}
+
+    def follow(delivery: Delivery) -> str:
+        event = delivery.look
+        if event is None:
+            return "left: it names no issue"
+        if event.repo.lower() != house.settings.tracker.repo.lower():
+            return f"left: it is of another repository, {event.repo}"
+        if event.number not in came:
+            read = partial(house.tracker.read_issue, event.number)
+            found = look(house, flows, rhythm.said, event.number, read)
+            came[event.number] = f"queued: run {found.id}" if isinstance(found, Run) else found
+        return came[event.number]
+
+    for delivery in house.deliveries.pending():
+        outcome = follow(delivery)
+        house.deliveries.take(delivery.id, outcome, house.clock.now())
+        house.journal.note(
+            "delivery_taken",
+            f"{delivery.because}: {outcome}",
+            issue=delivery.issue_number,
+            delivery=delivery.id,
+        )
+    if came:
+        drain(house, flows)
+
+
 def drain(house: House, flows: Flows, issue: int | None = None) -> None:
     """Take up every pending request (of one issue, when one is named), each once."""
     for request in house.inbox.pending():
         if issue is not None and request.issue_number != issue:
             continue
         try:
-            outcome = _take_up(house, flows, request)
+            came = _take_up(house, flows, request)
         except StateUnreadable:
             raise
         except RepoAgentsError as error:
-            outcome = f"failed: {error}"
-        house.inbox.take(request.id, outcome, house.clock.now())
+            came = f"failed: {error}"
+        house.inbox.take(request.id, came, house.clock.now())
         house.journal.note(
             "request_taken",
-            f"{request.kind} of issue {request.issue_number}: {outcome}",
+            f"{request.kind} of issue {request.issue_number}: {came}",
             issue=request.issue_number,
         )
 
@@ -115,7 +187,9 @@ def _take_up(house: House, flows: Flows, request: Request) -> str:
         case "cancel":
             return cancel(house, request, flows)
         case "approve":
-            return approval.approve(house, request.issue_number, request.by)
+            return _approve(house, request)
+        case "status":
+            return _status(house, request.issue_number)
         case _:
             return f"refused: unknown kind {request.kind!r}"
 
@@ -130,12 +204,34 @@ def _trigger(house: House, flows: Flows, request: Request) -> str:
     issue = house.tracker.read_issue(request.issue_number)
     if issue is None:
         return f"refused: there is no issue {request.issue_number}"
-    wish = Wish(by_hand=True, forced=request.force, note=request.note)
+    wish = Wish(by_hand=True, forced=request.force, note=request.note, asked_by=request.asked_by)
     accepted = accept(house, issue, wish)
     if isinstance(accepted, str):
         return f"refused: {accepted}"
     flows.start(accepted)
     return f"queued: run {accepted.id}"
+
+
+def _approve(house: House, request: Request) -> str:
+    """Carry out a person's word: the operator's own, or that of the comment as it stands now."""
+    number, account = request.issue_number, None
+    if request.comment_id is not None:
+        issue = house.tracker.read_issue(number)
+        comments = issue.comments if issue is not None else ()
+        written = (c for c in comments if c.id == request.comment_id)
+        account = next((people.author_of(comment) for comment in written), None)
+        if account is None:
+            return "refused: the comment is gone, or its author's account"
+    return approval.approve(house, number, request.by, at=request.at, account=account)
+
+
+def _status(house: House, number: int) -> str:
+    """Bring the issue's status comment up to date, if its flag is on."""
+    run = house.runs.latest(number)
+    if run is None:
+        return f"refused: there is no run of issue {number}"
+    say(house, run.id)
+    return f"told: run {run.id} is {run.status}"
 
 
 def _hurried(run: Run, now: datetime) -> Run:

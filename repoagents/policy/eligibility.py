@@ -39,22 +39,53 @@ def why_not(
     settings: Settings,
     *,
     forced: bool = False,
+    again: bool = False,
     by_hand: bool = False,
 ) -> str | None:
     """Why an issue gets no new run now, or None when it gets one.
 
-    `latest` is the issue's newest run. `by_hand` (a person named the issue) needs no label;
-    `forced` runs an unchanged text again. An active run refuses always.
+    `latest` is the issue's newest run. `by_hand` (a person named the issue) needs no label and
+    passes every filter; `again` runs an unchanged text again; `forced` does, too, and by hand it
+    takes what is closed, locked, stopped or a pull request. An active run refuses always.
     """
-    if issue.state is IssueState.CLOSED:
-        return f"issue #{issue.number} is closed: reopen it first"
-    label = _trigger_label(settings)
-    if label and not by_hand and label not in issue.labels:
-        return (
-            f"issue #{issue.number} does not carry the label '{label}': add it, "
-            f"or name the issue with `repoagents trigger {issue.number}`"
-        )
-    return _why_not_again(issue, latest, forced=forced) if latest else None
+    reason = None if by_hand and forced else _why_never(issue, settings)
+    if reason is None and not by_hand:
+        reason = _why_not_labelled(issue, settings) or _why_filtered(issue, settings)
+    if reason is not None or latest is None:
+        return reason
+    return _why_not_again(issue, latest, forced=forced or again)
+
+
+def why_no_longer(
+    issue: Issue | None, run: Run, frozen: Issue, settings: Settings, *, edits_count: bool
+) -> str | None:
+    """Why a run that was accepted is not wanted any more, or None while it is.
+
+    `issue` is the issue as it is now, None when it is gone; `frozen` as it was when the run was
+    made: only what has changed since ends a run. `edits_count` says whether a new text does.
+    """
+    number = run.issue_number
+    if issue is None:
+        return f"issue {number} is gone from the tracker"
+    stop, trigger = _normal(settings.tracker.stop_label), trigger_label(settings)
+    changes = (
+        (issue.pull_request > frozen.pull_request, f"#{number} is a pull request now"),
+        (_closed(issue) > _closed(frozen), f"issue {number} was closed"),
+        (issue.locked > frozen.locked, f"issue {number} was locked"),
+        (
+            bool(stop) and (stop in issue.labels) > (stop in frozen.labels),
+            f"issue {number} was labelled '{stop}'",
+        ),
+        (
+            bool(trigger) and (trigger in issue.labels) < (trigger in frozen.labels),
+            f"the label '{trigger}' was taken off issue {number}",
+        ),
+        (
+            edits_count and issue.fingerprint != run.fingerprint,
+            f"the text of issue {number} was changed",
+        ),
+    )
+    return next((what for changed, what in changes if changed), None)
 
 
 def order(issues: Sequence[Issue], settings: Settings) -> tuple[Issue, ...]:
@@ -62,7 +93,7 @@ def order(issues: Sequence[Issue], settings: Settings) -> tuple[Issue, ...]:
 
     The trigger label itself gives no priority, whatever it is called.
     """
-    trigger = _trigger_label(settings)
+    trigger = trigger_label(settings)
 
     def rank(issue: Issue) -> tuple[float, datetime, int]:
         found = [_priority(label) for label in issue.labels if label != trigger]
@@ -71,8 +102,77 @@ def order(issues: Sequence[Issue], settings: Settings) -> tuple[Issue, ...]:
     return tuple(sorted(issues, key=rank))
 
 
-def _trigger_label(settings: Settings) -> str:
-    return (settings.tracker.trigger_label or "").strip().lower()
+def trigger_label(settings: Settings) -> str:
+    """The trigger label as issues carry it; empty when every open issue is taken."""
+    return _normal(settings.tracker.trigger_label or "")
+
+
+def _normal(name: str) -> str:
+    return name.strip().lower()
+
+
+def _closed(issue: Issue) -> bool:
+    return issue.state is IssueState.CLOSED
+
+
+def _why_never(issue: Issue, settings: Settings) -> str | None:
+    """What keeps an issue from a run whoever asks for it."""
+    stop = _normal(settings.tracker.stop_label)
+    if issue.pull_request:
+        return f"#{issue.number} is a pull request"
+    if _closed(issue):
+        return f"issue #{issue.number} is closed: reopen it first"
+    if issue.locked:
+        return f"issue #{issue.number} is locked: unlock its conversation first"
+    if stop and stop in issue.labels:
+        return f"issue #{issue.number} carries the label '{stop}': take it off first"
+    return None
+
+
+def _why_not_labelled(issue: Issue, settings: Settings) -> str | None:
+    label = trigger_label(settings)
+    if not label or label in issue.labels:
+        return None
+    return (
+        f"issue #{issue.number} does not carry the label '{label}': add it, "
+        f"or name the issue with `repoagents trigger {issue.number}`"
+    )
+
+
+def _why_filtered(issue: Issue, settings: Settings) -> str | None:
+    """The first of `tracker.filters` that the issue does not pass, in words."""
+    filters = settings.tracker.filters
+    missing = [label for label in filters.labels if _normal(label) not in issue.labels]
+    unwanted = [label for label in filters.exclude_labels if _normal(label) in issue.labels]
+    rules = (
+        ("labels", not missing, f"it lacks {_listed(missing)}"),
+        ("exclude_labels", not unwanted, f"it carries {_listed(unwanted)}"),
+        ("authors", _admits(filters.authors, (issue.author,)), f"its author is '{issue.author}'"),
+        (
+            "assignee",
+            _admits((filters.assignee,), issue.assignees),
+            f"it is not assigned to '{filters.assignee}'",
+        ),
+        (
+            "milestone",
+            _admits((filters.milestone,), (issue.milestone,)),
+            f"it is not of the milestone '{filters.milestone}'",
+        ),
+    )
+    for key, passed, what in rules:
+        if not passed:
+            return f"issue #{issue.number} is left out by tracker.filters.{key}: {what}"
+    return None
+
+
+def _admits(wanted: Sequence[str], found: Sequence[str]) -> bool:
+    """Whether one of the names found is wanted; without a wanted name everything passes."""
+    names = {_normal(name) for name in wanted} - {""}
+    return not names or any(_normal(name) in names for name in found)
+
+
+def _listed(labels: Sequence[str]) -> str:
+    return ", ".join(f"'{label}'" for label in labels)
 
 
 def _why_not_again(issue: Issue, latest: Run, *, forced: bool) -> str | None:

@@ -137,11 +137,16 @@ class Ledger(Protocol):
         """All effects of a run, for reports."""
 
 
+FROM_COMMENT = "comment-"
+"""How the id of a request begins that a comment made; its number follows."""
+
+
 @dataclass(frozen=True)
 class Request:
     """A person's or an event's wish, kept until the worker's next tick takes it up.
 
-    `kind` is trigger, retry, cancel, approve or reject.
+    `kind` is trigger, retry, cancel, approve, reject or status. `by` is who wished it: the
+    operator's name, or the login of a comment's author.
     """
 
     id: str
@@ -152,6 +157,17 @@ class Request:
     fresh: bool = False
     force: bool = False
     by: str = ""
+
+    @property
+    def comment_id(self) -> int | None:
+        """The comment that holds the wish; None for the operator's own."""
+        number = self.id.removeprefix(FROM_COMMENT)
+        return int(number) if number != self.id else None
+
+    @property
+    def asked_by(self) -> str:
+        """The login of the comment's author; empty for the operator's own wish."""
+        return "" if self.comment_id is None else self.by
 
 
 class Inbox(Protocol):

@@ -12,7 +12,7 @@ from repoagents.domain.run import Failure, FailureClass, Run, RunStatus, Stage
 
 RUN_TEXTS = (
     *("id", "title", "fingerprint", "last_event", "base_sha"),
-    *("head_sha", "diff_hash", "branch", "note"),
+    *("head_sha", "diff_hash", "branch", "note", "asked_by"),
 )
 RUN_NUMBERS = (
     *("issue_number", "attempt", "failures", "resumes", "generation", "round", "round_limit"),

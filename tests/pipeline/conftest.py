@@ -114,6 +114,7 @@ def place(git_repository: Callable[[Mapping[str, str]], Path]) -> Iterator[Place
         spend=database.spend,
         ledger=database.ledger,
         inbox=database.inbox,
+        deliveries=database.deliveries,
         approvals=database.approvals,
     )
     yield Place(house, agents, tracker, clock, journal, NotedFlows(), DirectWaits(house))

@@ -129,11 +129,12 @@ def test_only_a_person_who_names_the_issue_needs_no_label(
     assert isinstance(accept(place.house, ISSUE, wish), Run) is accepted
 
 
-def test_a_closed_issue_is_never_accepted(place: Place) -> None:
+def test_a_closed_issue_is_accepted_by_force_alone(place: Place) -> None:
     closed = replace(ISSUE, state=IssueState.CLOSED)
-    reason = accept(place.house, closed, Wish(by_hand=True, forced=True, fresh=True))
+    reason = accept(place.house, closed, Wish(by_hand=True, fresh=True))
     assert isinstance(reason, str)
     assert "closed" in reason
+    assert isinstance(accept(place.house, closed, Wish(by_hand=True, forced=True)), Run)
 
 
 # --- sending back ---------------------------------------------------------------------------------

@@ -82,6 +82,7 @@ SAMPLES: dict[str, object] = {
     "tracker.path": "notes/issues.json",
     "tracker.fixtures_path": "fixtures.json",
     "tracker.trigger_label": "please",
+    "tracker.allowed_bots": [41898282],
     "roles.enabled": ["planner", "builder"],
     "state.database_url": "postgresql://host/db",
     "verify": [{"name": "unit", "run": ["pytest", "-q"], "kind": "unit"}],

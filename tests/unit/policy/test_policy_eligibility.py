@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repoagents.domain.issue import IssueState, normal_labels
+from repoagents.domain.issue import Comment, IssueState, normal_labels
 from repoagents.domain.run import RunStatus
-from repoagents.domain.settings import Settings, TrackerSettings
-from repoagents.policy.eligibility import order, why_not
+from repoagents.domain.settings import FilterSettings, Settings, TrackerSettings
+from repoagents.policy.eligibility import order, why_no_longer, why_not
 from tests.unit.policy.builders import NOW, a_run, an_issue
 
 SETTINGS = Settings()
@@ -24,10 +24,117 @@ def test_a_labelled_open_issue_without_a_run_is_eligible() -> None:
     assert why_not(an_issue(), None, SETTINGS) is None
 
 
-def test_a_closed_issue_is_not_even_by_hand() -> None:
-    reason = why_not(an_issue(state=IssueState.CLOSED), None, SETTINGS, forced=True, by_hand=True)
+NEVER = [
+    ({"state": IssueState.CLOSED}, "#7 is closed"),
+    ({"locked": True}, "#7 is locked"),
+    ({"pull_request": True}, "#7 is a pull request"),
+    ({"labels": ("repoagents", "repoagents-stop")}, "carries the label 'repoagents-stop'"),
+]
+
+
+@pytest.mark.parametrize(("over", "words"), NEVER)
+def test_what_is_no_open_issue_is_taken_only_by_force_and_by_hand(
+    over: dict[str, object], words: str
+) -> None:
+    issue = an_issue(**over)
+    for asked in ({}, {"by_hand": True}, {"forced": True}, {"again": True, "by_hand": True}):
+        reason = why_not(issue, None, SETTINGS, **asked)
+        assert reason is not None
+        assert words in reason
+    assert why_not(issue, None, SETTINGS, forced=True, by_hand=True) is None
+
+
+def test_force_by_hand_never_doubles_an_active_run() -> None:
+    closed = an_issue(state=IssueState.CLOSED)
+    assert why_not(closed, a_run(), SETTINGS, forced=True, by_hand=True) is not None
+
+
+def test_without_a_stop_label_no_label_stops() -> None:
+    settings = Settings(tracker=TrackerSettings(stop_label=" "))
+    issue = an_issue(labels=("repoagents", "repoagents-stop", ""))
+    assert why_not(issue, None, settings) is None
+    assert why_no_longer(issue, a_run(), an_issue(), settings, edits_count=True) is None
+
+
+FILTERED = [
+    ({"labels": ("Bug ", "ready")}, {"labels": ("repoagents", "bug", "ready")}, {}),
+    ({"exclude_labels": ("WIP",)}, {}, {"labels": ("repoagents", "wip")}),
+    ({"authors": ("Ann", "bob")}, {"author": "ann"}, {"author": "eve"}),
+    ({"assignee": "Ann"}, {"assignees": ("bob", "ann")}, {"assignees": ("bob",)}),
+    ({"milestone": "Next "}, {"milestone": "next"}, {"milestone": "later"}),
+]
+
+
+@pytest.mark.parametrize(("filters", "passing", "left"), FILTERED)
+def test_a_filter_lets_through_what_it_names_and_the_rest_only_by_hand(
+    filters: dict[str, object], passing: dict[str, object], left: dict[str, object]
+) -> None:
+    settings = Settings(tracker=TrackerSettings(filters=FilterSettings(**filters)))
+    assert why_not(an_issue(**passing), None, settings) is None
+    reason = why_not(an_issue(**left), None, settings)
     assert reason is not None
-    assert "#7 is closed" in reason
+    assert f"tracker.filters.{next(iter(filters))}:" in reason
+    assert why_not(an_issue(**left), None, settings, by_hand=True) is None
+    assert why_not(an_issue(**left), None, SETTINGS) is None
+
+
+def test_every_label_of_the_filter_is_needed() -> None:
+    filters = FilterSettings(labels=("bug", "ready"))
+    reason = why_not(
+        an_issue(labels=("repoagents", "bug")),
+        None,
+        Settings(tracker=TrackerSettings(filters=filters)),
+    )
+    assert reason is not None
+    assert "lacks 'ready'" in reason
+
+
+# --- still wanted ---------------------------------------------------------------------------
+
+CHANGED = [
+    ({"state": IssueState.CLOSED}, "was closed"),
+    ({"locked": True}, "was locked"),
+    ({"pull_request": True}, "is a pull request now"),
+    ({"labels": ("repoagents", "repoagents-stop")}, "was labelled 'repoagents-stop'"),
+    ({"labels": ()}, "label 'repoagents' was taken off"),
+    ({"body": "Another text."}, "text of issue 7 was changed"),
+]
+
+
+@pytest.mark.parametrize(("over", "words"), CHANGED)
+def test_what_has_changed_since_ends_a_run_and_what_was_so_does_not(
+    over: dict[str, object], words: str
+) -> None:
+    before, now = an_issue(), an_issue(**over)
+    reason = why_no_longer(now, a_run(), before, SETTINGS, edits_count=True)
+    assert reason is not None
+    assert words in reason
+    run = a_run(fingerprint=now.fingerprint)
+    assert why_no_longer(now, run, now, SETTINGS, edits_count=True) is None
+    assert why_no_longer(before, a_run(), before, SETTINGS, edits_count=True) is None
+
+
+def test_an_issue_that_is_gone_ends_its_run() -> None:
+    reason = why_no_longer(None, a_run(), an_issue(), SETTINGS, edits_count=False)
+    assert reason == "issue 7 is gone from the tracker"
+
+
+def test_where_edits_do_not_count_the_text_is_the_one_of_the_trigger() -> None:
+    edited = an_issue(title="Another")
+    assert why_no_longer(edited, a_run(), an_issue(), SETTINGS, edits_count=False) is None
+
+
+def test_remarks_and_other_labels_end_nothing() -> None:
+    now = an_issue(
+        labels=("repoagents", "p1"), comments=(Comment("eve", "stop"),), assignees=("ann",)
+    )
+    assert why_no_longer(now, a_run(), an_issue(), SETTINGS, edits_count=True) is None
+
+
+def test_where_no_label_is_needed_none_can_be_missed() -> None:
+    bare = an_issue(labels=())
+    assert why_no_longer(bare, a_run(), an_issue(), labelled(None), edits_count=True) is None
+    assert why_no_longer(bare, a_run(), bare, SETTINGS, edits_count=True) is None
 
 
 @pytest.mark.parametrize("label", ["repoagents", " RepoAgents ", "REPOAGENTS"])
@@ -88,6 +195,7 @@ def test_an_ended_run_of_the_same_text_names_the_next_command(
     assert reason is not None
     assert command in reason
     assert why_not(an_issue(), a_run(status), SETTINGS, forced=True) is None
+    assert why_not(an_issue(), a_run(status), SETTINGS, again=True) is None
     assert why_not(an_issue(body="edited"), a_run(status), SETTINGS) is None
 
 

@@ -1,0 +1,119 @@
+"""Who asked for a run, and whether they may: read from the tracker, decided by policy."""
+
+from repoagents.domain.issue import Comment, Issue
+from repoagents.domain.people import Account, AccountKind
+from repoagents.domain.run import Run
+from repoagents.errors import RepoAgentsError
+from repoagents.policy import permission
+from repoagents.policy.commands import Command, CommandKind
+from repoagents.policy.eligibility import trigger_label
+from repoagents.ports import Bench, House, People
+
+
+class AskerUnknown(RepoAgentsError):
+    """Who asked for an issue, or what they may do, could not be read: nothing starts."""
+
+
+def vouch(bench: Bench, issue: Issue, latest: Run | None) -> tuple[str, str | None]:
+    """The login of who set the trigger label, and why nothing follows from it, or None.
+
+    The login is empty for a tracker without accounts. Raises `AskerUnknown`.
+    """
+    people = bench.tracker.people
+    if people is None:
+        return "", None
+    label = trigger_label(bench.settings)
+    if not label:
+        return "", (
+            f"nobody can be made out who asked for issue {issue.number}, for "
+            "tracker.trigger_label is null: name a label, or the issue with "
+            f"`repoagents trigger {issue.number}`"
+        )
+    try:
+        asker = people.labelled_by(issue.number, label)
+        reason = why_not_permitted(bench, people, asker)
+        if reason is None and latest is not None:
+            reason = _why_not_reworded(people, issue, latest)
+    except RepoAgentsError as error:
+        raise AskerUnknown(
+            f"it cannot be read who asked for issue {issue.number} and whether they may: {error}",
+            next_step=error.next_step,
+        ) from error
+    return asker.login if asker else "", reason
+
+
+def why_not_permitted(bench: Bench, people: People, asker: Account | None) -> str | None:
+    """Why this account may not ask for work, or None; asks for no more than the decision needs."""
+    viewer = people.viewer()
+    known = None
+    if asker is not None and permission.needs_permission(asker, viewer):
+        known = people.permission(asker.login)
+    return permission.why_not_permitted(asker, known, viewer, bench.settings)
+
+
+def why_not_any_more(house: House, run: Run, issue: Issue) -> str | None:
+    """Why whoever asked for a run may not ask any more, or None while they may.
+
+    An operator's own request stays. What cannot be read is raised.
+    """
+    people = house.tracker.people
+    if people is None or not run.asked_by:
+        return None
+    reason = why_not_permitted(house, people, _find(house, people, run, issue))
+    if reason is None:
+        return None
+    return f"{reason}; `repoagents retry {run.issue_number} --fresh` takes it over"
+
+
+def why_no_command(house: House, comment: Comment, command: Command) -> str | None:
+    """Why nothing follows from a command, or None when its author may give it.
+
+    A listed bot may ask for work, but its word is no approval. Raises `AskerUnknown`.
+    """
+    people = house.tracker.people
+    if people is None:
+        return "the tracker knows no accounts"
+    if comment.bot and command.kind is CommandKind.APPROVE:
+        return f"{comment.author} is a bot, and no bot can approve"
+    try:
+        return why_not_permitted(house, people, author_of(comment))
+    except RepoAgentsError as error:
+        raise AskerUnknown(
+            f"it cannot be read whether {comment.author} may give commands: {error}",
+            next_step=error.next_step,
+        ) from error
+
+
+def author_of(comment: Comment) -> Account | None:
+    """The account that wrote a comment, or None when it was deleted."""
+    if not comment.author or not comment.author_id:
+        return None
+    kind = AccountKind.BOT if comment.bot else AccountKind.USER
+    return Account(comment.author, comment.author_id, kind)
+
+
+def _find(house: House, people: People, run: Run, issue: Issue) -> Account:
+    """The account of who asked, by what the issue shows; by the login alone where it does not."""
+    label = trigger_label(house.settings)
+    if label in issue.labels:
+        setter = people.labelled_by(issue.number, label)
+        if setter is not None and setter.login == run.asked_by:
+            return setter
+    authors = (author_of(comment) for comment in issue.comments)
+    written = (author for author in authors if author and author.login == run.asked_by)
+    return next(written, Account(run.asked_by, 0))
+
+
+def _why_not_reworded(people: People, issue: Issue, latest: Run) -> str | None:
+    """Why a changed text is no new request: others than its author can change it only if permitted.
+
+    The label was set for the text that stood there; its author must not get another one worked on.
+    """
+    if issue.fingerprint == latest.fingerprint or issue.author == people.viewer().login:
+        return None
+    if issue.author and people.permission(issue.author).writes:
+        return None
+    return (
+        f"the text of issue {issue.number} was changed after run {latest.id}, and its author "
+        f"'{issue.author}' may not ask for work: read it, then `repoagents trigger {issue.number}`"
+    )

@@ -1,0 +1,125 @@
+"""What follows from an issue as it is now: the one path of polls and of deliveries."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from repoagents.domain.issue import Comment, Issue, IssueState
+from repoagents.domain.run import Run, RunStatus
+from repoagents.errors import RepoAgentsError, StoreError
+from repoagents.pipeline import people, reconcile
+from repoagents.pipeline.intake import Wish, accept
+from repoagents.policy import commands
+from repoagents.policy.commands import Command, CommandKind
+from repoagents.ports import FROM_COMMENT, Flows, House, Request
+
+ACTIVE = (RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.RETRY_PENDING)
+"""The runs that a change of their issue calls off."""
+
+COMMANDS_HOLD = timedelta(days=3)
+"""How old a command may be when it is first seen: what nobody heard for longer is stale."""
+
+REQUESTS = {
+    CommandKind.RUN: "trigger",
+    CommandKind.STOP: "cancel",
+    CommandKind.RETRY: "retry",
+    CommandKind.APPROVE: "approve",
+    CommandKind.STATUS: "status",
+}
+
+Read = Callable[[], Issue | None]
+
+
+def look(house: House, flows: Flows, said: dict[int, str], number: int, read: Read) -> Run | str:
+    """Read one issue and follow what it says: the new run, or what came of it in words.
+
+    Calls off a run that is not wanted any more, keeps new commands for the inbox, queues a run.
+    What goes wrong with one issue is told, once per reason in `said`, and never raised, but for a
+    state that cannot be read or written.
+    """
+    try:
+        found = _follow(house, flows, number, read())
+    except StoreError:
+        raise
+    except people.AskerUnknown as error:
+        if _is_news(said, number, str(error)):
+            house.journal.warn("asker_unread", f"issue {number} is left: {error}", issue=number)
+        return f"left: {error}"
+    except RepoAgentsError as error:
+        if _is_news(said, number, str(error)):
+            house.journal.warn(
+                "issue_failed", f"issue {number} could not be looked at: {error}", issue=number
+            )
+        return f"failed: {error}"
+    if isinstance(found, Run):
+        said.pop(number, None)
+        flows.start(found)
+    elif _is_news(said, number, found):
+        house.journal.note("issue_left", f"issue {number}: {found}", issue=number)
+    return found
+
+
+def _is_news(said: dict[int, str], number: int, reason: str) -> bool:
+    known = said.get(number) == reason
+    said[number] = reason
+    return not known
+
+
+def _follow(house: House, flows: Flows, number: int, issue: Issue | None) -> Run | str:
+    _call_off_unwanted(house, flows, number, issue)
+    if issue is None:
+        return f"there is no issue {number}"
+    _keep_commands(house, issue)
+    return accept(house, issue, Wish())
+
+
+def _call_off_unwanted(house: House, flows: Flows, number: int, issue: Issue | None) -> None:
+    """End the issue's run, and its processes, when the issue does not want it any more.
+
+    Only where a tracker knows accounts: a local one is written by the operator, whose run looks
+    for itself before each role.
+    """
+    run = house.runs.latest(number) if house.tracker.people is not None else None
+    if run is None or run.status not in ACTIVE:
+        return
+    reason = reconcile.why_unwanted(house, run, issue)
+    if reason is not None:
+        reconcile.call_off(house, run, reason)
+        flows.wake(run)
+
+
+def _keep_commands(house: House, issue: Issue) -> None:
+    """Put each new command of a permitted person into the inbox, and note each refusal there."""
+    settings, closed = house.settings.tracker, issue.state is IssueState.CLOSED
+    if house.tracker.people is None or not settings.comment_commands or closed:
+        return
+    for comment in issue.comments:
+        command = _new_command(house, comment)
+        if command is None:
+            continue
+        request = Request(
+            f"{FROM_COMMENT}{comment.id}",
+            REQUESTS[command.kind],
+            issue.number,
+            comment.created_at or house.clock.now(),
+            note=command.note,
+            by=comment.author,
+        )
+        refusal = people.why_no_command(house, comment, command)
+        house.inbox.put(request)
+        if refusal is not None:
+            house.inbox.take(request.id, f"refused: {refusal}", house.clock.now())
+            house.journal.note(
+                "command_refused",
+                f"/repoagents {command.kind} on issue {issue.number} is refused: {refusal}",
+                issue=issue.number,
+            )
+
+
+def _new_command(house: House, comment: Comment) -> Command | None:
+    """The command of a comment that is not ours, not old and not taken yet."""
+    oldest = house.clock.now() - COMMANDS_HOLD
+    old = comment.created_at is not None and comment.created_at < oldest
+    command = None if comment.ours or not comment.id or old else commands.parse(comment.body)
+    if command is None or house.inbox.outcome(f"{FROM_COMMENT}{comment.id}") is not None:
+        return None
+    return command
