@@ -63,6 +63,9 @@ class CredentialSource(Protocol):
     def renew(self, stale: Credential) -> bool:
         """GitHub refused this one: whether `current` now gives another."""
 
+    def jwt(self) -> str:
+        """The App's own signature, for what no installation may ask; empty when this is none."""
+
 
 class GivenToken:
     """A token from a variable: nobody can renew it but the operator."""
@@ -77,6 +80,10 @@ class GivenToken:
     def renew(self, stale: Credential) -> bool:
         """No."""
         return False
+
+    def jwt(self) -> str:
+        """None: this is no App."""
+        return ""
 
 
 class AskedToken:
@@ -98,6 +105,10 @@ class AskedToken:
             if self._credential == stale and token:
                 self._credential = Credential("gh", "gh auth token", checked(token, "gh"))
             return self._credential != stale
+
+    def jwt(self) -> str:
+        """None: this is no App."""
+        return ""
 
 
 class Mints(Protocol):
@@ -145,7 +156,7 @@ class AppInstallation:
         return True
 
     def jwt(self) -> str:
-        """The App's own signature, for what no installation may ask."""
+        """A signature for the next nine minutes."""
         return self._key.sign()
 
     def _mint(self) -> Credential:

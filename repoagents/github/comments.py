@@ -1,11 +1,14 @@
-"""The bot's own comments: known by the marker on their first line and by who wrote them."""
+"""The bot's own texts on GitHub: how they are known, and whether a person has edited them."""
 
+import hashlib
 import re
 
 from repoagents.domain.effect import PostComment
+from repoagents.domain.issue import canonical
 from repoagents.github.wire import plain
 
 PREFIX = "<!-- repoagents:"
+TEXT_PREFIX = f"{PREFIX}text="
 MOST_CHARACTERS = 65_536
 CUT = "\n\n*Cut here: GitHub takes no longer comment. The whole text is among the run's artifacts.*"
 
@@ -33,3 +36,23 @@ def shortened(text: str) -> str:
     if len(text) <= MOST_CHARACTERS:
         return text
     return text[: MOST_CHARACTERS - len(CUT)] + CUT
+
+
+def signed(body: str) -> str:
+    """A pull request's text with a last line by which we know later that nobody has edited it."""
+    text = plain(body).replace("\r\n", "\n").rstrip()
+    mark = f"\n\n{TEXT_PREFIX}{_digest(text)} -->"
+    if len(text) + len(mark) > MOST_CHARACTERS:
+        text = text[: MOST_CHARACTERS - len(mark) - len(CUT)] + CUT
+        mark = f"\n\n{TEXT_PREFIX}{_digest(text)} -->"
+    return text + mark
+
+
+def is_untouched(text: str) -> bool:
+    """Whether the text is as we wrote it: then it is ours to replace."""
+    body, mark, end = canonical(text).rpartition(TEXT_PREFIX)
+    return bool(mark) and end == f"{_digest(body)} -->"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(canonical(text).encode()).hexdigest()[:16]

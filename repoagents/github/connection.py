@@ -38,6 +38,10 @@ class LateSource:
         """Whether `current` now gives another."""
         return self.choose().renew(stale)
 
+    def jwt(self) -> str:
+        """The App's own signature; empty without an App."""
+        return self.choose().jwt()
+
     def choose(self) -> CredentialSource:
         """Where the credential comes from; asks nobody but `gh`. `ConfigError` when nowhere."""
         with self._lock:

@@ -1,6 +1,7 @@
 """Who somebody is on GitHub: ourselves, whoever set a label, and what a person may do."""
 
 import threading
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 from repoagents.domain.issue import normal_labels
@@ -65,14 +66,24 @@ class GitHubPeople:
                 return Permission(name)
         return Permission.NONE
 
+    def commented_since(self, at: datetime) -> tuple[int, ...]:
+        """The numbers of issues and pull requests that changed in any way since then."""
+        since = f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        query = {"state": "all", "since": since, "sort": "updated", "direction": "desc"}
+        found = self._client.listing(f"{self._client.root}/issues", query, newest_first=True)
+        return tuple(filter(None, (number(fields, "number") for fields in found)))
+
     def _who_am_i(self) -> Account:
-        kind = self._credentials.current().kind
-        if kind in ("app", "actions"):
-            # An installation has no /user; GraphQL knows its bot.
-            told = mapping(self._client.query(WHO_AM_I).get("viewer"))
-            me = Account(text(told, "login"), number(told, "databaseId"), AccountKind.BOT)
-        else:
-            me = parse_account(self._client.get("/user"))
+        match self._credentials.current().kind:
+            case "app":
+                # An installation has no /user; the App's account bears its name and is a bot.
+                login = f"{text(self._client.as_app('/app'), 'slug')}[bot]"
+                me = parse_account(self._client.get(f"/users/{quote(login, safe='')}"))
+            case "actions":
+                told = mapping(self._client.query(WHO_AM_I).get("viewer"))
+                me = Account(text(told, "login"), number(told, "databaseId"), AccountKind.BOT)
+            case _:
+                me = parse_account(self._client.get("/user"))
         if not me.id:
             raise GitHubError(
                 "GitHub does not say whose credential this is",

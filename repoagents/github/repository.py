@@ -107,6 +107,15 @@ class GitHubClient:
             raise GitHubError(f"{ask}: GitHub answered {str(told['errors'])[:300]}")
         return mapping(told.get("data"))
 
+    def as_app(self, path: str) -> Fields:
+        """One object that is told to the App itself, to none of its installations."""
+        ask = Ask("GET", path)
+        self._pace.admit()
+        answer = self._door.send(ask, f"Bearer {self._credentials.jwt()}")
+        if answer.status != 200:
+            raise refusal(ask, answer)
+        return mapping(answer.parse(ask))
+
     def _checked(self, ask: Ask, *, lagging: bool) -> Answer:
         answer = self._answer(ask, lagging=lagging)
         if answer.moved and not self._moved:

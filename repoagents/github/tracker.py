@@ -15,8 +15,9 @@ from repoagents.errors import GitHubError, NotFound, Unavailable
 from repoagents.github.comments import (
     has_marker,
     is_marked,
+    is_untouched,
     render_comment,
-    shortened,
+    signed,
 )
 from repoagents.github.people import GitHubPeople
 from repoagents.github.repository import GitHubClient
@@ -86,14 +87,17 @@ class GitHubTracker:
         return issue
 
     def find(self, effect: Effect) -> str | None:
-        """Where the effect stands: the comment with this text, or a pull request of this head."""
+        """Where the effect stands with this content, or None.
+
+        A pull request whose text a person has written or edited stands as it is.
+        """
         match effect:
             case PostComment():
                 found = self._own_comment(effect)
                 return found.url if found and _says(found, effect) else None
             case OpenDraftPullRequest():
                 standing = self._standing(effect)
-                return standing.url if standing else None
+                return standing.url if standing and not self._is_old(standing, effect) else None
             case SetLabel():
                 return self._find_label(effect)
             case _:
@@ -190,14 +194,13 @@ class GitHubTracker:
         return next((pull for pull in pulls if pull.is_open), None)
 
     def _open(self, effect: OpenDraftPullRequest) -> str:
-        pulls = self._pull_requests(effect)
-        for pull in pulls:
-            if pull.is_open:
-                return pull.url
-        self._respect_a_no(effect, pulls)
+        standing = self._standing(effect)
+        if standing is not None:
+            return self._adopt(standing, effect)
+        self._respect_a_no(effect)
         body = {
             "title": plain(effect.title)[:TITLE_CHARACTERS],
-            "body": shortened(plain(effect.body)),
+            "body": signed(effect.body),
             "head": effect.head,
             "base": effect.base,
             "draft": True,
@@ -212,8 +215,26 @@ class GitHubTracker:
             return standing.url
         return link(written) or f"{self._client.repo} pull request {number(written, 'number')}"
 
-    def _respect_a_no(self, effect: OpenDraftPullRequest, pulls: tuple[PullRow, ...]) -> None:
+    def _adopt(self, standing: PullRow, effect: OpenDraftPullRequest) -> str:
+        """Take the open pull request for ours; its text is brought up to date, never its title."""
+        if self._is_old(standing, effect):
+            path = f"{self._client.root}/pulls/{standing.number}"
+            try:
+                self._client.write("PATCH", path, {"body": signed(effect.body)})
+            except Unavailable:
+                if self.find(effect) is None:
+                    raise
+        return standing.url
+
+    def _is_old(self, pull: PullRow, effect: OpenDraftPullRequest) -> bool:
+        """Whether a pull request has a text of ours, but not this one."""
+        if canonical(pull.body) == canonical(signed(effect.body)) or not is_untouched(pull.body):
+            return False
+        return pull.author.id == self.people.viewer().id
+
+    def _respect_a_no(self, effect: OpenDraftPullRequest) -> None:
         """Refuse what a person has closed without a merge; another commit is another question."""
+        pulls = self._pull_requests(effect)
         closed = [pull for pull in pulls if not pull.merged and not pull.is_open]
         if not closed:
             return

@@ -33,6 +33,8 @@ class PullRow:
     head: str
     head_sha: str
     from_fork: bool
+    author: Account
+    body: str
     url: str
 
 
@@ -140,6 +142,8 @@ def parse_pull_request(fields: Fields) -> PullRow:
         text(mapping(fields.get("head")), "ref"),
         text(mapping(fields.get("head")), "sha"),
         not head or head != base,
+        parse_account(fields.get("user")),
+        text(fields, "body"),
         link(fields),
     )
 

@@ -296,14 +296,28 @@ def test_the_apps_own_account_is_its_bot(
     stub: Stub, door: Door, clock: FakeClock, key: Path
 ) -> None:
     stub.on("POST", MINT, token(clock))
-    viewer = {"login": "my-app[bot]", "databaseId": 77}
-    stub.on("POST", "/graphql", Reply({"data": {"viewer": viewer}}))
+    stub.get("/app", Reply({"slug": "my-app"}))
+    stub.get("/users/my-app%5Bbot%5D", Reply({"login": "my-app[bot]", "id": 77, "type": "Bot"}))
     bed = build(stub, clock, app(door, clock, key))
     for _ in range(2):
         me = bed.people.viewer()
     assert (me.login, me.id, me.kind) == ("my-app[bot]", 77, AccountKind.BOT)
-    assert stub.count("POST", "/graphql") == 1
-    assert "mutation" not in json.dumps([s.body for s in stub.seen])
+    asked = {seen.path: seen.headers["authorization"] for seen in stub.seen}
+    assert asked["/app"].count(".") == 2, "signed by the App itself"
+    assert asked["/users/my-app%5Bbot%5D"] == "Bearer ghs_1"
+    assert stub.count("GET") == 2
+    bed.door.close()
+
+
+def test_the_account_of_an_actions_token_is_asked_by_a_query(
+    stub: Stub, door: Door, clock: FakeClock
+) -> None:
+    viewer = {"login": "github-actions[bot]", "databaseId": 41898282}
+    stub.on("POST", "/graphql", Reply({"data": {"viewer": viewer}}))
+    bed = build(stub, clock, choose(door, clock, {"GITHUB_TOKEN": "ghs_" + "c3" * 18}))
+    me = bed.people.viewer()
+    assert (me.id, me.kind) == (41898282, AccountKind.BOT)
+    assert "mutation" not in json.dumps([seen.body for seen in stub.seen])
     bed.door.close()
 
 

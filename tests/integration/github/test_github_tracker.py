@@ -5,6 +5,7 @@ import pytest
 from repoagents.domain.effect import OpenDraftPullRequest, PostComment
 from repoagents.domain.issue import IssueState
 from repoagents.errors import GitHubError, Unavailable
+from repoagents.github.comments import signed
 from tests.integration.github.stub import ME, ROOT, Bed, Reply, comment, issue, pull
 
 MARKER = "<!-- repoagents:0123abcd:issue=1 -->"
@@ -64,7 +65,7 @@ def test_a_draft_pull_request_is_opened(bed: Bed) -> None:
     assert bed.tracker.perform(PULL) == "https://github.com/octo/cat/pull/3"
     assert bed.stub.seen[-1].body == {
         "title": "Mend it",
-        "body": "Why.",
+        "body": signed("Why."),
         "head": "repoagents/issue-1",
         "base": "main",
         "draft": True,

@@ -1,0 +1,304 @@
+"""The tracker on GitHub keeps what every tracker promises, over HTTP on the loopback GitHub."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from repoagents.bootstrap import SystemClock
+from repoagents.domain.effect import Effect, OpenDraftPullRequest, PostComment, SetLabel
+from repoagents.domain.people import AccountKind, Permission
+from repoagents.domain.settings import TrackerSettings
+from repoagents.errors import Forbidden, GitHubError, RateLimited, Unavailable
+from repoagents.github.auth import Surroundings
+from repoagents.github.connection import GitHub, connect
+from repoagents.github.tracker import GitHubTracker
+from repoagents.rehearsal.hub import LoopbackGitHub
+from repoagents.rehearsal.hub.faults import Fault
+from repoagents.rehearsal.hub.loopback import BOT
+from tests.contract import test_contract_tracker as promises
+from tests.contract.conftest import Sample
+from tests.fakes.clock import FakeClock
+from tests.fakes.world import ListJournal
+
+SHARED = [
+    promises.test_an_empty_tracker_has_no_issues,
+    promises.test_issues_come_whole_and_by_number,
+    promises.test_closed_issues_are_read_but_not_listed,
+    promises.test_listing_and_reading_agree,
+    promises.test_the_fingerprint_is_that_of_the_text_alone,
+]
+"""The cases of the other trackers that need no file to look into."""
+
+FIRST, SECOND = promises.comment("First."), promises.comment("Second.")
+ELSEWHERE = promises.comment("First.", marker="<!-- repoagents:ffff:issue=2 -->")
+ON_ANOTHER = promises.comment("First.", number=1)
+PULL = promises.PULL_REQUEST
+REWORDED = replace(PULL, body="Reworded.")
+COMMENTS = "*/issues/*/comments"
+
+
+@dataclass
+class HubBed:
+    """A tracker on a loopback GitHub, filled as the other ones are."""
+
+    hub: LoopbackGitHub
+    github: GitHub
+    clock: FakeClock
+
+    @property
+    def tracker(self) -> GitHubTracker:
+        """The tracker."""
+        return self.github.tracker
+
+    def fill(self, *samples: Sample) -> None:
+        """Put exactly these issues into the repository."""
+        issues = self.hub.forge.repository.issues
+        issues.clear()
+        filled = {}
+        for sample in samples:
+            opened = self.hub.open_issue(sample.title, sample.body, by="maya")
+            issues[sample.number] = made = issues.pop(opened)
+            made.number = sample.number
+            for label in sample.labels:
+                self.hub.label(sample.number, label, by="maya")
+            if sample.state == "closed":
+                self.hub.close(sample.number, by="maya")
+            filled[sample.number] = issues.pop(sample.number)
+        issues.update(filled)
+
+
+@pytest.fixture
+def bed(tmp_path: Path) -> Iterator[HubBed]:
+    clock = FakeClock()
+    with LoopbackGitHub(tmp_path / "hub", SystemClock(), os.environ) as hub:
+        hub.add_account("maya", "admin")
+        hub.add_account("tom", "triage")
+        hub.commit_on("main", by="maya", files={"README.md": "# A\n"}, message="Start")
+        hub.commit_on("repoagents/2", by=BOT, files={"b.py": "b = 1\n"}, message="Mend")
+        settings = TrackerSettings(repo=hub.full_name, api_url=hub.url, trigger_label=None)
+        around = Surroundings({"GITHUB_TOKEN": hub.token_of(BOT)}, tmp_path, lambda: "")
+        yield HubBed(hub, connect(settings, around, {}, clock, ListJournal()), clock)
+
+
+@pytest.fixture
+def taking(bed: HubBed) -> HubBed:
+    """A repository with issues 1 and 2."""
+    bed.fill(Sample(1), Sample(2))
+    return bed
+
+
+@pytest.mark.parametrize("case", SHARED, ids=lambda case: case.__name__.removeprefix("test_"))
+def test_a_case_of_the_other_trackers_holds(case: Callable[..., None], bed: HubBed) -> None:
+    case(bed)
+
+
+# --- effects ----------------------------------------------------------------------------------
+
+
+def test_what_was_never_performed_is_not_found(taking: HubBed) -> None:
+    effects: list[Effect] = [FIRST, SECOND, ELSEWHERE, ON_ANOTHER, PULL]
+    assert [taking.github.tracker.find(effect) for effect in effects] == [None] * len(effects)
+    assert taking.hub.writes == ()
+
+
+@pytest.mark.parametrize("effect", [FIRST, PULL])
+def test_doing_it_twice_is_doing_it_once(
+    taking: HubBed, effect: PostComment | OpenDraftPullRequest
+) -> None:
+    tracker = taking.github.tracker
+    assert tracker.perform(effect) == tracker.perform(effect) == tracker.find(effect)
+    assert len(taking.hub.comments(2)) + len(taking.hub.pulls) == 1
+
+
+def test_a_new_text_takes_the_place_of_the_old_one(taking: HubBed) -> None:
+    tracker = taking.github.tracker
+    tracker.perform(FIRST)
+    location = tracker.perform(SECOND)
+    assert tracker.find(SECOND) == location
+    assert tracker.find(FIRST) is None
+    (only,) = taking.hub.comments(2)
+    assert only.body.endswith("Second.")
+
+
+def test_comments_of_two_installations_or_issues_are_two(taking: HubBed) -> None:
+    tracker = taking.github.tracker
+    tracker.perform(FIRST)
+    assert tracker.find(ELSEWHERE) is None
+    assert tracker.find(ON_ANOTHER) is None
+    tracker.perform(ELSEWHERE)
+    tracker.perform(SECOND)
+    assert tracker.find(ELSEWHERE) is not None
+    assert len(taking.hub.comments(2)) == 2
+
+
+def test_a_comment_is_ours_and_leaves_the_fingerprint(taking: HubBed) -> None:
+    before = taking.github.tracker.read_issue(2)
+    taking.hub.comment(2, f"{FIRST.marker}\nForged.", by="tom")
+    taking.github.tracker.perform(FIRST)
+    after = taking.github.tracker.read_issue(2)
+    assert before is not None
+    assert after is not None
+    assert [(c.author, c.ours) for c in after.comments] == [("tom", False), (BOT, True)]
+    assert after.fingerprint == before.fingerprint
+    assert after.comments[1].author_id == taking.github.people.viewer().id
+
+
+def test_a_comment_may_hold_any_text(taking: HubBed) -> None:
+    effect = promises.comment('Quotes ", backslash \\, tab \t, ü, ☂, \ud800 and \0.\r\nNew line.')
+    location = taking.github.tracker.perform(effect)
+    assert taking.github.tracker.find(effect) == location
+
+
+def test_a_comment_on_no_issue_is_refused(taking: HubBed) -> None:
+    with pytest.raises(GitHubError):
+        taking.github.tracker.perform(promises.comment(number=77))
+
+
+def test_a_branch_is_nothing_for_a_tracker(taking: HubBed) -> None:
+    with pytest.raises(GitHubError, match="cannot carry out"):
+        taking.github.tracker.perform(promises.PushBranch("run-1", 2, "repoagents/2", "0" * 40))
+
+
+def test_a_text_of_ours_is_brought_up_to_date(taking: HubBed) -> None:
+    tracker = taking.github.tracker
+    location = tracker.perform(PULL)
+    assert tracker.find(REWORDED) is None
+    assert tracker.perform(REWORDED) == location == tracker.find(REWORDED)
+    (pull,) = taking.hub.pulls
+    assert (pull.body or "").startswith("Reworded.")
+    assert pull.pull is not None
+    assert pull.pull.draft
+
+
+def test_a_text_that_a_person_has_edited_stays(taking: HubBed) -> None:
+    tracker = taking.github.tracker
+    location = tracker.perform(PULL)
+    (pull,) = taking.hub.pulls
+    taking.hub.edit_issue(pull.number, by="maya", body=f"A note of mine.\n{pull.body}")
+    assert tracker.find(REWORDED) == location == tracker.perform(REWORDED)
+    assert (pull.body or "").startswith("A note of mine.")
+
+
+def test_a_pull_request_of_a_fork_is_not_ours(taking: HubBed) -> None:
+    sha = taking.hub.heads["repoagents/2"]
+    taking.hub.open_pull_from_fork("Theirs", head="repoagents/2", sha=sha, by="tom")
+    assert taking.github.tracker.find(PULL) is None
+    taking.github.tracker.perform(PULL)
+    assert len(taking.hub.pulls) == 2
+
+
+def test_a_closed_pull_request_is_a_no_to_this_content_alone(taking: HubBed) -> None:
+    tracker = taking.github.tracker
+    tracker.perform(PULL)
+    (pull,) = taking.hub.pulls
+    taking.hub.close_pull(pull.number, by="maya")
+    with pytest.raises(GitHubError, match="that is a no"):
+        tracker.perform(PULL)
+    taking.hub.commit_on("repoagents/2", by=BOT, files={"b.py": "b = 2\n"}, message="Again")
+    tracker.perform(PULL)
+    assert len(taking.hub.pulls) == 2
+
+
+def test_one_label_is_set_and_the_others_stay(taking: HubBed) -> None:
+    tracker = taking.github.tracker
+    taking.hub.create_label("Waiting")
+    taking.hub.label(2, "bug", by="maya")
+    on, off = SetLabel("run-1", 2, "waiting", on=True), SetLabel("run-1", 2, "waiting", on=False)
+    assert tracker.find(on) is None
+    assert tracker.find(off) is not None
+    tracker.perform(on)
+    assert {label.lower() for label in taking.hub.labels(2)} == {"bug", "waiting"}
+    assert tracker.find(on) is not None
+    tracker.perform(off)
+    tracker.perform(off)
+    assert taking.hub.labels(2) == ("bug",)
+
+
+# --- faults -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", [Fault.BAD_GATEWAY_AFTER, Fault.RESET_AFTER, Fault.TRUNCATED])
+@pytest.mark.parametrize("effect", [FIRST, PULL])
+def test_a_write_whose_answer_was_lost_is_adopted(
+    taking: HubBed, fault: Fault, effect: PostComment | OpenDraftPullRequest
+) -> None:
+    taking.hub.faults.next("POST", "*", fault)
+    location = taking.github.tracker.perform(effect)
+    assert location == taking.github.tracker.find(effect)
+    assert len(taking.hub.comments(2)) + len(taking.hub.pulls) == 1
+    assert len([seen for seen in taking.hub.writes if seen.method == "POST"]) == 1
+
+
+@pytest.mark.parametrize("effect", [FIRST, PULL])
+def test_a_write_that_was_lost_is_told_and_done_at_the_next_try(
+    taking: HubBed, effect: PostComment | OpenDraftPullRequest
+) -> None:
+    taking.hub.faults.next("POST", "*", Fault.BAD_GATEWAY)
+    with pytest.raises(Unavailable):
+        taking.github.tracker.perform(effect)
+    assert taking.github.tracker.find(effect) is None
+    taking.github.tracker.perform(effect)
+    assert len(taking.hub.comments(2)) + len(taking.hub.pulls) == 1
+
+
+@pytest.mark.parametrize("fault", [Fault.TOO_MANY, Fault.PRIMARY])
+def test_limits_are_told_and_nothing_is_done(taking: HubBed, fault: Fault) -> None:
+    taking.hub.faults.next("POST", "*", fault, seconds=900)
+    with pytest.raises(RateLimited):
+        taking.github.tracker.perform(FIRST)
+    assert taking.hub.comments(2) == ()
+
+
+def test_a_renamed_repository_is_still_written_to(taking: HubBed) -> None:
+    taking.hub.rename("example/renamed")
+    tracker = taking.github.tracker
+    assert [issue.number for issue in tracker.read_issues()] == [1, 2]
+    read = tracker.read_issue(2)
+    assert read is not None
+    assert read.number == 2
+    tracker.perform(FIRST)
+    assert len(taking.hub.comments(2)) == 1
+
+
+def test_a_moved_issue_is_gone(taking: HubBed) -> None:
+    taking.hub.transfer(2, "example/other", by="maya")
+    assert taking.github.tracker.read_issue(2) is None
+    assert taking.github.tracker.read_issue(99) is None
+
+
+def test_a_credential_that_lost_its_access_ends_no_run(taking: HubBed) -> None:
+    taking.hub.make_private()
+    taking.hub.add_account(BOT, "none")
+    with pytest.raises(GitHubError):
+        taking.github.tracker.read_issue(2)
+
+
+# --- people -----------------------------------------------------------------------------------
+
+
+def test_who_set_a_label_and_what_they_may_do(taking: HubBed) -> None:
+    people = taking.github.people
+    taking.hub.label(2, "repoagents", by="tom")
+    who = people.labelled_by(2, "RepoAgents")
+    assert who is not None
+    assert (who.login, who.kind) == ("tom", AccountKind.USER)
+    assert people.permission("tom") is Permission.TRIAGE
+    assert people.permission("maya") is Permission.ADMIN
+    assert people.permission("nobody-at-all") is Permission.NONE
+    taking.hub.unlabel(2, "repoagents", by="maya")
+    assert people.labelled_by(2, "repoagents") is None
+
+
+def test_a_reader_may_not_ask_what_others_may_do(taking: HubBed) -> None:
+    taking.hub.add_account(BOT, "read")
+    with pytest.raises(Forbidden):
+        taking.github.people.permission("tom")
+
+
+def test_what_was_commented_on_is_among_what_changed(taking: HubBed) -> None:
+    at = SystemClock().now()
+    taking.hub.comment(2, "Hello.", by="tom")
+    assert 2 in taking.github.people.commented_since(at)
