@@ -25,6 +25,10 @@ def test_credentials_of_urls_are_taken_out(text: str, shown: str) -> None:
     assert redact(text) == shown
 
 
+def test_secrets_are_taken_out_by_value() -> None:
+    assert redact("a b ab https://u:p@h/", ("ab", "b")) == "a *** *** https://h/"
+
+
 @pytest.mark.parametrize(
     ("complaint", "kind"),
     [
@@ -38,6 +42,17 @@ def test_credentials_of_urls_are_taken_out(text: str, shown: str) -> None:
         ("ssh: connect to host h port 22: No route to host", "unreachable"),
         ("The requested URL returned error: 502", "unreachable"),
         ("fatal: '/x' does not appear to be a git repository", "unreachable"),
+        ("ERROR: Permission to o/r.git denied to key.\nCould not read from remote", "auth"),
+        ("The requested URL returned error: 429", "unreachable"),
+        ("The requested URL returned error: 408", "unreachable"),
+        ("The requested URL returned error: 301", "failed"),
+        ("fatal: repository 'https://h/o/r.git/' not found", "failed"),
+        ("error: RPC failed; curl 92 HTTP/2 stream 5 was not closed cleanly", "unreachable"),
+        ("error: RPC failed; HTTP 413\nThe requested URL returned error: 413", "failed"),
+        ("fatal: early EOF", "unreachable"),
+        ("gnutls_handshake() failed: The TLS connection was terminated", "unreachable"),
+        ("OpenSSL SSL_connect: SSL_ERROR_SYSCALL in connection to h:443", "unreachable"),
+        ("fatal: the remote end hung up unexpectedly", "unreachable"),
         ("fatal: bad object", "failed"),
     ],
 )

@@ -1,5 +1,6 @@
 """Branches that go to a remote: what is written there, and what is said when it is not."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -363,6 +364,13 @@ class TestPath:
         assert "PATH=" in (bare / "seen").read_text()
         assert TOKEN not in (bare / "seen").read_text()
         assert login.asked == 0
+
+    def test_a_path_is_seen_from_the_checkout(self, site: Site, bare: Path, git: Git) -> None:
+        run = Run(site.bot(remote=Remote(os.path.relpath(bare, site.root))))
+        write(run.path / "src/app.py", "print('two')\n")
+        commit = run.commit()
+        run.bot.push(BRANCH, commit, None)
+        assert heads(bare, git) == {REF: commit}
 
     def test_a_file_url_will_do(self, site: Site, bare: Path, git: Git) -> None:
         run = Run(site.bot(remote=Remote(f"file://{bare}")))
