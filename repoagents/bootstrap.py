@@ -80,6 +80,7 @@ class Premises:
         from repoagents.agents.crew import AgentCrew
         from repoagents.agents.process import Supervisor
         from repoagents.config.scaffold import LEFT_BEHIND, own_paths
+        from repoagents.git.remote import Remote
         from repoagents.git.workspaces import GitWorkspaces
         from repoagents.logs import secret_values
         from repoagents.ports import Bench
@@ -88,14 +89,15 @@ class Premises:
 
         loaded, settings = self.loaded, self.loaded.settings
         environment = loaded.environment
+        github = self.github if lives_on_github(settings) else None
         artifacts = FileArtifacts(self.control, self.redactor)
         supervisor = Supervisor(self.control / "state" / "processes")
         return Bench(
             settings=settings,
             root=loaded.root,
             clock=self.clock,
-            tracker=self.github.tracker
-            if lives_on_github(settings)
+            tracker=github.tracker
+            if github
             else make_tracker(settings, loaded.root, self.control, artifacts),
             workspaces=GitWorkspaces(
                 loaded.root,
@@ -107,6 +109,7 @@ class Premises:
                 own_paths(settings, loaded.root),
                 self.clock,
                 LEFT_BEHIND,
+                Remote(github.clone_url, github.git_config) if github else None,
             ),
             agents=AgentCrew(self.control, settings, environment, supervisor, self.redactor),
             checks=ProjectChecks(
