@@ -234,7 +234,8 @@ class Repository:
 
     def comments_of(self, number: int) -> list[Comment]:
         """Everything said below an issue, oldest first."""
-        return [comment for comment in self.comments.values() if comment.number == number]
+        said = list(self.comments.values())  # at once: a request may add one meanwhile
+        return [comment for comment in said if comment.number == number]
 
     def react(self, reactions: list[Reaction], content: str, by: str) -> tuple[Reaction, bool]:
         """Add an emoji; the same one of the same person is kept once."""

@@ -8,6 +8,7 @@ import pytest
 import requests
 
 from repoagents.rehearsal.hub import LoopbackGitHub
+from repoagents.rehearsal.hub.records import Protection
 
 Ask = Callable[..., requests.Response]
 REPO = "/repos/example/python-lib"
@@ -77,6 +78,7 @@ def scene(hub: LoopbackGitHub) -> LoopbackGitHub:
     hub.commit_on("side", by="wren")
     hub.open_pull("Two", head="side", by="wren")
     hub.commit_on("main", by="maya", files={"later.txt": "later\n"})
+    hub.protect("main", Protection())
     return hub
 
 
