@@ -1,6 +1,5 @@
 """A person's word on exactly one commit: publish it, merge it, or never."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,7 +11,7 @@ from repoagents.domain.effect import (
     Withheld,
     effect_name,
 )
-from repoagents.domain.people import Account, AccountKind
+from repoagents.domain.people import AccountKind
 from repoagents.domain.pull_request import PullRequest, ReviewState
 from repoagents.domain.run import Run, RunStatus
 from repoagents.errors import GitError, GitHubError, TrackerError
@@ -65,24 +64,19 @@ def show(house: House, number: int) -> Waiting | None:
 
 
 def approve(
-    house: House,
-    number: int,
-    by: str,
-    *,
-    at: datetime | None = None,
-    account: Account | None = None,
+    house: House, number: int, by: str, *, at: datetime | None = None, login: str = ""
 ) -> str:
     """Carry out exactly what was proven, without another model call; returns what came of it.
 
-    `account` is the permitted person whose comment this is, None for the operator. A word that was
-    said `at` an instant does not hold for a commit that was published after it.
+    `login` is of the person whose comment this is, empty for the operator. A word that was said
+    `at` an instant does not hold for a commit that was published after it.
     """
     run = house.runs.latest(number)
     waiting = None if run is None else waiting_of(house, run)
     unpublished = waiting is not None and not _is_merge(waiting)
     if run is None or not (unpublished or is_published(house, run)):
         return f"refused: nothing of issue {number} waits for a person"
-    refusal = why_stop(house, run) or _why_not_by(house, run, account)
+    refusal = why_stop(house, run) or _why_not_by(house, run, login)
     if refusal is not None:
         return f"refused: {refusal}"
     if waiting is not None and unpublished:
@@ -135,17 +129,17 @@ def standing(house: House, run: Run) -> Approval | None:
 def hear(house: House, run: Run, pull: PullRequest) -> Approval | None:
     """Bring the record in line with the reviews of exactly this commit; the standing approval."""
     approving = [
-        word.author
+        word.author.login
         for word in merge.words_on(house, pull)
         if word.state is ReviewState.APPROVED and word.sha == run.head_sha == pull.head_sha
     ]
-    live = [who for who in approving if _why_not_by(house, run, who) is None]
+    live = [login for login in approving if _why_not_by(house, run, login) is None]
     found = standing(house, run)
-    if found is not None and found.note == REVIEW and found.by not in {who.login for who in live}:
+    if found is not None and found.note == REVIEW and found.by not in live:
         _record(house, run, WITHDRAW, found.by, REVIEW)
         found = None
     if found is None and live:
-        found = _record(house, run, APPROVE, live[0].login, REVIEW)
+        found = _record(house, run, APPROVE, live[0], REVIEW)
     return found
 
 
@@ -186,23 +180,20 @@ def _why_too_early(house: House, run: Run, at: datetime | None) -> str | None:
     return f"{run.head_sha[:12]} was pushed after that word: look at it and approve it anew"
 
 
-def _why_not_by(house: House, run: Run, account: Account | None) -> str | None:
-    """Why this account's, or the operator's, approval of the run does not count, or None."""
-    if account is not None and not merging.is_person(account, author_id=0):
-        return f"{account.login} is not a person: no bot can approve"
-    names = _names(house, account)
-    return merging.why_same_person(names, run.asked_by, house.settings.approval)
-
-
-def _names(house: House, account: Account | None) -> Collection[str]:
-    """What the one who approves is known by: with a user's token the operator is that user."""
+def _why_not_by(house: House, run: Run, login: str) -> str | None:
+    """Why the approval of this login, empty for the operator, does not count, or None."""
     people = house.tracker.people
-    if people is None or not house.settings.approval.other_person:
-        return ("",) if account is None else (account.login,)
+    if people is None:
+        return merging.why_same_person({login}, run.asked_by, house.settings.approval)
+    if login and (merging.is_bot(login) or not people.permission(login).writes):
+        return f"{login} cannot approve: that takes a person who may write to the repository"
+    if not house.settings.approval.other_person:
+        return None
+    # With a user's token the operator writes as that user: the two are one person.
     viewer = people.viewer()
-    own = viewer.kind is AccountKind.USER and (account is None or account.id == viewer.id)
-    names = {viewer.login, ""} if own else set[str]()
-    return names | ({""} if account is None else {account.login})
+    one = viewer.kind is AccountKind.USER and login in ("", viewer.login)
+    names = {"", viewer.login} if one else {login}
+    return merging.why_same_person(names, run.asked_by, house.settings.approval)
 
 
 def _is_merge(waiting: Waiting) -> bool:

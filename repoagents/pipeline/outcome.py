@@ -3,7 +3,13 @@
 import asyncio
 from dataclasses import replace
 
-from repoagents.domain.effect import OpenDraftPullRequest, PostComment, PushBranch, Withheld
+from repoagents.domain.effect import (
+    OpenDraftPullRequest,
+    PostComment,
+    PushBranch,
+    Withheld,
+    effect_name,
+)
 from repoagents.domain.reports import Verdict, VerdictKind, Verification
 from repoagents.domain.run import Failure, FailureClass, Run, RunStatus, Stage
 from repoagents.errors import RepoAgentsError, StateUnreadable, Stopped
@@ -14,6 +20,7 @@ from repoagents.pipeline.stages import Attempt, Built
 from repoagents.policy import retry, safety
 from repoagents.ports import CommitRequest, House, Worktree
 from repoagents.views import handoff
+from repoagents.views.snapshot import EffectRow
 
 
 async def publish(attempt: Attempt, run: Run, round_: int) -> StepResult:
@@ -54,11 +61,27 @@ def _publish(house: House, run: Run, round_: int) -> None:
 
 def effects_of(house: House, run: Run) -> tuple[PushBranch | OpenDraftPullRequest, ...]:
     """Branch and draft pull request of a run whose commit is built."""
-    title, body = handoff.render_pull_request(dossier.gather(house, run))
     number, base = run.issue_number, base_of(house)
+    held = _held_later(house, run)
+    merges = house.tracker.pulls is not None and all(name != "merge" for name, *_ in held)
+    told = dossier.gather(house, run)
+    title, body = handoff.render_pull_request(told, held, merges=merges)
     return (
         publisher.push_of(run),
         OpenDraftPullRequest(run.id, number, title, body, run.branch, base),
+    )
+
+
+def _held_later(house: House, run: Run) -> tuple[EffectRow, ...]:
+    """What a flag holds back of that which would follow the pull request."""
+    if house.tracker.pulls is None:
+        return ()
+    later = (PostComment(run.id, run.issue_number, "", ""), publisher.merge_of(run))
+    gates = (publisher.gate(house, effect) for effect in later)
+    return tuple(
+        (effect_name(gate.effect), "withheld", gate.flag, gate.reason, "")
+        for gate in gates
+        if isinstance(gate, Withheld)
     )
 
 

@@ -13,9 +13,6 @@ from repoagents.domain.pull_request import (
 )
 from repoagents.domain.settings import ApprovalSettings
 
-BOT_SUFFIX = "[bot]"
-"""How GitHub ends the login of every App; no person can have such a login."""
-
 
 @dataclass(frozen=True)
 class Terms:
@@ -99,8 +96,13 @@ def is_person(account: Account, author_id: int) -> bool:
 
     That an operator lists a bot among those who may ask does not let it approve.
     """
-    bot = account.kind is AccountKind.BOT or account.login.endswith(BOT_SUFFIX)
+    bot = account.kind is AccountKind.BOT or is_bot(account.login)
     return not bot and account.id not in (0, author_id)
+
+
+def is_bot(login: str) -> bool:
+    """Whether a login is an App's: GitHub ends those so, and no person can have such a one."""
+    return login.endswith("[bot]")
 
 
 def why_same_person(

@@ -1,7 +1,7 @@
 """What a person gets who was not there: the handoff, the draft pull request, the comment."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from repoagents.domain.change import ChangeSet
@@ -84,26 +84,35 @@ def render_handoff(handoff: Handoff) -> str:
         section("Assumptions", _assumptions(handoff)),
         section("Open questions", _questions(handoff)),
         section("Plan", *_plan(handoff)),
-        section("Effects", _effects(handoff)),
+        section("Effects", _effects(handoff.effects)),
         section("Cost and time", *_cost(handoff)),
         _footer(handoff),
     )
 
 
-def render_pull_request(handoff: Handoff) -> tuple[str, str]:
-    """Title and body of the draft pull request."""
+def render_pull_request(
+    handoff: Handoff, later: Sequence[EffectRow] = (), *, merges: bool = False
+) -> tuple[str, str]:
+    """Title and body of the draft pull request.
+
+    `later` are effects beside this one that a flag withholds; `merges` is true where the bot merges
+    what was approved.
+    """
     title = _outside(handoff.issue.title, TITLE_LIMIT)
     build = handoff.build
     body = document(
-        f"Issue: #{handoff.issue.number}. A draft for a person to review and merge.",
+        f"Closes #{handoff.issue.number}.",
         _rehearsal(handoff),
         inline(build.summary, 4_000) if build else "",
         _statistics(handoff),
+        section("How to approve", _how_to_approve(handoff, merges=merges)),
         section("Acceptance criteria", _criteria(handoff)),
         section("Verification", *_verification(handoff)),
         section("Findings", _findings(handoff)),
         section("Assumptions", _assumptions(handoff)),
         section("Decision", _decision(handoff)),
+        section("Plan", *_plan(handoff)),
+        section("Withheld", _effects(later)),
         section("Cost and time", *_cost(handoff)),
         _footer(handoff),
     )
@@ -119,7 +128,7 @@ def render_comment(handoff: Handoff, marker: str) -> str:
         section("Open questions", _questions(handoff)),
         section("Decision", _decision(handoff)),
         section("Verification", *_verification(handoff)),
-        section("Effects", _effects(handoff)),
+        section("Effects", _effects(handoff.effects)),
         _footer(handoff),
     )
     return bounded(f"{hidden}\n{body}")
@@ -327,12 +336,27 @@ def _plan(handoff: Handoff) -> Iterator[str]:
     yield bullets(f"Risk: {inline(risk)}" for risk in plan.risks)
 
 
-def _effects(handoff: Handoff) -> str:
-    if not handoff.effects:
+def _how_to_approve(handoff: Handoff, *, merges: bool) -> str:
+    """What a person does with the draft; the first line of a no is always the same."""
+    number = handoff.run.issue_number
+    no = "To say no, close the pull request: nothing more happens until somebody asks anew."
+    if not merges:
+        return bullets(("Read it, end its draft state and merge it: the bot does not merge.", no))
+    approve = (
+        "Approve this commit with a review, as a person who may write here, or with "
+        f"{code(f'repoagents approval approve {number}')}. The bot merges it once the required "
+        "checks have passed and the base is merged in and verified."
+    )
+    void = "Any other commit on the branch voids the approval, and the bot leaves the branch alone."
+    return bullets((approve, void, no))
+
+
+def _effects(effects: Sequence[EffectRow]) -> str:
+    if not effects:
         return ""
     rows = [
         (name.replace("_", " "), state, code(flag) if flag else "", inline(location or reason))
-        for name, state, flag, reason, location in handoff.effects
+        for name, state, flag, reason, location in effects
     ]
     return table(("effect", "state", "withheld by", "where or why"), rows)
 

@@ -70,13 +70,18 @@ def _story(run: Run, verdict: Verdict | None, effects: Sequence[EffectRow]) -> t
             return _completed(run, effects)
         case RunStatus.BLOCKED | RunStatus.FAILED | RunStatus.RETRY_PENDING:
             return _stopped(run)
+        case RunStatus.CANCELLED if run.failure is not None:
+            return f"{_plain(run.failure.message)}; the work is kept", _ENDED[status][1]
         case _:
             return _ENDED[status]
 
 
 def _completed(run: Run, effects: Sequence[EffectRow]) -> tuple[str, str]:
     what = "a proven change" if run.verified else "a change that no check has proven"
-    states = {name: state for name, state, *_ in effects if name != "comment"}
+    states = {name: state for name, state, *_ in effects if name not in ("comment", "label")}
+    # A merge that a flag holds back leaves nothing unpublished: a person presses the button.
+    if states.pop("merge", "") == "done":
+        return f"{what} is merged", "nothing"
     if "withheld" not in states.values() and "done" in states.values():
         return f"{what} is published", "review it and merge it"
     publish = "review it; `repoagents approval approve {n}` publishes it, or take `changes.patch`"
@@ -89,6 +94,8 @@ def _stopped(run: Run) -> tuple[str, str]:
         return f"the run is {run.status.value}", "`repoagents retry {n}`"
     if run.status is RunStatus.BLOCKED and failure.kind in _BLOCKED:
         return _BLOCKED[failure.kind]
+    if failure.kind is FailureClass.PULL_REQUEST:
+        return _plain(failure.message), _plain(failure.next_step)
     word = {
         RunStatus.BLOCKED: "a person is needed",
         RunStatus.RETRY_PENDING: "waits for its next attempt",

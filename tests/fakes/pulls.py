@@ -12,7 +12,7 @@ from repoagents.domain.pull_request import (
     PullState,
     ReviewState,
 )
-from repoagents.errors import GitHubError
+from repoagents.errors import GitError, GitHubError
 from repoagents.ports import Workspaces
 from tests.fakes.people import MemoryPeople
 from tests.fakes.world import MemoryTracker
@@ -60,7 +60,7 @@ class MemoryHub(MemoryTracker):
         # Of a commit that was pushed by hand the memory knows nothing: it is not behind.
         try:
             behind = self.spaces.merge_base(head, base.sha, "", EPOCH) != head
-        except (GitHubError, KeyError, StopIteration):
+        except (GitError, KeyError):
             behind = False
         return replace(found, head_sha=head, base_sha=base.sha, behind=behind)
 

@@ -10,7 +10,7 @@ from repoagents.agents.checks import ProjectChecks
 from repoagents.agents.process import Supervisor
 from repoagents.domain.issue import Issue
 from repoagents.domain.run import Run
-from repoagents.domain.settings import Settings, TrackerSettings, VerifySettings
+from repoagents.domain.settings import SafetySettings, Settings, TrackerSettings, VerifySettings
 from repoagents.git.workspaces import GitWorkspaces
 from repoagents.logs import Redactor
 from repoagents.pipeline.attempt import run_flow
@@ -20,9 +20,12 @@ from repoagents.store.artifacts import FileArtifacts
 from repoagents.store.database import open_database
 from tests.fakes.agents import ScriptedAgents
 from tests.fakes.clock import FakeClock
+from tests.fakes.pulls import MemoryHub
+from tests.fakes.workspaces import MemoryWorkspaces
 from tests.fakes.world import DirectSteps, DirectWaits, ListJournal, MemoryTracker, NotedFlows
 
 CHECK = VerifySettings("fixed", "grep -q fixed fixed.txt", kind="custom")
+EVERYTHING = SafetySettings(allow_write_comments=True, allow_open_pr=True, allow_merge=True)
 SECRET = "correct-horse-battery-staple"
 ISSUE = Issue(1, "It is broken", "Please mend it.", labels=("repoagents",))
 
@@ -119,3 +122,20 @@ def place(git_repository: Callable[[Mapping[str, str]], Path]) -> Iterator[Place
     )
     yield Place(house, agents, tracker, clock, journal, NotedFlows(), DirectWaits(house))
     database.close()
+
+
+@pytest.fixture
+def hub(place: Place) -> MemoryHub:
+    """The place's tracker, with accounts and pull requests; git in memory; every flag is on."""
+    spaces = MemoryWorkspaces(place.house.root.parent / "grounds")
+    place.house = replace(place.house, workspaces=spaces)
+    return on_hub(place)
+
+
+def on_hub(place: Place) -> MemoryHub:
+    """Let the place work on a tracker with accounts and pull requests, with every flag on."""
+    hub = place.tracker = MemoryHub(spaces=place.house.workspaces)
+    place.house = replace(place.house, tracker=hub)
+    tracker = replace(place.house.settings.tracker, trigger_label="repoagents")
+    place.with_settings(safety=EVERYTHING, tracker=tracker)
+    return hub

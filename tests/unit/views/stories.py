@@ -168,24 +168,27 @@ def failed() -> Handoff:
 
 def hostile() -> Handoff:
     """Every text from agents tries to be something else."""
-    change = a_change(a_file(f"src/`{HOSTILE[:20]}`.py"))
+    return telling(HOSTILE)
+
+
+def telling(text: str) -> Handoff:
+    """A published run in which every text from outside is this one."""
+    change = a_change(a_file(f"src/`{text[:20]}`.py"))
     return replace(
         published(),
-        run=ended(RunStatus.COMPLETED, verified=True, title=HOSTILE),
-        issue=an_issue(title=HOSTILE, body=HOSTILE),
-        plan=a_plan(
-            summary=HOSTILE, plan_steps=(HOSTILE,), acceptance_criteria=(HOSTILE,), risks=(HOSTILE,)
-        ),
+        run=ended(RunStatus.COMPLETED, verified=True, title=text),
+        issue=an_issue(title=text, body=text),
+        plan=a_plan(summary=text, plan_steps=(text,), acceptance_criteria=(text,), risks=(text,)),
         change=change,
-        build=BuildReport(HOSTILE, (HOSTILE,), assumptions=(HOSTILE,)),
-        findings=(Finding("outside_plan", Severity.LOW, HOSTILE, HOSTILE, 3),),
-        verification=Verification(TREE, (a_failed_result(tail="```\n# out\n" + HOSTILE),)),
+        build=BuildReport(text, (text,), assumptions=(text,)),
+        findings=(Finding("outside_plan", Severity.LOW, text, text, 3),),
+        verification=Verification(TREE, (a_failed_result(tail="```\n# out\n" + text),)),
         review=a_review(
-            criteria=(CriterionRow(1, True, HOSTILE),),
-            findings=(ReviewFinding(Severity.LOW, HOSTILE, 1, HOSTILE),),
+            criteria=(CriterionRow(1, True, text),),
+            findings=(ReviewFinding(Severity.LOW, text, 1, text),),
         ),
-        verdict=Verdict(VerdictKind.PUBLISH, (HOSTILE,), (HOSTILE,)),
-        effects=(("comment", "done", "", HOSTILE, ""),),
+        verdict=Verdict(VerdictKind.PUBLISH, (text,), (text,)),
+        effects=(("comment", "done", "", text, ""),),
     )
 
 

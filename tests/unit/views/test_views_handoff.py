@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from repoagents.domain.reports import BuildReport, VerdictKind
 from repoagents.domain.run import Failure, FailureClass, RunStatus
@@ -23,6 +24,11 @@ from tests.unit.views import stories
 from tests.unit.views.stories import STORIES, ended
 
 MARKER = "<!-- repoagents:home:issue=7 -->"
+MENTION = re.compile(r"@[A-Za-z0-9_-]")
+CLOSING = re.compile(
+    r"\b(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?)[\W_]{0,20}(?:[\w.-]+/[\w.-]+)?(?:#\d|gh-\d|https?:)",
+    re.IGNORECASE,
+)
 
 
 @pytest.mark.parametrize("name", sorted(STORIES))
@@ -92,6 +98,66 @@ def test_hostile_text_stays_text_everywhere() -> None:
         assert not re.search(r"[\x1b\u202e]", body)
         headings = [line for line in prose.split("\n") if line.startswith("#")]
         assert len(headings) == len(set(headings))
+
+
+PIECES = st.lists(
+    st.one_of(
+        st.text(max_size=5),
+        st.sampled_from(
+            ["@octocat", "@org/team", "&#64;octocat", "#4", " gh-3", "<b>", "resolved"]
+        ),
+        st.sampled_from(["fixes #1", "Closes: o/r#2", "fixed https://github.com/o/r/issues/4"]),
+        st.sampled_from(["`", "``", "```", "~~~", "\n", "    ", "|", "\\", "\u200b", "- ", "]("]),
+    ),
+    max_size=12,
+)
+READER = MarkdownIt("commonmark", {"html": False}).enable("table")
+
+
+def prose_of(body: str) -> str:
+    """What a Markdown reader shows outside code, one block per line."""
+    blocks = (token.children or () for token in READER.parse(body) if token.type == "inline")
+    return "\n".join(
+        "".join(" " if part.type == "softbreak" else part.content for part in block
+                if part.type in ("text", "softbreak"))
+        for block in blocks
+    )  # fmt: skip
+
+
+@given(PIECES.map("".join))
+def test_nothing_that_an_agent_says_calls_a_person_or_closes_an_issue(text: str) -> None:
+    story = stories.telling(text)
+    title, body = render_pull_request(story, (("merge", "withheld", text, text, text),))
+    first, *rest = prose_of(body).split("\n")
+    assert first == "Closes #7.", "our own, and on purpose"
+    for shown in (title, *rest, prose_of(render_comment(story, MARKER)), commit_of(text)):
+        assert not MENTION.search(shown)
+        assert not CLOSING.search(shown)
+
+
+def commit_of(text: str) -> str:
+    return render_commit_message(
+        "{title}\n\n{summary}", title=text, number=7, summary=text, run_id="r7a"
+    )
+
+
+def test_the_reader_of_these_tests_sees_what_would_call_somebody() -> None:
+    assert MENTION.search(prose_of("- ask @octocat"))
+    assert CLOSING.search(prose_of("| a |\n|---|\n| Fixes&#32;&#35;1 |"))
+    assert not MENTION.search(prose_of("`@octocat`\n\n```\n@octocat\n```"))
+
+
+def test_the_pull_request_says_how_to_approve_and_how_to_say_no() -> None:
+    held = (("merge", "withheld", "safety.allow_merge", "merges are off: a person merges", ""),)
+    _, by_hand = render_pull_request(stories.published(), held)
+    assert "the bot does not merge" in by_hand
+    assert "`safety.allow_merge`" in by_hand
+    _, by_bot = render_pull_request(stories.published(), merges=True)
+    assert "`repoagents approval approve 7`" in by_bot
+    assert "voids the approval" in by_bot
+    assert "## Withheld" not in by_bot
+    assert "close the pull request" in by_hand
+    assert "close the pull request" in by_bot
 
 
 def test_a_hostile_pull_request_title_calls_nobody() -> None:

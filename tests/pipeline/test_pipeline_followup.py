@@ -1,0 +1,320 @@
+"""After the pull request: closed, merged by hand, taken over, and a base that moves on."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from repoagents.domain.issue import IssueState
+from repoagents.domain.pull_request import CheckRun, PullState, ReviewState
+from repoagents.domain.reports import Role
+from repoagents.domain.run import FailureClass, Run, RunStatus
+from repoagents.domain.settings import SafetySettings
+from repoagents.errors import GitError, GitHubError, StateUnreadable
+from repoagents.pipeline import approval
+from repoagents.pipeline.followup import follow_up, with_open_pull_request
+from tests.fakes.people import MAINTAINER
+from tests.fakes.pulls import MemoryHub
+from tests.fakes.workspaces import MemoryWorkspaces
+from tests.pipeline.conftest import EVERYTHING, ISSUE, Place, on_hub
+
+FOREIGN = "f" * 40
+
+
+async def published(place: Place) -> Run:
+    """A run whose draft pull request is out."""
+    return await place.flow(place.queue())
+
+
+def memory(place: Place) -> MemoryWorkspaces:
+    """The repository in memory."""
+    spaces = place.house.workspaces
+    assert isinstance(spaces, MemoryWorkspaces)
+    return spaces
+
+
+# --- what people do to it -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("flags", [EVERYTHING, replace(EVERYTHING, allow_merge=False)])
+async def test_a_merge_by_hand_completes_the_run(
+    place: Place, hub: MemoryHub, flags: SafetySettings
+) -> None:
+    place.with_settings(safety=flags)
+    run = await published(place)
+    hub.alter(run.branch, state=PullState.MERGED)
+    await follow_up(place.house)
+    assert place.now(run).status is RunStatus.COMPLETED
+    assert "pull_request_merged" in place.journal.codes()
+    assert "is merged. Asked of you: nothing" in place.artifact(run, "handoff.md")
+    assert hub.merged == []
+    reads = hub.reads
+    await follow_up(place.house)
+    assert hub.reads == reads, "what is over is not read again"
+
+
+async def test_a_closed_pull_request_is_a_no_until_somebody_asks_anew(
+    place: Place, hub: MemoryHub
+) -> None:
+    run = await published(place)
+    hub.alter(run.branch, state=PullState.CLOSED)
+    await follow_up(place.house)
+    ended = place.now(run)
+    assert ended.status is RunStatus.CANCELLED
+    assert ended.failure is not None
+    assert "pull request 101 was closed" in ended.failure.message
+    assert "was closed" in next(iter(hub.comments.values()))
+    assert with_open_pull_request(place.house) == ()
+    assert "refused" in approval.approve(place.house, 1, "olga")
+    assert hub.merged == []
+
+
+async def test_a_closed_pull_request_of_a_completed_run_is_read_no_more(
+    place: Place, hub: MemoryHub
+) -> None:
+    place.with_settings(safety=replace(EVERYTHING, allow_merge=False))
+    run = await published(place)
+    hub.alter(run.branch, state=PullState.CLOSED)
+    await follow_up(place.house)
+    assert place.now(run).status is RunStatus.COMPLETED
+    assert with_open_pull_request(place.house) == ()
+
+
+async def test_a_commit_of_somebody_else_freezes_the_branch(place: Place, hub: MemoryHub) -> None:
+    run = await published(place)
+    assert approval.standing(place.house, run) is None
+    hub.review(run.branch, MAINTAINER, ReviewState.APPROVED, FOREIGN)
+    memory(place).branches[run.branch] = FOREIGN
+    pushes = memory(place).pushes
+    await follow_up(place.house)
+    stopped = place.now(run)
+    assert stopped.status is RunStatus.BLOCKED
+    assert stopped.failure is not None
+    assert stopped.failure.kind is FailureClass.PULL_REQUEST
+    assert FOREIGN[:12] in stopped.failure.message
+    await follow_up(place.house)
+    assert (hub.merged, memory(place).pushes) == ([], pushes)
+    hub.alter(run.branch, state=PullState.MERGED)
+    await follow_up(place.house)
+    assert place.now(run).status is RunStatus.CANCELLED, "it was finished by hand"
+    assert with_open_pull_request(place.house) == ()
+
+
+async def test_a_commit_of_somebody_else_on_a_completed_runs_branch_is_told_once(
+    place: Place, hub: MemoryHub
+) -> None:
+    place.with_settings(safety=replace(EVERYTHING, allow_merge=False))
+    run = await published(place)
+    memory(place).branches[run.branch] = FOREIGN
+    await follow_up(place.house)
+    await follow_up(place.house)
+    assert place.now(run).status is RunStatus.COMPLETED
+    assert place.journal.codes().count("merge_waits") == 1
+    said = approval.approve(place.house, 1, "olga")
+    assert said.startswith("refused: pull request 101 stands at ffffffffffff")
+
+
+async def test_an_issue_that_is_closed_ends_the_wait(place: Place, hub: MemoryHub) -> None:
+    run = await published(place)
+    hub.review(run.branch, MAINTAINER, ReviewState.APPROVED, run.head_sha)
+    hub.issues[1] = replace(ISSUE, state=IssueState.CLOSED)
+    assert "refused" in approval.approve(place.house, 1, "olga")
+    await follow_up(place.house)
+    assert place.now(run).status is RunStatus.CANCELLED
+    assert hub.merged == []
+
+
+async def test_a_pull_request_that_is_gone_is_left(place: Place, hub: MemoryHub) -> None:
+    run = await published(place)
+    hub.opened.clear()
+    await follow_up(place.house)
+    assert place.now(run).status is RunStatus.AWAITING_APPROVAL
+    assert "not to be found" in approval.approve(place.house, 1, "olga")
+
+
+async def test_one_that_cannot_be_read_holds_up_no_other(place: Place, hub: MemoryHub) -> None:
+    first = await published(place)
+    second = await place.flow(place.queue(replace(ISSUE, number=2, title="Another")))
+    for run in (first, second):
+        hub.review(run.branch, MAINTAINER, ReviewState.APPROVED, run.head_sha)
+    read = hub.pull_request
+
+    def broken(branch: str) -> object:
+        if branch == second.branch:
+            raise GitHubError("GitHub answered 502", kind="unreachable")
+        return read(branch)
+
+    hub.pull_request = broken
+    await follow_up(place.house)
+    assert place.now(first).status is RunStatus.COMPLETED
+    assert place.now(second).status is RunStatus.AWAITING_APPROVAL
+    assert "followup_failed" in place.journal.codes()
+
+
+async def test_a_state_that_cannot_be_read_ends_the_worker(place: Place, hub: MemoryHub) -> None:
+    await published(place)
+
+    def corrupt(_branch: str) -> object:
+        raise StateUnreadable("corrupt")
+
+    hub.pull_request = corrupt
+    with pytest.raises(StateUnreadable):
+        await follow_up(place.house)
+
+
+async def test_only_the_newest_run_of_an_issue_is_followed(place: Place, hub: MemoryHub) -> None:
+    place.with_settings(safety=replace(EVERYTHING, allow_merge=False))
+    await published(place)
+    place.queue(forced=True)
+    assert with_open_pull_request(place.house) == ()
+
+
+async def test_without_pull_requests_there_is_nothing_to_follow(place: Place) -> None:
+    await published(place)
+    await follow_up(place.house)
+    assert "followup_failed" not in place.journal.codes()
+
+
+# --- a base that moves on -------------------------------------------------------------------
+
+
+async def behind(place: Place, hub: MemoryHub, **files: str) -> Run:
+    """An approved run, whose base has moved on since."""
+    run = await published(place)
+    hub.required = ("ci",)
+    assert "ci has not ended" in approval.approve(place.house, 1, "olga")
+    hub.check(run.branch, CheckRun("ci", "success"))
+    memory(place).files = memory(place).files | files
+    return run
+
+
+async def test_the_base_is_merged_in_and_verified_and_the_approval_goes_along(
+    place: Place, hub: MemoryHub
+) -> None:
+    run = await behind(place, hub, other="news\n")
+    calls = len(place.agents.asked)
+    await follow_up(place.house)
+    moved = place.now(run)
+    assert moved.head_sha != run.head_sha
+    assert memory(place).branches[run.branch] == moved.head_sha
+    assert hub.merged == [], "its checks begin anew"
+    *_, carried = place.house.approvals.select(run.id)
+    assert (carried.decision, carried.by) == ("carried", "olga")
+    assert (carried.head_sha, carried.diff_hash) == (moved.head_sha, moved.diff_hash)
+    assert run.head_sha in carried.note
+    hub.check(run.branch, CheckRun("ci", None))
+    await follow_up(place.house)
+    assert hub.merged == []
+    hub.check(run.branch, CheckRun("ci", "success"))
+    await follow_up(place.house)
+    assert hub.merged == [(run.branch, moved.head_sha)]
+    assert len(place.agents.asked) == calls
+    assert place.agents.count(Role.BUILDER) == 1
+
+
+async def test_a_conflict_with_the_base_takes_a_person(place: Place, hub: MemoryHub) -> None:
+    run = await behind(place, hub, **{"fixed.txt": "something else\n"})
+    await follow_up(place.house)
+    stopped = place.now(run)
+    assert stopped.status is RunStatus.BLOCKED
+    assert stopped.failure is not None
+    assert "main has moved on and conflicts" in stopped.failure.message
+    assert "retry 1 --fresh" in stopped.failure.next_step
+    assert memory(place).branches[run.branch] == run.head_sha
+    assert hub.merged == []
+
+
+async def test_a_base_on_which_the_checks_fail_takes_a_person(place: Place, hub: MemoryHub) -> None:
+    check = replace(
+        place.house.settings.verify[0], run="test ! -e other && grep -q fixed fixed.txt"
+    )
+    place.with_settings(verify=(check,))
+    run = await behind(place, hub, other="news\n")
+    await follow_up(place.house)
+    stopped = place.now(run)
+    assert stopped.failure is not None
+    assert stopped.failure.message == "with main merged in, fixed does not pass"
+    assert memory(place).branches[run.branch] == run.head_sha
+    assert len(place.house.approvals.select(run.id)) == 1
+
+
+async def test_without_a_check_the_merged_commit_has_to_be_approved_anew(
+    place: Place, hub: MemoryHub
+) -> None:
+    run = await behind(place, hub, other="news\n")
+    place.with_settings(verify=())
+    await follow_up(place.house)
+    moved = place.now(run)
+    assert memory(place).branches[run.branch] == moved.head_sha != run.head_sha
+    await follow_up(place.house)
+    assert hub.merged == []
+    assert approval.standing(place.house, moved) is None
+    assert moved.status is RunStatus.AWAITING_APPROVAL
+    assert approval.approve(place.house, 1, "olga").startswith("merged")
+
+
+async def test_a_push_that_was_cut_off_is_made_up_for(place: Place, hub: MemoryHub) -> None:
+    run = await behind(place, hub, other="news\n")
+    push, spaces = memory(place).push, memory(place)
+
+    def cut(*_args: object) -> str:
+        raise GitError("the connection broke", kind="unreachable")
+
+    spaces.push = cut
+    await follow_up(place.house)
+    moved = place.now(run)
+    assert spaces.branches[run.branch] == run.head_sha != moved.head_sha
+    spaces.push = push
+    await follow_up(place.house)
+    assert spaces.branches[run.branch] == moved.head_sha
+    assert place.now(run).status is RunStatus.AWAITING_APPROVAL, "our older commit is no stranger"
+    await follow_up(place.house)
+    assert hub.merged == [(run.branch, moved.head_sha)]
+
+
+async def test_a_run_that_ends_while_its_base_is_verified_is_not_pushed(
+    place: Place, hub: MemoryHub
+) -> None:
+    run = await behind(place, hub, other="news\n")
+    read = hub.read_issue
+    reads = []
+
+    def closed_later(number: int) -> object:
+        reads.append(number)
+        issue = read(number)
+        assert issue is not None
+        return issue if len(reads) < 3 else replace(issue, state=IssueState.CLOSED)
+
+    hub.read_issue = closed_later
+    await follow_up(place.house)
+    assert place.now(run).status is RunStatus.CANCELLED
+    assert memory(place).branches[run.branch] == run.head_sha
+
+
+async def test_with_branches_off_nothing_is_merged_in(place: Place, hub: MemoryHub) -> None:
+    run = await behind(place, hub, other="news\n")
+    place.with_settings(safety=replace(EVERYTHING, allow_open_pr=False))
+    await follow_up(place.house)
+    assert place.now(run).head_sha == run.head_sha
+    assert memory(place).branches[run.branch] == run.head_sha
+
+
+async def test_real_git_merges_the_base_in_without_force(
+    place: Place, git: Callable[..., str]
+) -> None:
+    hub = on_hub(place)
+    run = await published(place)
+    root = place.house.root
+    (root / "other.txt").write_text("news\n")
+    git(root, "add", "other.txt")
+    git(root, "commit", "--quiet", "--message=News")
+    tip = git(root, "rev-parse", "HEAD")
+    said = approval.approve(place.house, 1, "olga")
+    assert said == "approved: the merge waits, for main has moved on"
+    await follow_up(place.house)
+    moved = place.now(run)
+    assert git(root, "rev-parse", run.branch) == moved.head_sha
+    parents = git(root, "log", "-1", "--format=%P", run.branch).split()
+    assert parents == [run.head_sha, tip]
+    await follow_up(place.house)
+    assert hub.merged == [(run.branch, moved.head_sha)]
