@@ -28,13 +28,14 @@ ME = {"login": "robot", "id": 42, "type": "User"}
 
 @dataclass(frozen=True)
 class Seen:
-    """A request as it arrived."""
+    """A request as it arrived; `connection` tells connections apart."""
 
     verb: str
     path: str
     query: dict[str, str]
     headers: dict[str, str]
     body: Any
+    connection: int
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,7 @@ class Listener(BaseHTTPRequestHandler):
             dict(parse_qsl(target.query)),
             {name.lower(): value for name, value in self.headers.items()},
             json.loads(content) if content else None,
+            self.client_address[1],
         )
         reply = self.stub.reply_to(seen)
         if reply.breaks == "reset":

@@ -144,6 +144,24 @@ def test_a_read_that_keeps_failing_is_told(bed: Bed) -> None:
     assert "githubstatus" in caught.value.next_step
 
 
+def test_a_retry_after_of_a_failing_server_is_not_slept_by_the_library(bed: Bed) -> None:
+    bed.stub.get("/user", Reply({}, 503, {"Retry-After": "20"}), Reply({"id": 1}))
+    began = time.monotonic()
+    assert bed.client.get("/user") == {"id": 1}
+    assert time.monotonic() - began < 10
+
+
+def test_a_write_goes_out_on_a_connection_of_its_own(bed: Bed) -> None:
+    """On a connection that was kept open, a broken one would leave the outcome unknown."""
+    bed.stub.get("/user", Reply({"id": 1}))
+    bed.stub.on("POST", COMMENTS, Reply({"id": 1}, 201))
+    bed.client.get("/user")
+    bed.client.write("POST", COMMENTS, BODY)
+    bed.client.get("/user")
+    first, write, second = (seen.connection for seen in bed.stub.seen)
+    assert first == second != write
+
+
 def test_nobody_listening_is_told(clock: FakeClock) -> None:
     door = Door("http://127.0.0.1:9", clock)
     with pytest.raises(Unavailable, match="refused") as caught:

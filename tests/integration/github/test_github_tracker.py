@@ -2,11 +2,12 @@
 
 import pytest
 
-from repoagents.domain.effect import OpenDraftPullRequest, PostComment
+from repoagents.domain.effect import OpenDraftPullRequest, PostComment, SetLabel
 from repoagents.domain.issue import IssueState
 from repoagents.errors import GitHubError, Unavailable
 from repoagents.github.comments import signed
-from tests.integration.github.stub import ME, ROOT, Bed, Reply, comment, issue, pull
+from tests.fakes.clock import FakeClock
+from tests.integration.github.stub import ME, ROOT, Bed, Reply, Stub, build, comment, issue, pull
 
 MARKER = "<!-- repoagents:0123abcd:issue=1 -->"
 COMMENT = PostComment("run-1", 1, MARKER, "All done.")
@@ -106,3 +107,68 @@ def test_a_closed_pull_request_is_a_no(bed: Bed) -> None:
         bed.tracker.perform(PULL)
     assert "pull/3" in caught.value.next_step
     assert bed.tracker.perform(PULL).endswith("/pull/4")
+
+
+def test_a_fork_of_the_same_owner_has_another_head(bed: Bed) -> None:
+    theirs = {"ref": "repoagents/issue-1", "sha": "a" * 40, "repo": {"id": 2}}
+    bed.stub.get(f"{ROOT}/pulls", Reply([pull(3, head=theirs)]))
+    assert bed.tracker.find(PULL) is None
+
+
+def test_a_pull_request_is_read_like_an_issue_and_listed_as_none(bed: Bed) -> None:
+    bed.stub.get(f"{ROOT}/issues/5", Reply(issue(5, pull_request={"url": "x"})))
+    read = bed.tracker.read_issue(5)
+    assert read is not None
+    assert read.pull_request
+
+
+def test_a_deleted_issue_is_none_and_another_answer_an_error(bed: Bed) -> None:
+    bed.stub.get(f"{ROOT}/issues/5", Reply({"message": "This issue was deleted"}, 410))
+    bed.stub.get(ROOT, Reply({"id": 1}))
+    assert bed.tracker.read_issue(5) is None
+    bed.stub.get(f"{ROOT}/issues/6", Reply(issue(7)))
+    with pytest.raises(Unavailable, match="not issue 6"):
+        bed.tracker.read_issue(6)
+
+
+def test_without_a_trigger_label_every_open_issue_is_listed(stub: Stub, clock: FakeClock) -> None:
+    bed = build(stub, clock, label=None)
+    stub.get(f"{ROOT}/issues", Reply([issue(1)]))
+    bed.tracker.read_issues()
+    assert "labels" not in stub.seen[0].query
+    bed.door.close()
+
+
+def test_a_pull_request_that_somebody_else_opened_first_is_adopted(bed: Bed) -> None:
+    bed.stub.get(f"{ROOT}/pulls", Reply([]), Reply([]), Reply([pull(3)]))
+    told = {"message": "Validation Failed", "errors": [{"message": "A pull request exists"}]}
+    bed.stub.on("POST", f"{ROOT}/pulls", Reply(told, 422))
+    assert bed.tracker.perform(PULL).endswith("/pull/3")
+    assert bed.stub.count("POST") == 1
+
+
+def test_a_refused_pull_request_says_why(bed: Bed) -> None:
+    bed.stub.get(f"{ROOT}/pulls", Reply([]))
+    told = {"message": "Draft pull requests are not supported in this repository."}
+    bed.stub.on("POST", f"{ROOT}/pulls", Reply(told, 422))
+    with pytest.raises(GitHubError, match="Draft pull requests are not supported"):
+        bed.tracker.perform(PULL)
+
+
+def test_a_label_may_hold_any_sign(bed: Bed) -> None:
+    effect = SetLabel("run-1", 1, "a/b ?#ü", on=False)
+    path = f"{ROOT}/issues/1/labels/a%2Fb%20%3F%23%C3%BC"
+    bed.stub.on("DELETE", path, Reply([]))
+    bed.tracker.perform(effect)
+    assert bed.stub.asked == [f"DELETE {path}"]
+
+
+def test_a_label_whose_answer_was_lost_is_looked_for(bed: Bed) -> None:
+    on = SetLabel("run-1", 1, "waiting", on=True)
+    bed.stub.on("POST", f"{ROOT}/issues/1/labels", Reply(breaks="reset"))
+    bed.stub.get(f"{ROOT}/issues/1", Reply(issue(1, labels=[{"name": "waiting"}])))
+    assert "waiting" in bed.tracker.perform(on)
+    bed.stub.get(f"{ROOT}/issues/1", Reply(issue(1)))
+    with pytest.raises(Unavailable):
+        bed.tracker.perform(on)
+    assert bed.stub.count("POST") == 2
