@@ -7,30 +7,21 @@ below a field is its documentation. Times are seconds here because that is what 
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, Le, MinLen
+from annotated_types import Ge, Le, MinLen
 
+from repoagents.domain.host_settings import (
+    STRICT,
+    AppSettings,
+    LoggingSettings,
+    RetentionSettings,
+    StateSettings,
+    WebhookSettings,
+)
 from repoagents.domain.reports import Role
-
-STRICT = {"extra": "forbid", "use_attribute_docstrings": True}
-"""How the loader reads each section: unknown keys refused, docstrings kept as descriptions."""
 
 Seconds = Annotated[int, Ge(1), Le(86_400)]
 EngineName = Literal["codex", "command", "rehearsal"]
 Effort = Literal["low", "medium", "high"]
-
-
-@dataclass(frozen=True)
-class AppSettings:
-    """A GitHub App that the bot works as, instead of a token; all three keys, or none."""
-
-    __pydantic_config__ = STRICT
-
-    id: Annotated[int, Ge(1)] | None = None
-    """The App's id, from its settings page."""
-    private_key_path: str = ""
-    """The App's private key, a PEM file that only its owner can read; relative to the root."""
-    installation_id: Annotated[int, Ge(1)] | None = None
-    """The id of the App's installation on the repository's owner."""
 
 
 @dataclass(frozen=True)
@@ -96,21 +87,6 @@ class TrackerSettings:
 
 
 @dataclass(frozen=True)
-class WebhookSettings:
-    """Where `repoagents serve` receives GitHub's webhooks."""
-
-    __pydantic_config__ = STRICT
-
-    secret_env: Annotated[str, MinLen(1)] = "REPOAGENTS_WEBHOOK_SECRET"  # noqa: S105 - a name
-    """The variable that holds the webhook's secret; two, separated by a space, while one is
-    replaced by the other."""
-    host: Annotated[str, MinLen(1)] = "127.0.0.1"
-    """The address to listen on; `0.0.0.0` for every one of this machine."""
-    port: Annotated[int, Ge(1), Le(65_535)] = 8787
-    """The port to listen on."""
-
-
-@dataclass(frozen=True)
 class HookSettings:
     """Commands around a run: POSIX shell lines, run in the worktree in a clean environment."""
 
@@ -142,20 +118,6 @@ class WorkspaceSettings:
     """Folders to check out in a large repository; empty for all of it."""
     hooks: HookSettings = field(default_factory=HookSettings)
     """Commands around a run."""
-
-
-@dataclass(frozen=True)
-class LoggingSettings:
-    """What is written about the bot's own work."""
-
-    __pydantic_config__ = STRICT
-
-    json: bool = True
-    """Log lines as JSON in a pipe; false writes plain lines. The file is always JSON lines."""
-    file_enabled: bool = True
-    """Keep `.ai-repoagents/logs/repoagents.jsonl`, rotated by size."""
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    """The least severe level that is written."""
 
 
 @dataclass(frozen=True)
@@ -344,17 +306,6 @@ class LimitSettings:
 
 
 @dataclass(frozen=True)
-class StateSettings:
-    """Where the bot remembers."""
-
-    __pydantic_config__ = STRICT
-
-    database_url: str = ""
-    """SQLite under `.ai-repoagents/state/` when empty; a PostgreSQL URL otherwise. A password is
-    refused in the file: give the URL by REPOAGENTS_STATE__DATABASE_URL."""
-
-
-@dataclass(frozen=True)
 class CommitSettings:
     """How commits are signed with a name."""
 
@@ -368,18 +319,6 @@ class CommitSettings:
     """Add a Signed-off-by line, for repositories with a DCO."""
     message_template: Annotated[str, MinLen(1)] = "{title}\n\nIssue: #{number}\n"
     """The commit message; `{title}`, `{number}`, `{summary}` and `{run_id}` are filled in."""
-
-
-@dataclass(frozen=True)
-class RetentionSettings:
-    """How long finished work is kept."""
-
-    __pydantic_config__ = STRICT
-
-    worktree_days: Annotated[float, Gt(0)] = 14
-    """Days that worktrees of finished runs stay."""
-    artifact_days: Annotated[float, Gt(0)] = 90
-    """Days that artifacts of finished runs stay."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from repoagents.domain.settings import AppSettings, TrackerSettings
+from repoagents.domain.host_settings import AppSettings
+from repoagents.domain.settings import TrackerSettings
 from repoagents.errors import ConfigError
 from repoagents.github.answers import Answer, Ask, refusal
 from repoagents.github.wire import Fields, instant, mapping, text

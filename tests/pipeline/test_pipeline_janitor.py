@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from repoagents.domain.effect import PostComment, PushBranch
+from repoagents.domain.host_settings import RetentionSettings
 from repoagents.domain.run import Failure, FailureClass, Run, RunStatus
-from repoagents.domain.settings import RetentionSettings
 from repoagents.pipeline.boundary import change
 from repoagents.pipeline.janitor import FINISHED, Removal, sweep
 from repoagents.ports import Worktree

@@ -5,10 +5,11 @@ from datetime import timedelta
 
 import pytest
 
+from repoagents.domain.host_settings import RetentionSettings
 from repoagents.domain.issue import IssueState
 from repoagents.domain.reports import BuildReport, Role
 from repoagents.domain.run import Failure, FailureClass, Run, RunStatus, Stage
-from repoagents.domain.settings import RetentionSettings, SafetySettings, WorkspaceSettings
+from repoagents.domain.settings import SafetySettings, WorkspaceSettings
 from repoagents.errors import Exited, TrackerError
 from repoagents.pipeline import approval, janitor, recovery
 from repoagents.pipeline.attempt import run_attempt

@@ -20,8 +20,9 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
+from repoagents.domain.host_settings import AppSettings
 from repoagents.domain.people import AccountKind
-from repoagents.domain.settings import AppSettings, SafetySettings, Settings, TrackerSettings
+from repoagents.domain.settings import SafetySettings, Settings, TrackerSettings
 from repoagents.errors import ConfigError, Forbidden, GitHubError, NotFound
 from repoagents.github.auth import CredentialSource, Surroundings, choose_source
 from repoagents.github.client import Door
