@@ -9,7 +9,7 @@ from repoagents.github.answers import Answer, Ask, refusal
 from repoagents.github.auth import Credential, CredentialSource
 from repoagents.github.budget import Headroom, Pace
 from repoagents.github.client import GRAPHQL, Sends
-from repoagents.github.pages import Memory, Pages, Query
+from repoagents.github.pages import PER_PAGE, Memory, Pages, Query
 from repoagents.github.wire import Fields, mapping
 from repoagents.ports import Clock, Journal
 
@@ -57,6 +57,10 @@ class GitHubClient:
         """What is left of the hourly quota; None before the first answer."""
         return self._pace.headroom
 
+    def header(self, name: str) -> str | None:
+        """A header of the latest success; `name` is lower-case."""
+        return self._told.get(name)
+
     def credential(self) -> Credential:
         """The credential in use, with the scopes and the end that GitHub's answers told of it."""
         known = self._credentials.current()
@@ -90,6 +94,11 @@ class GitHubClient:
         """Every object of a listing, as it stood at one instant; see `Pages.listing`."""
         return self._pages.listing(path, query or {}, newest_first=newest_first)
 
+    def first_page(self, path: str, query: Query) -> tuple[tuple[Fields, ...], bool]:
+        """The first objects of a listing, and whether there are more."""
+        page = self._pages.page(Ask("GET", path, {**query, "per_page": PER_PAGE}))
+        return page.items, bool(page.answer.next_page)
+
     def write(self, verb: str, path: str, body: object) -> Fields:
         """Change something, once: it is never sent again unless it was certainly not done.
 
@@ -100,12 +109,17 @@ class GitHubClient:
             return mapping(self._checked(ask, lagging=False).parse(ask))
 
     def query(self, question: str, variables: Mapping[str, object] | None = None) -> Fields:
-        """The `data` of a GraphQL query; it must not be a mutation."""
+        """The `data` of a GraphQL query; a mutation goes through `mutate`."""
         ask = Ask("POST", GRAPHQL, body={"query": question, "variables": variables or {}})
         told = mapping(self._checked(ask, lagging=False).parse(ask))
         if told.get("errors"):
             raise GitHubError(f"{ask}: GitHub answered {str(told['errors'])[:300]}")
         return mapping(told.get("data"))
+
+    def mutate(self, question: str, variables: Mapping[str, object]) -> Fields:
+        """Carry out a GraphQL mutation, once and at the pace of writes; returns its `data`."""
+        with self._pace.write():
+            return self.query(question, variables)
 
     def as_app(self, path: str) -> Fields:
         """One object that is told to the App itself, to none of its installations."""

@@ -4,6 +4,7 @@ from urllib.parse import quote
 
 from repoagents.domain.effect import (
     Effect,
+    MergePullRequest,
     OpenDraftPullRequest,
     PostComment,
     SetLabel,
@@ -20,6 +21,7 @@ from repoagents.github.comments import (
     signed,
 )
 from repoagents.github.people import GitHubPeople
+from repoagents.github.pulls import GitHubPulls
 from repoagents.github.repository import GitHubClient
 from repoagents.github.wire import (
     Fields,
@@ -31,11 +33,10 @@ from repoagents.github.wire import (
     parse_comment,
     parse_issue,
     parse_labels,
-    parse_pull_request,
     plain,
     text,
 )
-from repoagents.ports import PullRequests
+from repoagents.ports import Inspection
 
 TITLE_CHARACTERS = 256
 
@@ -52,7 +53,8 @@ class GitHubTracker:
         self._client = client
         self.people = people
         self._label = trigger_label
-        self.pulls: PullRequests | None = None
+        self.pulls = GitHubPulls(client)
+        self.inspection: Inspection | None = None
         self.problems: tuple[str, ...] = ()
 
     def read_issues(self) -> tuple[Issue, ...]:
@@ -100,6 +102,8 @@ class GitHubTracker:
                 return standing.url if standing and not self._is_old(standing, effect) else None
             case SetLabel():
                 return self._find_label(effect)
+            case MergePullRequest():
+                return self.pulls.find_merge(effect)
             case _:
                 raise _not_for_trackers(effect)
 
@@ -112,6 +116,8 @@ class GitHubTracker:
                 return self._open(effect)
             case SetLabel():
                 return self._set_label(effect)
+            case MergePullRequest():
+                return self.pulls.merge(effect)
             case _:
                 raise _not_for_trackers(effect)
 
@@ -181,17 +187,8 @@ class GitHubTracker:
 
     # --- pull requests ----------------------------------------------------------------------
 
-    def _pull_requests(self, effect: OpenDraftPullRequest) -> tuple[PullRow, ...]:
-        """Every pull request whose head is this branch of this repository, forks left out."""
-        owner = self._client.repo.partition("/")[0]
-        query = {"head": f"{owner}:{effect.head}", "state": "all"}
-        found = self._client.listing(f"{self._client.root}/pulls", query)
-        parsed = (parse_pull_request(fields) for fields in found)
-        return tuple(pull for pull in parsed if not pull.from_fork and pull.head == effect.head)
-
     def _standing(self, effect: OpenDraftPullRequest) -> PullRow | None:
-        pulls = self._pull_requests(effect)
-        return next((pull for pull in pulls if pull.is_open), None)
+        return next((pull for pull in self.pulls.rows(effect.head) if pull.is_open), None)
 
     def _open(self, effect: OpenDraftPullRequest) -> str:
         standing = self._standing(effect)
@@ -234,7 +231,7 @@ class GitHubTracker:
 
     def _respect_a_no(self, effect: OpenDraftPullRequest) -> None:
         """Refuse what a person has closed without a merge; another commit is another question."""
-        pulls = self._pull_requests(effect)
+        pulls = self.pulls.rows(effect.head)
         closed = [pull for pull in pulls if not pull.merged and not pull.is_open]
         if not closed:
             return

@@ -197,10 +197,20 @@ class CodePayloads:
     def branch(self, name: str, sha: str) -> Json:
         """A branch."""
         url = f"{self._common.base}/branches/{name}"
+        asked = self._checks.protection.get(name)
+        required = list(asked.checks) if asked else []
         return {
             "name": name,
             "commit": self.commit(self._bare.commit(sha)),
-            "protected": name in self._checks.protection,
+            "protected": asked is not None,
+            "protection": {
+                "enabled": asked is not None,
+                "required_status_checks": {
+                    "enforcement_level": "non_admins" if required else "off",
+                    "contexts": required,
+                    "checks": [{"context": check, "app_id": None} for check in required],
+                },
+            },
             "protection_url": f"{url}/protection",
             "_links": {"self": url, "html": f"{self._common.page}/tree/{name}"},
         }

@@ -15,6 +15,7 @@ from repoagents.rehearsal.hub.front import API, Front, Seen
 from repoagents.rehearsal.hub.hooks import Hook, Hooks
 from repoagents.rehearsal.hub.http_server import HOST, Server
 from repoagents.rehearsal.hub.notices import payload_of
+from repoagents.rehearsal.hub.pages import page_at
 from repoagents.rehearsal.hub.payloads import Payloads
 from repoagents.rehearsal.hub.people import People
 from repoagents.rehearsal.hub.pulls import Pulls
@@ -174,6 +175,14 @@ class LoopbackGitHub(People):
     def writes(self) -> tuple[Seen, ...]:
         """The requests that were to change something."""
         return tuple(seen for seen in self.requests if seen.writing)
+
+    def page(self, place: str) -> bytes:
+        """The page that a browser gets at `issues/1` or `pull/2`; raises LookupError for none."""
+        with self.forge.repository.lock:
+            found = page_at(self.forge, f"/{self.full_name}/{place}")
+        if found is None or found.raw is None:
+            raise LookupError(place)
+        return found.raw
 
     @property
     def heads(self) -> dict[str, str]:

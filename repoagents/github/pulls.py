@@ -1,0 +1,213 @@
+"""Pull requests as people and checks left them, and the two things that are done to them."""
+
+from collections.abc import Iterator
+from urllib.parse import quote
+
+from repoagents.domain.effect import MergePullRequest
+from repoagents.domain.pull_request import (
+    CheckRun,
+    PeerReview,
+    PullRequest,
+    PullState,
+    Remark,
+    ReviewState,
+)
+from repoagents.errors import NotFound, Unavailable
+from repoagents.github.repository import GitHubClient
+from repoagents.github.wire import (
+    Fields,
+    PullRow,
+    mapping,
+    number,
+    parse_account,
+    parse_pull_request,
+    text,
+)
+
+PER_PAGE = 100
+TAIL = 4_000
+"""Characters of a check's own words."""
+
+READY = """mutation ($input: MarkPullRequestReadyForReviewInput!) {
+  markPullRequestReadyForReview(input: $input) { pullRequest { isDraft } }
+}"""
+METHODS = {
+    "merge": "allow_merge_commit",
+    "squash": "allow_squash_merge",
+    "rebase": "allow_rebase_merge",
+}
+"""GitHub's ways to merge, in our order, and the repository's setting that allows each."""
+
+
+class GitHubPulls:
+    """`ports.PullRequests`, and the merge, over one repository."""
+
+    def __init__(self, client: GitHubClient) -> None:
+        self._client = client
+
+    def rows(self, head_branch: str) -> tuple[PullRow, ...]:
+        """Every pull request whose head is this branch of this repository, newest first."""
+        owner = self._client.repo.partition("/")[0]
+        query = {"head": f"{owner}:{head_branch}", "state": "all"}
+        found = self._client.listing(self._path(), query)
+        parsed = (parse_pull_request(fields) for fields in found)
+        ours = (pull for pull in parsed if not pull.from_fork and pull.head == head_branch)
+        return tuple(sorted(ours, key=lambda pull: -pull.number))
+
+    def pull_request(self, head_branch: str) -> PullRequest | None:
+        """The newest pull request from the branch, with reviews, checks and remarks."""
+        row = next(iter(self.rows(head_branch)), None)
+        if row is None:
+            return None
+        # Not by its ETag, which may stay the same when GitHub has computed what can be merged.
+        fields, _ = self._client.look(self._path(row.number))
+        head_sha = text(mapping(fields.get("head")), "sha")
+        base = text(mapping(fields.get("base")), "ref")
+        state = _state(fields)
+        behind, base_sha = (
+            self._distance(base, head_sha) if state is PullState.OPEN else (False, "")
+        )
+        mergeable = fields.get("mergeable")
+        return PullRequest(
+            number=row.number,
+            url=row.url,
+            state=state,
+            draft=fields.get("draft") is True,
+            head_sha=head_sha,
+            base=base,
+            base_sha=base_sha,
+            behind=behind,
+            mergeable=mergeable if isinstance(mergeable, bool) else None,
+            author_id=parse_account(fields.get("user")).id,
+            reviews=self._reviews(row.number),
+            checks=(*self._check_runs(head_sha), *self._statuses(head_sha)),
+            remarks=self._remarks(row.number),
+        )
+
+    def required_checks(self, base: str) -> tuple[str, ...]:
+        """The checks that rulesets and the branch's protection require, each named once."""
+        branch = quote(base, safe="")
+        rules = self._client.listing(f"{self._client.root}/rules/branches/{branch}")
+        of_rules = [
+            text(mapping(check), "context")
+            for rule in rules
+            if text(rule, "type") == "required_status_checks"
+            for check in _items(mapping(rule.get("parameters")), "required_status_checks")
+        ]
+        fields = self._client.get(f"{self._client.root}/branches/{branch}")
+        protection = mapping(fields.get("protection"))
+        contexts = _items(mapping(protection.get("required_status_checks")), "contexts")
+        of_protection = [context for context in contexts if isinstance(context, str)]
+        return tuple(dict.fromkeys(name for name in (*of_rules, *of_protection) if name))
+
+    def mark_ready(self, number: int) -> None:
+        """End the draft; nothing when it is none."""
+        fields, _ = self._client.look(self._path(number))
+        if fields.get("draft") is True:
+            self._client.mutate(READY, {"input": {"pullRequestId": text(fields, "node_id")}})
+
+    def find_merge(self, effect: MergePullRequest) -> str | None:
+        """Where the merge of exactly this commit stands, or None."""
+        row = self._row(effect)
+        return row.url if row and row.merged and row.head_sha == effect.head_sha else None
+
+    def merge(self, effect: MergePullRequest) -> str:
+        """Merge where the head is still the expected commit; GitHub itself compares."""
+        row = self._row(effect)
+        if row is None:
+            raise NotFound(f"there is no pull request from {effect.head}")
+        body = {"sha": effect.head_sha, "merge_method": self._method()}
+        try:
+            self._client.write("PUT", f"{self._path(row.number)}/merge", body)
+        except Unavailable:
+            # It may have been merged all the same; only a look can tell.
+            standing = self.find_merge(effect)
+            if standing is None:
+                raise
+        return row.url
+
+    def _row(self, effect: MergePullRequest) -> PullRow | None:
+        return next(iter(self.rows(effect.head)), None)
+
+    def _method(self) -> str:
+        """The first way to merge that the repository allows; what it does not tell is allowed."""
+        settings = self._client.get(self._client.root)
+        allowed = (way for way, setting in METHODS.items() if settings.get(setting) is not False)
+        return next(allowed, "merge")
+
+    def _distance(self, base: str, head_sha: str) -> tuple[bool, str]:
+        """Whether the base has commits that the head lacks, and where the base stands now."""
+        pair = f"{quote(base, safe='')}...{head_sha}"
+        fields = self._client.get(f"{self._client.root}/compare/{pair}")
+        behind = number(fields, "behind_by") > 0
+        return behind, text(mapping(fields.get("base_commit")), "sha")
+
+    def _reviews(self, pull: int) -> tuple[PeerReview, ...]:
+        found = self._client.listing(f"{self._path(pull)}/reviews")
+        known = {state.value for state in ReviewState}
+        return tuple(
+            PeerReview(
+                parse_account(fields.get("user")),
+                ReviewState(text(fields, "state").lower()),
+                text(fields, "commit_id"),
+            )
+            for fields in found
+            if text(fields, "state").lower() in known
+        )
+
+    def _remarks(self, pull: int) -> tuple[Remark, ...]:
+        found = self._client.listing(f"{self._path(pull)}/comments")
+        return tuple(
+            Remark(
+                number(fields, "id"),
+                parse_account(fields.get("user"), fields.get("performed_via_github_app")),
+                text(fields, "path"),
+                number(fields, "line") or number(fields, "original_line"),
+                text(fields, "body"),
+            )
+            for fields in found
+            if not number(fields, "in_reply_to_id")
+        )
+
+    def _check_runs(self, sha: str) -> Iterator[CheckRun]:
+        for fields in self._wrapped(f"{self._client.root}/commits/{sha}/check-runs", "check_runs"):
+            output = mapping(fields.get("output"))
+            words = "\n".join(filter(None, (text(output, n) for n in ("title", "summary", "text"))))
+            done = text(fields, "status") == "completed"
+            conclusion = text(fields, "conclusion") or None
+            yield CheckRun(text(fields, "name"), conclusion if done else None, words[-TAIL:])
+
+    def _statuses(self, sha: str) -> Iterator[CheckRun]:
+        """Commit statuses, the older kind: `pending` is one that has not ended."""
+        for fields in self._wrapped(f"{self._client.root}/commits/{sha}/status", "statuses"):
+            state = text(fields, "state")
+            yield CheckRun(
+                text(fields, "context"),
+                None if state == "pending" else state,
+                text(fields, "description")[-TAIL:],
+            )
+
+    def _wrapped(self, path: str, name: str) -> Iterator[Fields]:
+        """The objects of a listing that GitHub gives inside an object, page by page."""
+        page = 1
+        while True:
+            answer = self._client.get(path, query={"per_page": PER_PAGE, "page": page})
+            items = [mapping(item) for item in _items(answer, name)]
+            yield from items
+            if len(items) < PER_PAGE:
+                return
+            page += 1
+
+    def _path(self, pull: int | None = None) -> str:
+        return f"{self._client.root}/pulls" + (f"/{pull}" if pull else "")
+
+
+def _items(fields: Fields, name: str) -> list[object]:
+    value = fields.get(name)
+    return value if isinstance(value, list) else []
+
+
+def _state(fields: Fields) -> PullState:
+    if fields.get("merged") is True or fields.get("merged_at"):
+        return PullState.MERGED
+    return PullState.OPEN if text(fields, "state").lower() == "open" else PullState.CLOSED
