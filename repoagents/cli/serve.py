@@ -31,10 +31,13 @@ def command(*, host: str | None, port: int | None, allow_unsigned: bool) -> int:
     import signal
 
     from repoagents.cli import place
+    from repoagents.web.receiver import WEBHOOKS
     from repoagents.web.server import serve_until_signal
 
     premises = place.open_premises()
-    with listening(premises, host, port, allow_unsigned=allow_unsigned) as server:
+    with listening(premises, host, port, allow_unsigned=allow_unsigned) as (server, is_signed):
+        signed, repo = "signed" if is_signed else "UNSIGNED", premises.loaded.settings.tracker.repo
+        click.echo(f"listening on {server.url}{WEBHOOKS} for {signed} webhooks of {repo}")
         ended = serve_until_signal(server)
     remark("stopped; what was answered is recorded")
     return INTERRUPTED if ended is signal.SIGINT else DONE
@@ -43,10 +46,10 @@ def command(*, host: str | None, port: int | None, allow_unsigned: bool) -> int:
 @contextmanager
 def listening(
     premises: "Premises", host: str | None, port: int | None, *, allow_unsigned: bool
-) -> "Iterator[HttpServer]":
-    """A server that listens, and is about to answer; says where it is reached."""
+) -> "Iterator[tuple[HttpServer, bool]]":
+    """A server that listens, and is about to answer; and whether it asks for signatures."""
     from repoagents.logs import route_stdlib
-    from repoagents.web.receiver import WEBHOOKS, Receiver, make_app
+    from repoagents.web.receiver import Receiver, make_app
     from repoagents.web.reception import Recorder, recipient_of
     from repoagents.web.server import HttpServer
     from repoagents.web.signature import require_secrets
@@ -59,6 +62,4 @@ def listening(
     with premises.database() as database, Recorder(database.deliveries) as recorder:
         receiver = Receiver(recipient, recorder, secrets, premises.clock, premises.journal)
         server = HttpServer(make_app(receiver), host, port)
-        signed = "signed" if secrets else "UNSIGNED"
-        click.echo(f"listening on {server.url}{WEBHOOKS} for {signed} webhooks of {recipient.repo}")
-        yield server
+        yield server, bool(secrets)

@@ -72,6 +72,11 @@ def find_root(start: Path) -> Path:
     return top
 
 
+def ambient() -> dict[str, str]:
+    """The environment that this process was started with."""
+    return dict(os.environ)
+
+
 def load(root: Path, environ: Mapping[str, str] | None = None) -> Loaded:
     """Read the configuration of a repository, and note for readers where the state is.
 
@@ -83,7 +88,7 @@ def load(root: Path, environ: Mapping[str, str] | None = None) -> Loaded:
     if text is None:
         raise ConfigError(f"there is no {SHOWN_CONFIG} in {root}", next_step="repoagents init")
     document = parse_document(text, SHOWN_CONFIG)
-    process = dict(os.environ if environ is None else environ)
+    process = ambient() if environ is None else dict(environ)
     environment = Environment(read_environment_file(control), process)
     overrides, unknown = read_overrides(environment.merged)
     sources = Sources(document, tuple(overrides))

@@ -10,6 +10,7 @@ from repoagents.domain.effect import (
     OpenDraftPullRequest,
     PostComment,
     PushBranch,
+    ReplyToRemark,
     SetLabel,
     Withheld,
 )
@@ -17,6 +18,7 @@ from repoagents.domain.settings import Settings
 
 BRANCH_PREFIX = "repoagents/"
 SLUG_LENGTH = 40
+_LOOPBACK = re.compile(r"https?://(127\.0\.0\.1|localhost|\[::1\])(:[0-9]+)?(/|\Z)")
 
 _Refusal = tuple[str, str]
 
@@ -33,14 +35,15 @@ def gate(
 
     `stricter` are further settings that must allow it too: those that held when the run began.
     `rehearsal` is true when an engine of the run calls no model: what it made never reaches
-    GitHub. A flag is named before the dry run, so that a dry run shows which flag would decide.
+    GitHub, unless that is one on this machine. A flag is named before the dry run, so that a dry
+    run shows which flag would decide.
     """
     refusal = _why_not(effect, settings)
     if refusal is None and stricter is not None and (earlier := _why_not(effect, stricter)):
         flag, reason = earlier
         publish = f"`repoagents approval approve {effect.issue_number}`"
         refusal = flag, f"as the run began: {reason}; {publish} publishes it now"
-    if refusal is None and rehearsal and settings.tracker.kind == "github":
+    if refusal is None and rehearsal and _leaves_the_machine(settings):
         refusal = "llm.mode", "a rehearsal made this, no model was called"
     if refusal is None and dry_run:
         refusal = "--dry-run", "a dry run writes nothing"
@@ -71,7 +74,7 @@ def _why_not(effect: Effect, settings: Settings) -> _Refusal | None:
         return "tracker.mode", "a fixture refuses every write"
     flags, mode = settings.safety, settings.merge_policy.mode
     match effect:
-        case PostComment() | SetLabel():
+        case PostComment() | SetLabel() | ReplyToRemark():
             refusal = "safety.allow_write_comments", "comments are off"
             return None if flags.allow_write_comments else refusal
         case PushBranch() | OpenDraftPullRequest():
@@ -82,6 +85,11 @@ def _why_not(effect: Effect, settings: Settings) -> _Refusal | None:
             return _by_mode(mode) or (None if flags.allow_merge else refusal)
         case _:
             assert_never(effect)
+
+
+def _leaves_the_machine(settings: Settings) -> bool:
+    tracker = settings.tracker
+    return tracker.kind == "github" and not _LOOPBACK.match(tracker.api_url)
 
 
 def _by_mode(mode: str) -> _Refusal | None:

@@ -3,8 +3,8 @@
 import json
 import re
 import signal
-import subprocess
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -321,26 +321,34 @@ def test_watching_in_a_pipe_writes_what_changes(started, repoagents, example: Pa
 
 def test_the_demo_tells_a_story_with_real_places(repoagents, tmp_path: Path, git) -> None:
     done = repoagents(tmp_path, "demo")
-    assert done.code == 0, done.err
+    assert done.code == 0, done.out + done.err
     assert done.err == ""
-    assert done.out.startswith("A rehearsal: no model is called.")
+    assert done.out.startswith("A rehearsal: no model is called")
     (root,) = (tmp_path / "demo").iterdir()
-    for line in ("repository", "issue", "read first:", "the change:"):
+    for line in ("clone", "read first:", "the change:"):
         found = re.search(rf"^ +{line} +(\S+)$", done.out, re.MULTILINE)
         assert found, line
         assert (tmp_path / found[1]).exists()
     assert "Before  `python3 -m unittest -q`: passed" in done.out
     assert "After   `python3 -m unittest -q`: passed" in done.out
     assert "+    seconds = int(duration.total_seconds())" in done.out
-    typed = done.out.partition("To get the change as a branch:\n")[2].splitlines()[:3]
-    script = "\n".join(line.strip() for line in typed)
-    shell = 'repoagents() { python3 -m repoagents "$@"; }\n'
-    diff = subprocess.run(
-        ["bash", "-euc", shell.replace("python3", __import__("sys").executable) + script],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "total_seconds" in diff.stdout
-    assert git(root, "status", "--porcelain") == ""
+    assert "mia approves pull request #6" in done.out
+    assert "Pull request #6 is merged into main." in done.out
+    assert "labels issue #1" in done.out
+    assert "total_seconds" in (root / "pull-6.html").read_text()
+    assert "verified" in (root / "issues-1.html").read_text()
+    (typed,) = re.findall(r"^  git (--git-dir .*)$", done.out, re.MULTILINE)
+    assert "total_seconds" in git(tmp_path, *typed.split())
+    assert git(root / "clone", "status", "--porcelain") == ""
+
+
+def test_the_demo_s_github_can_be_kept_up(started, tmp_path: Path) -> None:
+    demo = started(tmp_path, "demo", "--keep")
+    assert demo.stdout is not None
+    line = next(line for line in demo.stdout if "stays up" in line)
+    address = re.search(r"http://127\.0\.0\.1:\d+/\S+", line)
+    assert address is not None
+    with urllib.request.urlopen(f"{address[0]}/pull/6", timeout=20) as page:
+        assert "total_seconds" in page.read().decode()
+    demo.send_signal(signal.SIGINT)
+    assert demo.wait(30) == 0
