@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from repoagents.domain.issue import Issue
 from repoagents.domain.reports import Role
 from repoagents.domain.settings import EngineChoice, Settings, engine_for
-from repoagents.errors import GitError, RepoAgentsError
+from repoagents.errors import RepoAgentsError
 from repoagents.ports import Bench
 
 LEAST_FREE_BYTES = 1_000_000_000
@@ -152,7 +152,7 @@ def _git(bench: Bench, facts: HostFacts) -> list[Check]:
     checks = []
     try:
         base = bench.workspaces.refresh()
-    except GitError as error:
+    except RepoAgentsError as error:  # git's own, or there is no credential to fetch with
         return [Check("git", "error", str(error), "changes start from the base", error.next_step)]
     checks.append(Check("git", "ok", f"base is {base.branch} at {base.sha[:12]}"))
     behind = bench.workspaces.why_ahead(base)
