@@ -83,7 +83,26 @@ class MergePullRequest:
         return f"merge:{self.head}:{self.head_sha}"
 
 
-Effect = PostComment | PushBranch | OpenDraftPullRequest | SetLabel | MergePullRequest
+@dataclass(frozen=True)
+class ReplyToRemark:
+    """A reply in the thread that a review comment began; `body` begins with our marker."""
+
+    run_id: str
+    issue_number: int
+    pull_number: int
+    remark_id: int
+    body: str
+
+    @property
+    def key(self) -> str:
+        """Idempotency key: this text in this thread."""
+        content = hashlib.sha256(self.body.encode("utf-8", "surrogatepass")).hexdigest()
+        return f"reply:{self.remark_id}:{content[:16]}"
+
+
+Effect = (
+    PostComment | PushBranch | OpenDraftPullRequest | SetLabel | MergePullRequest | ReplyToRemark
+)
 
 
 @dataclass(frozen=True)
@@ -117,3 +136,5 @@ def effect_name(effect: Effect) -> str:
             return "label"
         case MergePullRequest():
             return "merge"
+        case ReplyToRemark():
+            return "reply"

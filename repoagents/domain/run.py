@@ -67,9 +67,11 @@ MOVES: dict[RunStatus, frozenset[RunStatus]] = {
         }
     ),
     _S.RETRY_PENDING: frozenset({_S.QUEUED, _S.IN_PROGRESS, _S.CANCELLED, _S.SUPERSEDED}),
-    _S.AWAITING_APPROVAL: frozenset({_S.COMPLETED, _S.BLOCKED, _S.CANCELLED, _S.SUPERSEDED}),
+    _S.AWAITING_APPROVAL: frozenset(
+        {_S.QUEUED, _S.COMPLETED, _S.BLOCKED, _S.CANCELLED, _S.SUPERSEDED}
+    ),
     _S.BLOCKED: frozenset({_S.QUEUED, _S.CANCELLED, _S.SUPERSEDED}),
-    _S.COMPLETED: frozenset({_S.SUPERSEDED}),
+    _S.COMPLETED: frozenset({_S.QUEUED, _S.SUPERSEDED}),
     _S.NO_CHANGE: frozenset({_S.QUEUED, _S.SUPERSEDED}),
     _S.FAILED: frozenset({_S.QUEUED, _S.SUPERSEDED}),
     _S.CANCELLED: frozenset({_S.QUEUED, _S.SUPERSEDED}),
@@ -264,12 +266,16 @@ class Run:
         return self._move(RunStatus.SUPERSEDED, now)
 
     def requeue(self, now: datetime, note: str = "") -> "Run":
-        """A person sends the run back to work; the budget of attempts and rounds starts anew."""
+        """A person sends the run back to work; the budget of attempts and rounds starts anew.
+
+        What a review stopped, or what was published already, goes on with the next round.
+        """
         queued = self._move(RunStatus.QUEUED, now)
         stopped_by_review = (
             self.failure is not None and self.failure.kind is FailureClass.REQUEST_CHANGES
         )
-        first = self.round + 1 if stopped_by_review else self.round
+        published = self.status in (RunStatus.AWAITING_APPROVAL, RunStatus.COMPLETED)
+        first = self.round + 1 if stopped_by_review or published else self.round
         return replace(
             queued,
             failures=0,

@@ -14,7 +14,8 @@ def build_commit(mirror: Mirror, request: CommitRequest, who: CommitSettings) ->
     git = _signing(mirror.git, who, request.at)
     message = _message(git, request.message, who)
     tree, base = checked_object(request.tree), checked_object(request.base_sha)
-    commit = git.run("commit-tree", tree, "-p", base, stdin=message).line
+    onto = ("-p", checked_object(request.onto)) if request.onto else ()
+    commit = git.run("commit-tree", tree, "-p", base, *onto, stdin=message).line
     mirror.keep(f"refs/runs/{request.run_id}", commit)
     return commit
 

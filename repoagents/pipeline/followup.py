@@ -6,7 +6,7 @@ from repoagents.domain.effect import Withheld
 from repoagents.domain.pull_request import PullRequest, PullState
 from repoagents.domain.run import Run, RunStatus
 from repoagents.errors import RepoAgentsError, StateUnreadable
-from repoagents.pipeline import approval, merge, outcome, publisher
+from repoagents.pipeline import approval, feedback, merge, outcome, publisher
 from repoagents.pipeline.boundary import change
 from repoagents.pipeline.reconcile import call_off, why_stop
 from repoagents.ports import Approval, House
@@ -83,22 +83,33 @@ def _look(house: House, run: Run, pull: PullRequest) -> Approval | None:
     """Settle what is over, stop what must stop; the approval of a pull request that may go on."""
     if pull.state is not PullState.OPEN:
         _end(house, run, pull)
-        return None
-    if run.status is RunStatus.BLOCKED:
-        return None
+    elif run.status is not RunStatus.BLOCKED and _stands(house, run, pull):
+        return _hear(house, run, pull)
+    return None
+
+
+def _stands(house: House, run: Run, pull: PullRequest) -> bool:
+    """Whether the pull request is still wanted, ours, and at the run's commit."""
     reason = why_stop(house, run)
     if reason is not None:
         call_off(house, run, reason)
         outcome.say(house, run.id)
-        return None
-    if not publisher.is_ours(house, run.issue_number, pull.head_sha):
+    elif not publisher.is_ours(house, run.issue_number, pull.head_sha):
         _freeze(house, run, pull)
-        return None
-    if pull.head_sha != run.head_sha:
+    elif pull.head_sha != run.head_sha:
         # Cut off between the commit and its push; a receipt says when the listing only lags.
         publisher.publish(house, run.id, (publisher.push_of(run),))
-        return None
+    else:
+        return True
+    return False
+
+
+def _hear(house: House, run: Run, pull: PullRequest) -> Approval | None:
+    """Answer, hear approvals, send back what is asked for; the approval of what may be merged."""
+    feedback.reply(house, run, pull)
     approved = approval.hear(house, run, pull)
+    if feedback.send_back(house, run, pull, approved=approved is not None):
+        return None
     shut = isinstance(publisher.gate(house, publisher.merge_of(run)), Withheld)
     return None if shut else approved
 

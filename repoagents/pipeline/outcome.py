@@ -46,9 +46,8 @@ def _publish(house: House, run: Run, round_: int) -> None:
         summary=built.report.summary,
         run_id=run.id,
     )
-    request = CommitRequest(run.id, run.base_sha, built.change.tree, message, run.created_at)
-    head = house.workspaces.commit(request)
-    branch = safety.branch_name(run.issue_number, run.title, run.id)
+    branch = run.branch or safety.branch_name(run.issue_number, run.title, run.id)
+    head = _commit(house, run, branch, built.change.tree, message)
     now = house.clock.now()
     verified = proof is not None and proof.verified
     run = change(
@@ -57,6 +56,23 @@ def _publish(house: House, run: Run, round_: int) -> None:
         lambda was: was.carried_by(head, built.change.diff_hash, branch, now).proven(verified, now),
     )
     publisher.publish(house, run.id, effects_of(house, run))
+
+
+def _commit(house: House, run: Run, branch: str, tree: str, message: str) -> str:
+    """The commit of this tree, following what the bot has on the branch already.
+
+    So a later round, or a later run of the issue, is pushed without force.
+    """
+    request = CommitRequest(run.id, run.base_sha, tree, message, run.created_at)
+    push = PushBranch(run.id, run.issue_number, branch, "")
+    if isinstance(publisher.gate(house, push), Withheld):
+        return house.workspaces.commit(request)
+    onto = house.workspaces.branch_head(branch)
+    if onto is None or not publisher.is_ours(house, run.issue_number, onto):
+        return house.workspaces.commit(request)
+    if house.workspaces.tree_of(onto) == tree:
+        return onto
+    return house.workspaces.commit(replace(request, onto=onto))
 
 
 def effects_of(house: House, run: Run) -> tuple[PushBranch | OpenDraftPullRequest, ...]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from repoagents.domain.access import Access, Backlog
 from repoagents.domain.change import Base, ChangeSet
 from repoagents.domain.effect import Effect
 from repoagents.domain.issue import Issue
@@ -77,6 +78,19 @@ class PullRequests(Protocol):
         """End the draft; nothing when it is none."""
 
 
+class Inspection(Protocol):
+    """What the bot's credential is and reaches; nothing is written to find it out.
+
+    What cannot be read raises a `RepoAgentsError`.
+    """
+
+    def inspect(self) -> Access:
+        """The credential, its account and its rights; a handful of requests."""
+
+    def backlog(self) -> Backlog:
+        """What is open while nothing carries the trigger label; two requests."""
+
+
 class Tracker(Protocol):
     """Where issues come from and where comments and pull requests go."""
 
@@ -87,6 +101,10 @@ class Tracker(Protocol):
     @property
     def pulls(self) -> PullRequests | None:
         """The pull requests; None where there are none."""
+
+    @property
+    def inspection(self) -> Inspection | None:
+        """The credential's rights; None where none is needed."""
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -116,13 +134,18 @@ class Worktree:
 
 @dataclass(frozen=True)
 class CommitRequest:
-    """A commit to build from a frozen tree; `at` is recorded, so that a repeat gives the same."""
+    """A commit to build from a frozen tree; `at` is recorded, so that a repeat gives the same.
+
+    `onto` is where the branch stands already, empty when it is new: the commit follows both it and
+    the base, so that it can be pushed without force.
+    """
 
     run_id: str
     base_sha: str
     tree: str
     message: str
     at: datetime
+    onto: str = ""
 
 
 class Workspaces(Protocol):

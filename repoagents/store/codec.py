@@ -11,6 +11,7 @@ from repoagents.domain.effect import (
     OpenDraftPullRequest,
     PostComment,
     PushBranch,
+    ReplyToRemark,
     SetLabel,
     effect_name,
 )
@@ -25,6 +26,7 @@ EFFECTS: dict[str, type[Effect]] = {
     "draft_pull_request": OpenDraftPullRequest,
     "label": SetLabel,
     "merge": MergePullRequest,
+    "reply": ReplyToRemark,
 }
 
 

@@ -3,13 +3,20 @@
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from repoagents.domain.effect import Effect, MergePullRequest, OpenDraftPullRequest, SetLabel
+from repoagents.domain.effect import (
+    Effect,
+    MergePullRequest,
+    OpenDraftPullRequest,
+    ReplyToRemark,
+    SetLabel,
+)
 from repoagents.domain.people import Account
 from repoagents.domain.pull_request import (
     CheckRun,
     PeerReview,
     PullRequest,
     PullState,
+    Remark,
     ReviewState,
 )
 from repoagents.errors import GitError, GitHubError
@@ -36,6 +43,7 @@ class MemoryHub(MemoryTracker):
     labels: set[tuple[int, str]] = field(default_factory=set)
     merged: list[tuple[str, str]] = field(default_factory=list)
     readied: list[int] = field(default_factory=list)
+    replies: list[tuple[int, str]] = field(default_factory=list)
     reads: int = 0
     refuses: GitHubError | None = None
 
@@ -84,6 +92,10 @@ class MemoryHub(MemoryTracker):
                 self._up()
                 pull = self.opened.get(effect.head)
                 return pull.url if pull and pull.state is PullState.MERGED else None
+            case ReplyToRemark():
+                self._up()
+                said = (effect.remark_id, effect.body) in self.replies
+                return f"thread {effect.remark_id}" if said else None
             case SetLabel():
                 self._up()
                 there = (effect.issue_number, effect.label) in self.labels
@@ -96,6 +108,10 @@ class MemoryHub(MemoryTracker):
         match effect:
             case MergePullRequest():
                 return self._merge(effect)
+            case ReplyToRemark():
+                self._up()
+                self.replies.append((effect.remark_id, effect.body))
+                return f"thread {effect.remark_id}"
             case SetLabel():
                 self._up()
                 pair = (effect.issue_number, effect.label)
@@ -103,6 +119,9 @@ class MemoryHub(MemoryTracker):
                 return f"label {effect.label}"
             case OpenDraftPullRequest():
                 number = 100 + effect.issue_number
+                standing = self.opened.get(effect.head)
+                if standing is not None and standing.state is PullState.OPEN:
+                    return super().perform(effect)
                 self.opened[effect.head] = PullRequest(
                     number,
                     f"https://hub.test/pull/{number}",
@@ -139,6 +158,12 @@ class MemoryHub(MemoryTracker):
         """Somebody's review."""
         word = PeerReview(author, state, sha)
         self.alter(head, reviews=(*self.opened[head].reviews, word))
+
+    def remark(self, head: str, author: Account, body: str, line: int = 1) -> int:
+        """Somebody's comment on a line; returns its number."""
+        known = self.opened[head].remarks
+        self.alter(head, remarks=(*known, Remark(31 + len(known), author, "fixed.txt", line, body)))
+        return 31 + len(known)
 
     def check(self, head: str, *checks: CheckRun) -> None:
         """What the checks say now."""

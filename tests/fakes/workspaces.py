@@ -98,7 +98,7 @@ class MemoryWorkspaces:
 
     def commit(self, request: CommitRequest) -> str:
         """The same request gives the same commit."""
-        made = self._committed(request.tree, f"{request.base_sha}{request.message}{request.at}")
+        made = self._committed(request.tree, f"{request}")
         self._parents[made] = request.base_sha
         return made
 

@@ -13,6 +13,7 @@ from repoagents.domain.effect import (
     OpenDraftPullRequest,
     PostComment,
     PushBranch,
+    ReplyToRemark,
     SetLabel,
     effect_name,
 )
@@ -22,7 +23,8 @@ PUSH = PushBranch("run-1", 2, "repoagents/issue-2-fix", "c" * 40)
 PULL_REQUEST = OpenDraftPullRequest("run-1", 2, "Fix it", "Why.", "repoagents/issue-2-fix", "main")
 LABEL = SetLabel("run-1", 2, "needs-info", on=True)
 MERGE = MergePullRequest("run-1", 2, "repoagents/issue-2-fix", "c" * 40)
-EFFECTS: tuple[Effect, ...] = (COMMENT, PUSH, PULL_REQUEST, LABEL, MERGE)
+REPLY = ReplyToRemark("run-1", 2, 5, 31, "Done.")
+EFFECTS: tuple[Effect, ...] = (COMMENT, PUSH, PULL_REQUEST, LABEL, MERGE, REPLY)
 
 COUNTS: dict[type[Effect], set[str]] = {
     PostComment: {"run_id", "body"},
@@ -30,6 +32,7 @@ COUNTS: dict[type[Effect], set[str]] = {
     OpenDraftPullRequest: {"head"},
     SetLabel: {"run_id", "label", "on"},
     MergePullRequest: {"head", "head_sha"},
+    ReplyToRemark: {"remark_id", "body"},
 }
 """The fields that make an effect another effect; all others may change beneath one key."""
 
@@ -39,6 +42,7 @@ NAMES: dict[type[Effect], str] = {
     OpenDraftPullRequest: "draft_pull_request",
     SetLabel: "label",
     MergePullRequest: "merge",
+    ReplyToRemark: "reply",
 }
 
 
@@ -81,6 +85,7 @@ def test_the_keys_that_are_in_databases_stay_as_they_are() -> None:
         "pull-request:repoagents/issue-2-fix",
         "label:run-1:needs-info:on",
         f"merge:repoagents/issue-2-fix:{'c' * 40}",
+        "reply:31:ed251864987c367e",
     ]
 
 

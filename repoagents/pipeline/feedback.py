@@ -1,0 +1,110 @@
+"""Back to the builder: what checks and people ask for, on the same branch and pull request."""
+
+from collections.abc import Sequence
+
+from repoagents.domain.effect import ReplyToRemark, Withheld
+from repoagents.domain.pull_request import PullRequest, Remark
+from repoagents.domain.reports import Verdict, VerdictKind
+from repoagents.domain.run import Run, RunStatus, Stage
+from repoagents.pipeline import merge, publisher
+from repoagents.pipeline.boundary import change
+from repoagents.pipeline.roles import input_hash
+from repoagents.policy import feedback, merging
+from repoagents.ports import Approval, House, StageKey
+
+REVISE = "revise"
+"""The decision that sends a published change back; its note is the kind, and what was asked."""
+
+CHECKS, REMARKS = "checks", "remarks"
+
+
+def send_back(house: House, run: Run, pull: PullRequest, *, approved: bool) -> bool:
+    """Queue the next round when something is asked for; whether it was.
+
+    Remarks beside an approval ask for nothing. A commit that the base was merged into is left to
+    people: the next round builds on the tree that the bot made, which does not have that base.
+    """
+    if _cut_off(house, run):
+        _queue(house, run)
+        return True
+    words = house.approvals.select(run.id)
+    carried = any((word.decision, word.head_sha) == (merge.CARRIED, run.head_sha) for word in words)
+    if carried or isinstance(publisher.gate(house, publisher.push_of(run)), Withheld):
+        return False
+    required = merge.pulls_of(house).required_checks(pull.base)
+    checks = feedback.failed_checks(pull, required) if _left(words, CHECKS) else ()
+    hears = not approved and _left(words, REMARKS)
+    remarks = _unanswered(house, pull, words) if hears else ()
+    if not checks and not remarks:
+        return False
+    _keep(house, run, feedback.contract(checks, remarks))
+    if checks:
+        _note(house, run, " ".join((CHECKS, *(check.name for check in checks))))
+    if remarks:
+        _note(house, run, " ".join((REMARKS, *(str(remark.id) for remark in remarks))))
+    _queue(house, run)
+    return True
+
+
+def reply(house: House, run: Run, pull: PullRequest) -> None:
+    """Tell each thread of a finished round which commit answers it."""
+    words = house.approvals.select(run.id)
+    answered = [word for word in words if word.decision == REVISE and word.head_sha != run.head_sha]
+    ids = {number for word in answered for number in _numbers(word)}
+    marker = f"<!-- repoagents:{house.installation}:issue={run.issue_number} -->"
+    body = f"{marker}\n{run.head_sha} is the answer to this."
+    threads = [remark.id for remark in pull.remarks if remark.id in ids]
+    done = {row.key for row in house.ledger.rows(run.id) if row.state in ("done", "withheld")}
+    replies = (ReplyToRemark(run.id, run.issue_number, pull.number, id_, body) for id_ in threads)
+    publisher.publish(house, run.id, tuple(each for each in replies if each.key not in done))
+
+
+def _cut_off(house: House, run: Run) -> bool:
+    """Whether a contract was kept for this round's result, and the worker died before the queue."""
+    decided = house.stages.last(run.id, Stage.VERDICT, Verdict, run.round)
+    return decided is not None and decided.kind is VerdictKind.REVISE
+
+
+def _keep(house: House, run: Run, points: tuple[str, ...]) -> None:
+    reasons = ("asked for on the pull request",)
+    hashed = input_hash(run.head_sha, points)
+    key = StageKey(run.id, run.attempt, Stage.VERDICT, run.round, hashed)
+    decided = Verdict(VerdictKind.REVISE, reasons, points)
+    house.stages.record(key, decided, house.clock.now(), 0.0)
+
+
+def _note(house: House, run: Run, note: str) -> None:
+    now = house.clock.now()
+    house.approvals.add(Approval(run.id, REVISE, run.head_sha, run.diff_hash, "", now, note))
+    house.journal.note("sent_back", f"asked for: {note}", run=run.id, issue=run.issue_number)
+
+
+def _queue(house: House, run: Run) -> None:
+    waits = (RunStatus.AWAITING_APPROVAL, RunStatus.COMPLETED)
+    now = house.clock.now()
+    change(house, run.id, lambda was: was.requeue(now) if was.status in waits else was)
+
+
+def _unanswered(house: House, pull: PullRequest, words: Sequence[Approval]) -> tuple[Remark, ...]:
+    """The remarks of people who may write that no round was begun for."""
+    people = house.tracker.people
+    known = {number for word in words for number in _numbers(word)}
+    return tuple(
+        remark
+        for remark in pull.remarks
+        if people is not None
+        and remark.id not in known
+        and merging.is_person(remark.author, author_id=0)
+        and people.permission(remark.author.login).writes
+    )
+
+
+def _left(words: Sequence[Approval], kind: str) -> bool:
+    """Whether a round of this kind is left."""
+    begun = [word for word in words if word.decision == REVISE and word.note.split()[0] == kind]
+    return len(begun) < feedback.ROUNDS
+
+
+def _numbers(word: Approval) -> tuple[int, ...]:
+    kind, *asked = word.note.split() if word.decision == REVISE else ("",)
+    return tuple(int(number) for number in asked) if kind == REMARKS else ()
