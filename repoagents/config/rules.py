@@ -139,11 +139,12 @@ def _database(settings: Settings, _root: Path) -> Iterator[Finding]:
 
 
 def _environment(settings: Settings, _root: Path) -> Iterator[Finding]:
+    secret = {*TOKENS, settings.tracker.token_env, settings.webhook.secret_env}
     for position, name in enumerate(settings.agent.env):
         place: Place = ("agent", "env", position)
         if not VARIABLE.fullmatch(name):
             yield place, f"agent.env[{position}]: expected the name of a variable without a value"
-        elif name in TOKENS:
+        elif name in secret:
             yield place, f"agent.env[{position}]: agents and checks never get {name}"
 
 

@@ -11,6 +11,7 @@ from repoagents.errors import (
     AgentError,
     ConfigError,
     GitError,
+    GitHubError,
     RepoAgentsError,
     StateUnreadable,
     Stopped,
@@ -71,7 +72,13 @@ class StepResult:
 DONE = StepResult("done")
 STOPPED = StepResult("stopped")
 
-_GIT_KINDS = {"unreachable": FailureClass.NETWORK, "auth": FailureClass.AUTH}
+_KINDS = {
+    "unreachable": FailureClass.NETWORK,
+    "rate_limited": FailureClass.PROVIDER_LIMIT,
+    "auth": FailureClass.AUTH,
+    "forbidden": FailureClass.AUTH,
+}
+"""What git's and GitHub's own kinds of trouble come to."""
 
 
 def classify(error: RepoAgentsError) -> Failure:
@@ -81,8 +88,8 @@ def classify(error: RepoAgentsError) -> Failure:
             return error.failure
         case AgentError():
             kind = FailureClass(error.kind)
-        case GitError():
-            kind = _GIT_KINDS.get(error.kind, FailureClass.INFRA)
+        case GitError() | GitHubError():
+            kind = _KINDS.get(error.kind, FailureClass.INFRA)
         case ConfigError():
             kind = FailureClass.INVALID_ARGS
         case _:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -14,14 +15,19 @@ from repoagents.errors import (
     AgentError,
     ConfigError,
     Exited,
+    Forbidden,
     GitError,
+    GitHubError,
+    NotFound,
     OutputInvalid,
+    RateLimited,
     RepoAgentsError,
     StateUnreadable,
     Stopped,
     StoreError,
     TimedOut,
     TrackerError,
+    Unavailable,
 )
 from repoagents.pipeline import boundary
 from repoagents.pipeline.boundary import (
@@ -50,6 +56,12 @@ CLASSES = [
     (GitError("no host", kind="unreachable"), FailureClass.NETWORK),
     (GitError("who are you", kind="auth"), FailureClass.AUTH),
     (GitError("odd", kind="never heard of"), FailureClass.INFRA),
+    (GitHubError("422"), FailureClass.INFRA),
+    (Unavailable("502"), FailureClass.NETWORK),
+    (RateLimited("403", retry_at=datetime(2026, 1, 1, tzinfo=UTC)), FailureClass.PROVIDER_LIMIT),
+    (Forbidden("no permission"), FailureClass.AUTH),
+    (Forbidden("expired", kind="auth"), FailureClass.AUTH),
+    (NotFound("404"), FailureClass.INFRA),
     (ConfigError("no such template"), FailureClass.INVALID_ARGS),
     (TrackerError("down"), FailureClass.INFRA),
     (StoreError("locked"), FailureClass.INFRA),

@@ -252,6 +252,7 @@ def test_the_three_errors_about_the_file_itself_differ(write: Write, tmp_path: P
         (LOCAL + "state: {database_url: mysql://h/d}\n", 2, "postgresql:// URL"),
         (LOCAL + "agent: {env: [A=b]}\n", 2, "the name of a variable without a value"),
         (LOCAL + "agent: {env: [GITHUB_TOKEN]}\n", 2, "never get GITHUB_TOKEN"),
+        (LOCAL + "webhook: {secret_env: HOOK}\nagent: {env: [HOOK]}\n", 3, "never get HOOK"),
         (LOCAL + "commit: {message_template: '{titel}'}\n", 2, "{titel} is not one of {title}"),
         (LOCAL + "commit: {message_template: 'a }'}\n", 2, "write a brace"),
         (LOCAL + "workspace: {sparse_paths: [docs, ../x]}\n", 2, "path inside the repository"),
