@@ -2,7 +2,7 @@
 # Everything is installed into .venv once, in the versions that constraints.txt names.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint benchmark
+.PHONY: help demo test lint openapi benchmark
 
 BIN := .venv/bin
 # PIP_CONSTRAINT is read by every pip; since pip 25.3 the build's own environment needs its own.
@@ -11,6 +11,9 @@ PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=constraints.txt \
 # pip learned to read dependency groups in 25.1; the one that comes with Python may be older.
 DEV_REQUIREMENTS := import tomllib; project = tomllib.load(open("pyproject.toml", "rb")); \
 	print(*project["build-system"]["requires"], *project["dependency-groups"]["dev"], sep="\n")
+# GitHub's description of its API: 13 MB that only tests read, so it comes from npm when asked for.
+OPENAPI := @octokit/openapi@23.0.2
+OPENAPI_FILE := .venv/github-openapi-$(lastword $(subst @, ,$(OPENAPI))).json
 # More arguments for pytest: make test ARGS="-k trigger"
 ARGS ?=
 
@@ -18,6 +21,7 @@ help:
 	@echo "make demo       see an issue planned, built, verified and reviewed; no account, no network"
 	@echo "make test       run all tests"
 	@echo "make lint       run the linters, the type checker and the import contracts"
+	@echo "make openapi    get GitHub's description of its API, with npm, for the tests that need it"
 	@echo "make benchmark  run the benchmarks against their limits"
 
 demo: .venv/installed
@@ -33,8 +37,20 @@ lint: .venv/installed-dev
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+openapi: $(OPENAPI_FILE)
+
 benchmark: .venv/installed-dev
 	@for limit in benchmarks/*.py; do echo "== $$limit"; $(BIN)/python "$$limit" || exit 1; done
+
+# npm checks what it gets against the registry's checksum.
+$(OPENAPI_FILE): | .venv/made
+	@command -v npm >/dev/null || { echo "make openapi needs npm, which comes with Node.js" >&2; exit 1; }
+	@echo "Getting $(OPENAPI) (once, 30 MB) ..."
+	@rm -rf .venv/npm .venv/github-openapi-*.json && mkdir .venv/npm
+	@npm pack --silent --pack-destination .venv/npm $(OPENAPI) >/dev/null
+	@tar -xzf .venv/npm/*.tgz -C .venv/npm package/generated/api.github.com.json
+	@mv .venv/npm/package/generated/api.github.com.json $@
+	@rm -rf .venv/npm && touch $@
 
 .venv/installed-dev: .venv/installed
 	@echo "Installing the test tools (once, a minute or two) ..."
