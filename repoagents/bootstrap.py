@@ -248,6 +248,7 @@ class Premises:
             mend=drift.mend,
             uncommitted=self._uncommitted(),
             line_for_issues=line_for_issues(loaded.settings, loaded.root),
+            origin=self._origin(),
             worker=f"worker {owner.pid} on {owner.host} is live" if owner else "",
             state=self._state_problem(),
             submodules=(loaded.root / ".gitmodules").exists(),
@@ -268,6 +269,17 @@ class Premises:
             return ()  # no repository: whether that matters, the checks of git say
         ours = control_paths(self.loaded.root)
         return tuple(top for top in ours if any(f"{path}/".startswith(f"{top}/") for path in dirty))
+
+    def _origin(self) -> str:
+        """The address of the checkout's origin, without credentials; empty without one."""
+        from repoagents.errors import GitError
+        from repoagents.git.checkout import Checkout, split_credentials
+
+        try:
+            origin = Checkout(self.loaded.root, self.loaded.environment).look().origin
+        except GitError:
+            return ""
+        return split_credentials(origin)[0]
 
     def _state_problem(self) -> str:
         try:

@@ -9,7 +9,7 @@ from repoagents.cli.boundary import DONE, UNFINISHED
 from repoagents.cli.output import examples, print_json
 
 if TYPE_CHECKING:
-    from repoagents.pipeline.checkup import Check
+    from repoagents.pipeline.check import Check
 
 
 @click.command(epilog=examples("doctor", "doctor --json"))

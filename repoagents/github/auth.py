@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from repoagents.domain.access import CredentialKind
 from repoagents.domain.host_settings import AppSettings
 from repoagents.domain.settings import TrackerSettings
 from repoagents.errors import ConfigError
@@ -31,8 +32,6 @@ JWT_LIVES = timedelta(minutes=9)
 
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")
 
-Kind = Literal["token", "fine_grained", "gh", "app", "actions"]
-
 
 @dataclass(frozen=True)
 class Credential:
@@ -42,7 +41,7 @@ class Credential:
     is set for tokens that we asked for ourselves.
     """
 
-    kind: Kind
+    kind: CredentialKind
     source: str
     token: str = field(repr=False)
     expires_at: datetime | None = None
@@ -268,7 +267,7 @@ def choose_source(
     )
 
 
-def kind_of(token: str) -> Kind:
+def kind_of(token: str) -> CredentialKind:
     """The kind that a token's prefix tells."""
     if token.startswith("github_pat_"):
         return "fine_grained"

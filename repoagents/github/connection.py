@@ -9,6 +9,7 @@ from repoagents.domain.settings import TrackerSettings
 from repoagents.github.auth import Credential, CredentialSource, Surroundings, choose_source
 from repoagents.github.budget import Pace
 from repoagents.github.client import Door
+from repoagents.github.inspection import GitHubInspection
 from repoagents.github.people import GitHubPeople
 from repoagents.github.remote import clone_url, git_config
 from repoagents.github.repository import GitHubClient
@@ -80,12 +81,13 @@ def connect(
 ) -> GitHub:
     """Build it; nothing is asked and no credential looked for before the first use.
 
-    `permissions` are what an App's tokens are narrowed to.
+    `permissions` are what the bot needs: an App's tokens are narrowed to them.
     """
     door: Sends = Door(settings.api_url, clock)
     source = LateSource(lambda: choose_source(settings, around, permissions, door, clock))
     client = GitHubClient(door, settings.repo, source, clock, journal, Pace(clock))
     people = GitHubPeople(client, source)
-    return GitHub(
-        settings, source, client, people, GitHubTracker(client, people, settings.trigger_label)
-    )
+    tracker = GitHubTracker(client, people, settings.trigger_label)
+    label = settings.trigger_label
+    tracker.inspection = GitHubInspection(client, people, clock, label, permissions)
+    return GitHub(settings, source, client, people, tracker)

@@ -6,20 +6,11 @@ from repoagents.domain.issue import Issue
 from repoagents.domain.reports import Role
 from repoagents.domain.settings import EngineChoice, Settings, engine_for
 from repoagents.errors import RepoAgentsError
-from repoagents.ports import Bench
+from repoagents.pipeline.check import Check
+from repoagents.pipeline.checkup_github import compare_origin, count_unlabelled, examine_access
+from repoagents.ports import Bench, Inspection
 
 LEAST_FREE_BYTES = 1_000_000_000
-
-
-@dataclass(frozen=True)
-class Check:
-    """One line of the doctor: `status` is ok, warn or error; `fix` is empty when it is ok."""
-
-    name: str
-    status: str
-    message: str
-    why: str = ""
-    fix: str = ""
 
 
 @dataclass(frozen=True)
@@ -30,7 +21,7 @@ class HostFacts:
     `init` that were edited, `behind` those that are missing or outdated, and `mend` is what mends
     these. `uncommitted` are files of the control plane that git does not have as they are.
     `line_for_issues` makes a local tracker that is not there yet, `worker` is the live worker in
-    words.
+    words. `origin` is the address of the checkout's origin, without credentials.
     """
 
     warnings: tuple[str, ...] = ()
@@ -41,6 +32,7 @@ class HostFacts:
     mend: str = ""
     uncommitted: tuple[str, ...] = ()
     line_for_issues: str = ""
+    origin: str = ""
     worker: str = ""
     state: str = ""
     submodules: bool = False
@@ -245,10 +237,31 @@ def _tracker(bench: Bench, facts: HostFacts) -> list[Check]:
     if facts.line_for_issues:
         message = f"there is no {bench.settings.tracker.path} yet, where the issues will stand"
         return [Check("tracker", "warn", message, fix=facts.line_for_issues)]
+    inspection = bench.tracker.inspection
+    if inspection is not None:
+        return [*compare_origin(facts.origin, bench.settings), *_github(bench, inspection)]
     try:
-        issues = bench.tracker.read_issues()
+        return _issues(bench, bench.tracker.read_issues())
     except RepoAgentsError as error:
         return [Check("tracker", "error", str(error), fix=error.next_step)]
+
+
+def _github(bench: Bench, inspection: Inspection) -> list[Check]:
+    """The credential, then the issues; those are not asked for when GitHub gives no answer."""
+    checks, access = examine_access(bench, inspection)
+    if access is None:
+        return checks
+    label = bench.settings.tracker.trigger_label
+    try:
+        issues = bench.tracker.read_issues()
+        if label is not None and not issues:
+            return [*checks, *count_unlabelled(inspection.backlog(), access, label)]
+    except RepoAgentsError as error:
+        return [*checks, Check("tracker", "error", str(error), fix=error.next_step)]
+    return [*checks, *_issues(bench, issues)]
+
+
+def _issues(bench: Bench, issues: tuple[Issue, ...]) -> list[Check]:
     unreadable = [Check("tracker", "warn", problem) for problem in bench.tracker.problems]
     return [*unreadable, labelled(issues, bench.settings)]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from repoagents.pipeline.checkup import Check
+from repoagents.pipeline.check import Check
 
 CONFIG = ".ai-repoagents/repoagents.yaml"
 FILES = {

@@ -16,7 +16,8 @@ from repoagents.domain.settings import (
     TrackerSettings,
     WorkspaceSettings,
 )
-from repoagents.pipeline.checkup import LEAST_FREE_BYTES, Check, HostFacts, examine
+from repoagents.pipeline.check import Check
+from repoagents.pipeline.checkup import LEAST_FREE_BYTES, HostFacts, examine
 from repoagents.ports import Bench, EngineHealth
 from tests.fakes.agents import ScriptedAgents
 from tests.pipeline.conftest import ISSUE, Place

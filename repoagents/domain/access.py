@@ -1,0 +1,62 @@
+"""What a credential reaches of one repository on GitHub, as far as that is told without a write."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from repoagents.domain.people import Permission
+
+CredentialKind = Literal["token", "fine_grained", "gh", "app", "actions"]
+"""A classic token, a fine-grained one, what `gh` knows, a GitHub App, or the token of a job."""
+
+
+@dataclass(frozen=True)
+class Quota:
+    """What is left of the requests of this hour."""
+
+    limit: int
+    remaining: int
+    reset_at: datetime
+
+
+@dataclass(frozen=True)
+class Access:
+    """Who the bot is on GitHub and what it may do there; no secret is in it.
+
+    `source` says where the credential comes from. `granted` are a classic token's scopes or an
+    App's `name: level`, None where GitHub tells neither. `repo` and `page` are the repository's
+    name and address of today. `refused` are permissions whose reading was tried in vain.
+    `people_problem` says why nobody's permission can be read, and `people_step` what to do; both
+    are empty when it can. `clock_ahead` is by how much this machine's clock is ahead of GitHub's.
+    """
+
+    kind: CredentialKind
+    source: str
+    account: str
+    repo: str
+    page: str
+    role: Permission
+    default_branch: str = ""
+    granted: tuple[str, ...] | None = None
+    expires_at: datetime | None = None
+    private: bool = False
+    archived: bool = False
+    disabled: bool = False
+    refused: tuple[str, ...] = ()
+    people_problem: str = ""
+    people_step: str = ""
+    quota: Quota | None = None
+    clock_ahead: timedelta = timedelta()
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """The open issues of a repository where none carries the trigger label.
+
+    `count` is exact unless there are `more`; `newest` is the number of one, 0 when there is none.
+    """
+
+    count: int
+    newest: int
+    more: bool
+    has_label: bool

@@ -1,0 +1,132 @@
+"""What the credential is and reaches: read from GitHub's answers, never tried by a write."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+from urllib.parse import quote
+
+from repoagents.domain.access import Access, Backlog, Quota
+from repoagents.domain.people import Permission
+from repoagents.errors import Forbidden, NotFound
+from repoagents.github.auth import Credential
+from repoagents.github.people import GitHubPeople
+from repoagents.github.repository import GitHubClient
+from repoagents.github.wire import Fields, link, mapping, number, text
+from repoagents.ports import Clock
+
+SCOPES = "x-oauth-scopes"
+ROLES = (
+    ("admin", Permission.ADMIN),
+    ("maintain", Permission.MAINTAIN),
+    ("push", Permission.WRITE),
+    ("triage", Permission.TRIAGE),
+    ("pull", Permission.READ),
+)
+
+
+class GitHubInspection:
+    """`ports.Inspection` of one repository; `needed` are the permissions that the flags ask for."""
+
+    def __init__(
+        self,
+        client: GitHubClient,
+        people: GitHubPeople,
+        clock: Clock,
+        label: str | None,
+        needed: Mapping[str, str],
+    ) -> None:
+        self._client = client
+        self._people = people
+        self._clock = clock
+        self._label = label
+        self._needed = needed
+
+    def inspect(self) -> Access:
+        """The credential, its account and its rights; at most six requests."""
+        repo = self._client.get(self._client.root)
+        ahead, credential = self._clock_ahead(), self._client.credential()
+        granted = self._granted(credential)
+        account = self._people.viewer().login
+        branch = text(repo, "default_branch")
+        refused = self._refused(branch) if credential.kind == "fine_grained" else ()
+        problem, step = self._why_nobody_is_known(text(mapping(repo.get("owner")), "login"))
+        return Access(
+            kind=credential.kind,
+            source=credential.source,
+            account=account,
+            repo=text(repo, "full_name") or self._client.repo,
+            page=link(repo),
+            role=parse_role(mapping(repo.get("permissions"))),
+            default_branch=branch,
+            granted=granted,
+            # Tokens that we ask for ourselves are renewed.
+            expires_at=None if credential.issued_at else credential.expires_at,
+            private=repo.get("private") is True,
+            archived=repo.get("archived") is True,
+            disabled=repo.get("disabled") is True,
+            refused=refused,
+            people_problem=problem,
+            people_step=step,
+            quota=self._quota(),
+            clock_ahead=ahead,
+        )
+
+    def backlog(self) -> Backlog:
+        """What is open, newest first, and whether there is such a label at all."""
+        query = {"state": "open", "sort": "created", "direction": "desc"}
+        page, more = self._client.first_page(f"{self._client.root}/issues", query)
+        issues = [number(fields, "number") for fields in page if not fields.get("pull_request")]
+        return Backlog(len(issues), next(iter(issues), 0), more, self._has_label())
+
+    def _has_label(self) -> bool:
+        try:
+            self._client.get(f"{self._client.root}/labels/{quote(self._label or '', safe='')}")
+        except NotFound:
+            return False
+        return True
+
+    def _granted(self, credential: Credential) -> tuple[str, ...] | None:
+        """None where GitHub tells nothing, as of a fine-grained token."""
+        if credential.kind == "app":
+            return credential.scopes
+        return None if self._client.header(SCOPES) is None else credential.scopes
+
+    def _refused(self, branch: str) -> tuple[str, ...]:
+        """The permissions that are needed and cannot even be read; a public one always can."""
+        tries = {
+            "pull_requests": "pulls",
+            "checks": f"commits/{quote(branch, safe='')}/check-runs",
+        }
+        return tuple(n for n, path in tries.items() if n in self._needed and self._refuses(path))
+
+    def _refuses(self, path: str) -> bool:
+        try:
+            self._client.get(f"{self._client.root}/{path}", query={"per_page": 1})
+        except (Forbidden, NotFound):
+            return True
+        return False
+
+    def _why_nobody_is_known(self, somebody: str) -> tuple[str, str]:
+        """Why the permission of others cannot be read, and what to do; both empty when it can."""
+        try:
+            self._people.permission(somebody)
+        except Forbidden as error:
+            return str(error), error.next_step
+        return "", ""
+
+    def _quota(self) -> Quota | None:
+        left = self._client.headroom
+        return Quota(left.limit, left.remaining, left.reset_at) if left else None
+
+    def _clock_ahead(self) -> timedelta:
+        """By the header of the latest answer, which is in whole seconds."""
+        try:
+            return self._clock.now() - parsedate_to_datetime(self._client.header("date") or "")
+        except (TypeError, ValueError):
+            return timedelta()
+
+
+def parse_role(fields: Fields) -> Permission:
+    """The highest of the permissions that GitHub lists with a repository."""
+    held = (role for name, role in ROLES if fields.get(name) is True)
+    return next(held, Permission.NONE)
