@@ -1,6 +1,7 @@
 """What follows from an issue as it is now: the one path of polls and of deliveries."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 
 from repoagents.domain.issue import Comment, Issue, IssueState
@@ -29,8 +30,17 @@ REQUESTS = {
 Read = Callable[[], Issue | None]
 
 
-def look(house: House, flows: Flows, said: dict[int, str], number: int, read: Read) -> Run | str:
-    """Read one issue and follow what it says: the new run, or what came of it in words.
+@dataclass(frozen=True)
+class Sight:
+    """What a look at an issue brought: a new run, or none and why; `whole` unless it failed."""
+
+    words: str
+    run: Run | None = None
+    whole: bool = True
+
+
+def look(house: House, flows: Flows, said: dict[int, str], number: int, read: Read) -> Sight:
+    """Read one issue and follow what it says.
 
     Calls off a run that is not wanted any more, keeps new commands for the inbox, queues a run.
     What goes wrong with one issue is told, once per reason in `said`, and never raised, but for a
@@ -43,19 +53,20 @@ def look(house: House, flows: Flows, said: dict[int, str], number: int, read: Re
     except people.AskerUnknown as error:
         if _is_news(said, number, str(error)):
             house.journal.warn("asker_unread", f"issue {number} is left: {error}", issue=number)
-        return f"left: {error}"
+        return Sight(f"left: {error}", whole=False)
     except RepoAgentsError as error:
         if _is_news(said, number, str(error)):
             house.journal.warn(
                 "issue_failed", f"issue {number} could not be looked at: {error}", issue=number
             )
-        return f"failed: {error}"
+        return Sight(f"failed: {error}", whole=False)
     if isinstance(found, Run):
         said.pop(number, None)
         flows.start(found)
-    elif _is_news(said, number, found):
+        return Sight(f"queued: run {found.id}", found)
+    if _is_news(said, number, found):
         house.journal.note("issue_left", f"issue {number}: {found}", issue=number)
-    return found
+    return Sight(f"left: {found}")
 
 
 def _is_news(said: dict[int, str], number: int, reason: str) -> bool:

@@ -12,11 +12,11 @@ from repoagents.domain.delivery import Delivery
 from repoagents.domain.issue import Issue
 from repoagents.domain.run import FailureClass, Run, RunStatus
 from repoagents.errors import RepoAgentsError, StateUnreadable
-from repoagents.pipeline import approval, janitor, people, sendback
+from repoagents.pipeline import approval, janitor, sendback
 from repoagents.pipeline.boundary import change
 from repoagents.pipeline.intake import Wish, accept
 from repoagents.pipeline.outcome import say
-from repoagents.pipeline.sighting import ACTIVE, COMMANDS_HOLD, look
+from repoagents.pipeline.sighting import ACTIVE, COMMANDS_HOLD, Sight, look
 from repoagents.policy import eligibility
 from repoagents.ports import Flows, House, Request
 
@@ -34,7 +34,8 @@ class Rhythm:
     """When the loop last did what it does now and then; `issue` limits it to one issue.
 
     `insists` makes an unreadable tracker an error: of a worker that is to end, it is the answer.
-    `heard_at` is when comments were last asked for, `said` what was last said of each issue.
+    `heard_at` is when comments were last asked for, `again` names the issues whose last look
+    failed, `said` what was last said of each.
     """
 
     issue: int | None = None
@@ -43,6 +44,7 @@ class Rhythm:
     polled_at: datetime | None = None
     heard_at: datetime | None = None
     swept_at: datetime | None = None
+    again: set[int] = field(default_factory=set)
     said: dict[int, str] = field(default_factory=dict)
 
 
@@ -88,11 +90,13 @@ def poll(house: House, flows: Flows, rhythm: Rhythm) -> None:
         house.journal.warn("issue_unreadable", problem)
     listed = {issue.number: issue for issue in eligibility.order(issues, house.settings)}
     heard = _commented(house, rhythm)
-    queued = 0
+    sights: dict[int, Sight] = {}
     for number in dict.fromkeys((*listed, *_at_work(house), *heard)):
         read = partial(_read, house, number, None if number in heard else listed.get(number))
-        queued += isinstance(look(house, flows, rhythm.said, number, read), Run)
+        sights[number] = look(house, flows, rhythm.said, number, read)
+    rhythm.again = {number for number, sight in sights.items() if not sight.whole}
     drain(house, flows)
+    queued = sum(sight.run is not None for sight in sights.values())
     label = house.settings.tracker.trigger_label
     labelled = [issue for issue in issues if label is None or label.lower() in issue.labels]
     house.journal.note(
@@ -108,16 +112,16 @@ def _at_work(house: House) -> tuple[int, ...]:
     return tuple(run.issue_number for run in house.runs.select(ACTIVE, limit=10_000))
 
 
-def _commented(house: House, rhythm: Rhythm) -> tuple[int, ...]:
-    """The issues whose comments may hold a command that no poll has seen."""
-    accounts = house.tracker.people
-    if accounts is None or not house.settings.tracker.comment_commands:
-        return ()
+def _commented(house: House, rhythm: Rhythm) -> set[int]:
+    """The issues whose comments may hold a command that no look has followed."""
+    people = house.tracker.people
+    if people is None or not house.settings.tracker.comment_commands:
+        return set()
     now = house.clock.now()
     since = min(rhythm.heard_at or now, now) - (OVERLAP if rhythm.heard_at else COMMANDS_HOLD)
-    found = accounts.commented_since(since)
+    found = people.commented_since(since)
     rhythm.heard_at = now
-    return found
+    return rhythm.again.union(found)
 
 
 def _read(house: House, number: int, listed: Issue | None) -> Issue | None:
@@ -142,8 +146,9 @@ def drain_deliveries(house: House, flows: Flows, rhythm: Rhythm) -> None:
             return f"left: it is of another repository, {event.repo}"
         if event.number not in came:
             read = partial(house.tracker.read_issue, event.number)
-            found = look(house, flows, rhythm.said, event.number, read)
-            came[event.number] = f"queued: run {found.id}" if isinstance(found, Run) else found
+            sight = look(house, flows, rhythm.said, event.number, read)
+            came[event.number] = sight.words
+            rhythm.again |= set() if sight.whole else {event.number}
         return came[event.number]
 
     for delivery in house.deliveries.pending():
@@ -187,7 +192,8 @@ def _take_up(house: House, flows: Flows, request: Request) -> str:
         case "cancel":
             return cancel(house, request, flows)
         case "approve":
-            return _approve(house, request)
+            number, asked_by = request.issue_number, request.asked_by
+            return approval.approve(house, number, request.by, at=request.at, login=asked_by)
         case "status":
             return _status(house, request.issue_number)
         case _:
@@ -210,19 +216,6 @@ def _trigger(house: House, flows: Flows, request: Request) -> str:
         return f"refused: {accepted}"
     flows.start(accepted)
     return f"queued: run {accepted.id}"
-
-
-def _approve(house: House, request: Request) -> str:
-    """Carry out a person's word: the operator's own, or that of the comment as it stands now."""
-    number, account = request.issue_number, None
-    if request.comment_id is not None:
-        issue = house.tracker.read_issue(number)
-        comments = issue.comments if issue is not None else ()
-        written = (c for c in comments if c.id == request.comment_id)
-        account = next((people.author_of(comment) for comment in written), None)
-        if account is None:
-            return "refused: the comment is gone, or its author's account"
-    return approval.approve(house, number, request.by, at=request.at, account=account)
 
 
 def _status(house: House, number: int) -> str:

@@ -9,6 +9,7 @@ from repoagents.domain.people import Permission
 from repoagents.domain.run import FailureClass, Run, RunStatus
 from repoagents.domain.settings import TrackerSettings
 from repoagents.errors import Forbidden, Unavailable
+from repoagents.pipeline.attempt import run_attempt
 from repoagents.pipeline.intake import Wish, accept
 from repoagents.pipeline.preview import candidates
 from repoagents.pipeline.reconcile import why_stop
@@ -25,6 +26,7 @@ from tests.fakes.people import (
     MemoryPeople,
 )
 from tests.fakes.workspaces import MemoryWorkspaces
+from tests.fakes.world import DirectSteps
 from tests.pipeline.conftest import ISSUE, Place
 
 WRITTEN = replace(ISSUE, author=STRANGER.login)
@@ -276,10 +278,10 @@ async def test_an_unreadable_permission_stops_no_role_but_publishes_nothing(
         return write_fix(task)
 
     place.agents.builder = build
-    ended = await place.flow(run)
+    result = await run_attempt(place.house, DirectSteps(), run.id, 0, 1)
     assert "issue_unread" in place.journal.codes(), "the reviewer was asked all the same"
-    assert ended.status is not RunStatus.COMPLETED
-    assert ended.head_sha == ""
+    assert '"failed"' in result
+    assert place.now(run).head_sha == ""
 
 
 def test_a_dry_run_says_who_may_not_ask(place: Place, people: MemoryPeople) -> None:

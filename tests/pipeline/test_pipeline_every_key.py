@@ -38,7 +38,7 @@ from repoagents.domain.effect import (
     PostComment,
     PushBranch,
 )
-from repoagents.domain.issue import Issue
+from repoagents.domain.issue import Comment, Issue
 from repoagents.domain.reports import BuildReport, Plan, Role, Usage, Verification
 from repoagents.domain.run import Run
 from repoagents.domain.settings import EngineChoice, Settings, TrackerSettings
@@ -53,12 +53,13 @@ from repoagents.pipeline.boundary import change
 from repoagents.pipeline.followup import why_too_many
 from repoagents.pipeline.intake import why_dirty
 from repoagents.pipeline.tick import Rhythm, tick
-from repoagents.policy import budget, eligibility, guardrails, merging, safety
+from repoagents.policy import budget, eligibility, guardrails, merging, permission, safety
 from repoagents.ports import House, RoleTask, Worktree
 from repoagents.store.artifacts import FileArtifacts
 from repoagents.trackers import make_tracker
 from tests.fakes.agents import ScriptedAgents, write_fix
 from tests.fakes.clock import FakeClock
+from tests.fakes.people import BOT_ITSELF, MACHINE, MAINTAINER, MemoryPeople
 from tests.fakes.pulls import MemoryHub
 from tests.fakes.world import NotedFlows
 from tests.pipeline.conftest import CHECK, Place
@@ -234,6 +235,34 @@ def remote(lab: Lab) -> object:
 
 def eligible_without_label(lab: Lab) -> object:
     return eligibility.why_not(Issue(1, "T", "B"), None, lab.settings)
+
+
+def still_wanted(lab: Lab) -> object:
+    """What becomes of a run whose issue has got a label since."""
+    before = Issue(lab.number, "T", "B")
+    run, now = lab.place.queue(before), replace(before, labels=("halt",))
+    reason = eligibility.why_no_longer(now, run, before, lab.settings, edits_count=False)
+    return reason is None
+
+
+def taken_by_the_loop(lab: Lab) -> object:
+    """Why an issue is left that has none of what filters ask for, and one unwanted label."""
+    issue = Issue(1, "T", "B", labels=("wip",), author="eve")
+    return eligibility.why_not(issue, None, lab.settings)
+
+
+def bot_refused(lab: Lab) -> object:
+    return permission.why_not_permitted(MACHINE, None, BOT_ITSELF, lab.settings)
+
+
+def obeyed(lab: Lab) -> object:
+    """Whether a command in a comment is taken."""
+    people = MemoryPeople(commented={lab.number})
+    command = Comment(MAINTAINER.login, "/repoagents run", id=lab.number, author_id=MAINTAINER.id)
+    lab.place.tracker.people = people
+    lab.place.tracker.issues = {lab.number: Issue(lab.number, "T", "B", comments=(command,))}
+    tick(lab.house(), NotedFlows(), Rhythm())
+    return lab.place.house.runs.latest(lab.number) is not None
 
 
 def polls_in_a_minute(lab: Lab) -> object:
@@ -505,6 +534,14 @@ PROOFS: dict[str, Proof] = {
         "other.json", issue_numbers, {"tracker.mode": "fixture", **FIXTURE}
     ),
     "tracker.trigger_label": Proof("please", eligible_without_label),
+    "tracker.stop_label": Proof("halt", still_wanted),
+    "tracker.filters.labels": Proof(("ready",), taken_by_the_loop),
+    "tracker.filters.exclude_labels": Proof(("wip",), taken_by_the_loop),
+    "tracker.filters.authors": Proof(("ann",), taken_by_the_loop),
+    "tracker.filters.assignee": Proof("ann", taken_by_the_loop),
+    "tracker.filters.milestone": Proof("next", taken_by_the_loop),
+    "tracker.allowed_bots": Proof((MACHINE.id,), bot_refused),
+    "tracker.comment_commands": Proof(True, obeyed),
     "tracker.poll_interval_seconds": Proof(10, polls_in_a_minute),
     "tracker.base_branch": Proof("other", base),
     "tracker.clone_url": Proof("other", base),
