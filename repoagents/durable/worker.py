@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ from repoagents.domain.run import Run, RunStatus
 from repoagents.durable.flows import DurableFlows
 from repoagents.errors import StateUnreadable, StoreError
 from repoagents.pipeline import recovery
-from repoagents.pipeline.tick import Rhythm, sweep_when_due, tick
+from repoagents.pipeline.tick import Rhythm, follow_when_due, sweep_when_due, tick
 from repoagents.policy import retry
 from repoagents.ports import House
 
@@ -159,23 +159,45 @@ async def _work(
 ) -> None:
     rhythm = Rhythm(issue=assignment.issue, insists=assignment.ends)
     before: object = None
+    errand: asyncio.Task[None] | None = None
     while not stop.is_set():
         active: tuple[Run, ...] = ()
         try:
             await sweep_when_due(house, rhythm)
             active = await asyncio.to_thread(_beat, house, flows, rhythm)
+            # Beside the ticks: a base that is merged in is proven anew, which takes its time.
+            errand = await _sent(errand, follow_when_due(house, rhythm))
             rhythm.polls = rhythm.polls and not assignment.once
             seen = [(run.id, run.updated_at, run.stage) for run in active]
             if seen != before:
                 await asyncio.to_thread(changed)
                 before = seen
-            if assignment.ends and await asyncio.to_thread(_idle, house, assignment, active):
+            if (
+                assignment.ends
+                and errand.done()
+                and await asyncio.to_thread(_idle, house, assignment, active)
+            ):
+                await errand
                 return
         except StoreError as error:
             if assignment.ends or isinstance(error, StateUnreadable):
                 raise
             house.journal.warn("state_refused", f"{error}; the worker looks again")
         await _pause(stop, TICK_SECONDS if active else IDLE_TICK_SECONDS)
+
+
+async def _sent(
+    errand: asyncio.Task[None] | None, again: Coroutine[object, object, None]
+) -> asyncio.Task[None]:
+    """The errand that is under way, or the next one when it is done; raises what ended it."""
+    if errand is not None and not errand.done():
+        again.close()
+        return errand
+    if errand is not None:
+        await errand
+    task = asyncio.create_task(again)
+    await asyncio.sleep(0)
+    return task
 
 
 def _beat(house: House, flows: DurableFlows, rhythm: Rhythm) -> tuple[Run, ...]:

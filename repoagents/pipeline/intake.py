@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from repoagents.domain.issue import Issue
 from repoagents.domain.run import Run, RunStatus
 from repoagents.pipeline import people
+from repoagents.pipeline.followup import why_too_many
 from repoagents.policy import eligibility
 from repoagents.ports import Bench, House
 
@@ -50,7 +51,7 @@ def accept(house: House, issue: Issue, wish: Wish) -> Run | str:
     reason = eligibility.why_not(
         issue, latest, house.settings, forced=wish.forced, again=wish.fresh, by_hand=wish.by_hand
     )
-    reason, asked_by = reason or why_dirty(house), wish.asked_by
+    reason, asked_by = reason or why_dirty(house) or why_too_many(house), wish.asked_by
     if reason is None and not wish.by_hand:
         asked_by, reason = people.vouch(house, issue, latest)
     if reason is not None:

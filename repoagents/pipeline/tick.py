@@ -14,6 +14,7 @@ from repoagents.domain.run import FailureClass, Run, RunStatus
 from repoagents.errors import RepoAgentsError, StateUnreadable
 from repoagents.pipeline import approval, janitor, sendback
 from repoagents.pipeline.boundary import change
+from repoagents.pipeline.followup import follow_up
 from repoagents.pipeline.intake import Wish, accept
 from repoagents.pipeline.outcome import say
 from repoagents.pipeline.sighting import ACTIVE, COMMANDS_HOLD, Sight, look
@@ -25,6 +26,9 @@ SWEEP_EVERY = timedelta(hours=1)
 DELIVERIES_STAY = timedelta(days=7)
 """How long a delivery is known, so that one that is sent again does nothing."""
 
+OF_PULL_REQUESTS = ("pull_request", "pull_request_review", "check_run", "check_suite")
+"""Deliveries after which the pull requests are looked at without waiting for the poll."""
+
 OVERLAP = timedelta(minutes=10)
 """By how much a listing of comments may lag behind, or the clocks differ."""
 
@@ -34,7 +38,8 @@ class Rhythm:
     """When the loop last did what it does now and then; `issue` limits it to one issue.
 
     `insists` makes an unreadable tracker an error: of a worker that is to end, it is the answer.
-    `heard_at` is when comments were last asked for, `again` names the issues whose last look
+    `followed_at` is forgotten when somebody did something to a pull request, `heard_at` is when
+    comments were last asked for, `again` names the issues whose last look
     failed, `said` what was last said of each.
     """
 
@@ -44,6 +49,7 @@ class Rhythm:
     polled_at: datetime | None = None
     heard_at: datetime | None = None
     swept_at: datetime | None = None
+    followed_at: datetime | None = None
     again: set[int] = field(default_factory=set)
     said: dict[int, str] = field(default_factory=dict)
 
@@ -63,6 +69,15 @@ def tick(house: House, flows: Flows, rhythm: Rhythm) -> None:
             if rhythm.insists or isinstance(error, StateUnreadable):
                 raise
             house.journal.warn("poll_failed", f"the tracker could not be read: {error}")
+
+
+async def follow_when_due(house: House, rhythm: Rhythm) -> None:
+    """Look after the pull requests of finished runs at each poll; it may take long."""
+    now = house.clock.now()
+    wanted = rhythm.issue is None and rhythm.polls
+    if wanted and _due(rhythm.followed_at, _interval(house), now):
+        rhythm.followed_at = now
+        await follow_up(house)
 
 
 async def sweep_when_due(house: House, rhythm: Rhythm) -> None:
@@ -153,6 +168,8 @@ def drain_deliveries(house: House, flows: Flows, rhythm: Rhythm) -> None:
 
     for delivery in house.deliveries.pending():
         outcome = follow(delivery)
+        if delivery.event in OF_PULL_REQUESTS:
+            rhythm.followed_at = None
         house.deliveries.take(delivery.id, outcome, house.clock.now())
         house.journal.note(
             "delivery_taken",
