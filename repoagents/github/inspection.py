@@ -49,7 +49,7 @@ class GitHubInspection:
         account = self._people.viewer().login
         branch = text(repo, "default_branch")
         refused = self._refused(branch) if credential.kind == "fine_grained" else ()
-        problem, step = self._why_nobody_is_known(text(mapping(repo.get("owner")), "login"))
+        problem, step = self._why_nobody_is_known(credential, account)
         return Access(
             kind=credential.kind,
             source=credential.source,
@@ -106,10 +106,15 @@ class GitHubInspection:
             return True
         return False
 
-    def _why_nobody_is_known(self, somebody: str) -> tuple[str, str]:
-        """Why the permission of others cannot be read, and what to do; both empty when it can."""
+    def _why_nobody_is_known(self, credential: Credential, account: str) -> tuple[str, str]:
+        """Why permissions cannot be read, and what to do; both empty when they can.
+
+        An installation always may. Everybody else needs push access, also to ask about themselves.
+        """
+        if credential.kind in ("app", "actions"):
+            return "", ""
         try:
-            self._people.permission(somebody)
+            self._people.permission(account)
         except Forbidden as error:
             return str(error), error.next_step
         return "", ""

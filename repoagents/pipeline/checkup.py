@@ -241,9 +241,10 @@ def _tracker(bench: Bench, facts: HostFacts) -> list[Check]:
     if inspection is not None:
         return [*compare_origin(facts.origin, bench.settings), *_github(bench, inspection)]
     try:
-        return _issues(bench, bench.tracker.read_issues())
+        issues = bench.tracker.read_issues()
     except RepoAgentsError as error:
         return [Check("tracker", "error", str(error), fix=error.next_step)]
+    return [*_unreadable(bench), labelled(issues, bench.settings)]
 
 
 def _github(bench: Bench, inspection: Inspection) -> list[Check]:
@@ -258,12 +259,13 @@ def _github(bench: Bench, inspection: Inspection) -> list[Check]:
             return [*checks, *count_unlabelled(inspection.backlog(), access, label)]
     except RepoAgentsError as error:
         return [*checks, Check("tracker", "error", str(error), fix=error.next_step)]
-    return [*checks, *_issues(bench, issues)]
+    # Only those with the label were listed.
+    count = Check("tracker", "ok", f"{len(issues)} open with the label {label}")
+    return [*checks, *_unreadable(bench), count if label else labelled(issues, bench.settings)]
 
 
-def _issues(bench: Bench, issues: tuple[Issue, ...]) -> list[Check]:
-    unreadable = [Check("tracker", "warn", problem) for problem in bench.tracker.problems]
-    return [*unreadable, labelled(issues, bench.settings)]
+def _unreadable(bench: Bench) -> list[Check]:
+    return [Check("tracker", "warn", problem) for problem in bench.tracker.problems]
 
 
 def labelled(issues: tuple[Issue, ...], settings: Settings) -> Check:
