@@ -41,8 +41,8 @@ REWORDED = replace(PULL, body="Why not.")
 WORKING = Settings(
     safety=SafetySettings(allow_write_comments=True, allow_open_pr=True, allow_merge=True)
 )
-NEEDED = {**app_permissions(WORKING), "statuses": "read"}
-"""What the App is granted and asks for."""
+NEEDED = app_permissions(WORKING)
+"""What the App is granted and asks for: nothing more, so that a missing permission is felt."""
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 PRIVATE = KEY.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
@@ -69,28 +69,21 @@ def connect_by_token(api_url: str, folder: Path, token: str) -> GitHub:
     return _connect(TrackerSettings(repo=REPO, api_url=api_url), folder, {"GITHUB_TOKEN": token})
 
 
-def connect_as_app(
-    api_url: str, folder: Path, ids: tuple[int, int], needed: Mapping[str, str] = NEEDED
-) -> GitHub:
+def connect_as_app(api_url: str, folder: Path, ids: tuple[int, int]) -> GitHub:
     """The bot as a GitHub App; `ids` are the App's and its installation's."""
     key = folder / "app.pem"
     key.write_bytes(PRIVATE)
     key.chmod(0o600)
     app = AppSettings(ids[0], key.name, ids[1])
-    return _connect(TrackerSettings(repo=REPO, api_url=api_url, app=app), folder, {}, needed)
+    return _connect(TrackerSettings(repo=REPO, api_url=api_url, app=app), folder, {})
 
 
-def install(hub: LoopbackGitHub, needed: Mapping[str, str] = NEEDED) -> tuple[int, int]:
+def install(hub: LoopbackGitHub) -> tuple[int, int]:
     """Install the bot's App with what it needs; its id and its installation's."""
-    app = hub.install_app("repoagents", PUBLIC, needed)
+    app = hub.install_app("repoagents", PUBLIC, NEEDED)
     return app.id, app.installation
 
 
-def _connect(
-    settings: TrackerSettings,
-    folder: Path,
-    environment: Mapping[str, str],
-    needed: Mapping[str, str] = NEEDED,
-) -> GitHub:
+def _connect(settings: TrackerSettings, folder: Path, environment: Mapping[str, str]) -> GitHub:
     around = Surroundings(environment, folder, lambda: "")
-    return connect(settings, around, needed, FakeClock(), ListJournal())
+    return connect(settings, around, NEEDED, FakeClock(), ListJournal())
