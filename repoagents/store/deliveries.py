@@ -1,18 +1,14 @@
 """Webhook deliveries: recorded when they come, taken when they were looked at."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
+from itertools import compress
 
 from repoagents.domain.delivery import Delivery
+from repoagents.store.codec import decode, encode
 from repoagents.store.engine import Door
-from repoagents.store.rows import (
-    Column,
-    Execute,
-    Row,
-    insert_into,
-    parse_instant,
-    render_instant,
-)
+from repoagents.store.rows import Column, Execute, render_instant
 
 AT_ONCE = 1000
 """How many pending deliveries are read at a time."""
@@ -21,15 +17,12 @@ SETTLED = timedelta(seconds=60)
 """GitHub's times are whole seconds, by its own clock. A look that long after a change has surely
 seen all that happened in the same second."""
 
-TEXTS = ("id", "event", "action", "repo", "object_key", "sender", "label", "head_sha")
-NUMBERS = ("issue_number", "installation", "comment_id")
-
-TWIN = """
-SELECT 1 FROM deliveries
-WHERE object_key = :object_key AND updated_at = :updated_at AND event = :event AND action = :action
-AND (outcome IS NULL OR taken_at > :settled) LIMIT 1
-"""
+COLUMNS = ("id", "twin", "settled_at", "received_at", "says")
+PENDING = "SELECT says FROM deliveries WHERE outcome IS NULL ORDER BY seq LIMIT :limit"
 TAKE = "UPDATE deliveries SET outcome = :outcome, taken_at = :at WHERE id = :id AND outcome IS NULL"
+FORGET = "DELETE FROM deliveries WHERE received_at < :at AND outcome IS NOT NULL"
+PROBE = "UPDATE deliveries SET outcome = outcome WHERE seq = 0"
+"""Changes nothing, but needs the lock that a change would need."""
 
 
 class StoredDeliveries:
@@ -39,21 +32,26 @@ class StoredDeliveries:
         self._door = door
 
     def put(self, delivery: Delivery) -> bool:
-        """Keep a delivery; False when what it says is known."""
+        """Keep a delivery durably; False when it is known."""
         return self.put_all((delivery,))[0]
 
     def put_all(self, deliveries: Sequence[Delivery]) -> tuple[bool, ...]:
-        """The same for several in one transaction: all are durable, or none is."""
+        """The same for several in one transaction, with one question and one insert for all."""
+        rows = [_columns(delivery) for delivery in deliveries]
         with self._door.begin() as execute:
-            return tuple(_put(execute, delivery) for delivery in deliveries)
+            known = _find_known(execute, rows)
+            news = []
+            for row in rows:
+                names = {row["id"], row["twin"]} - {None}
+                news.append(known.isdisjoint(names))
+                known |= names
+            _insert(execute, list(compress(rows, news)))
+        return tuple(news)
 
     def pending(self) -> tuple[Delivery, ...]:
         """Deliveries not yet taken, the oldest thousand, oldest first."""
-        rows = self._door.query(
-            "SELECT * FROM deliveries WHERE outcome IS NULL ORDER BY seq LIMIT :limit",
-            {"limit": AT_ONCE},
-        )
-        return tuple(_parse(row) for row in rows)
+        rows = self._door.query(PENDING, {"limit": AT_ONCE})
+        return tuple(decode(row["says"], Delivery) for row in rows)
 
     def take(self, delivery_id: str, outcome: str, at: datetime) -> None:
         """Mark as taken, with what came of it; the first outcome stands."""
@@ -63,39 +61,57 @@ class StoredDeliveries:
 
     def forget_before(self, at: datetime) -> None:
         """Forget what was received before this instant and has been taken."""
-        forget = "DELETE FROM deliveries WHERE received_at < :at AND outcome IS NOT NULL"
         with self._door.begin() as execute:
-            execute(forget, {"at": render_instant(at)})
+            execute(FORGET, {"at": render_instant(at)})
 
     def probe(self) -> None:
         """Raises `StoreError` unless the state can be read and locked for writing."""
         with self._door.begin() as execute:
-            execute("UPDATE deliveries SET outcome = outcome WHERE seq = 0", {})
-
-
-def _put(execute: Execute, delivery: Delivery) -> bool:
-    columns = _columns(delivery)
-    if delivery.updated_at is not None and delivery.object_key:
-        settled = render_instant(delivery.updated_at + SETTLED)
-        named = ("object_key", "updated_at", "event", "action")
-        if execute(TWIN, {name: columns[name] for name in named} | {"settled": settled}):
-            return False
-    insert = f"{insert_into('deliveries', columns)} ON CONFLICT DO NOTHING RETURNING seq"
-    return bool(execute(insert, columns))
+            execute(PROBE, {})
 
 
 def _columns(delivery: Delivery) -> dict[str, Column]:
-    columns: dict[str, Column] = {name: getattr(delivery, name) for name in (*TEXTS, *NUMBERS)}
-    updated_at = delivery.updated_at
-    columns["updated_at"] = None if updated_at is None else render_instant(updated_at)
-    columns["received_at"] = render_instant(delivery.received_at)
+    columns: dict[str, Column] = {
+        "id": delivery.id,
+        "twin": None,
+        "settled_at": None,
+        "received_at": render_instant(delivery.received_at),
+        "says": encode(delivery),
+    }
+    if delivery.updated_at is not None and delivery.object_key:
+        at = render_instant(delivery.updated_at)
+        columns["twin"] = f"{delivery.event} {delivery.action} {delivery.object_key} {at}"
+        columns["settled_at"] = render_instant(delivery.updated_at + SETTLED)
     return columns
 
 
-def _parse(row: Row) -> Delivery:
-    updated_at = row["updated_at"]
-    return Delivery(
-        **{name: row[name] for name in (*TEXTS, *NUMBERS)},
-        updated_at=None if updated_at is None else parse_instant(updated_at),
-        received_at=parse_instant(row["received_at"]),
+def _find_known(execute: Execute, rows: Sequence[Mapping[str, Column]]) -> set[Column]:
+    """The ids that are stored, and what is told by deliveries whose look covers these too."""
+    values = {f"{name}{n}": row[name] for n, row in enumerate(rows) for name in ("id", "twin")}
+    return {row["known"] for row in execute(_question(len(rows)), values)}
+
+
+@cache
+def _question(count: int) -> str:
+    ids, twins = (", ".join(f":{name}{n}" for n in range(count)) for name in ("id", "twin"))
+    return (
+        f"SELECT id AS known FROM deliveries WHERE id IN ({ids}) "  # noqa: S608 - names only
+        f"UNION ALL SELECT twin FROM deliveries WHERE twin IN ({twins}) "
+        "AND (outcome IS NULL OR taken_at > settled_at)"
+    )
+
+
+def _insert(execute: Execute, rows: Sequence[Mapping[str, Column]]) -> None:
+    if rows:
+        values = {f"{name}{n}": row[name] for n, row in enumerate(rows) for name in COLUMNS}
+        execute(_statement(len(rows)), values)
+
+
+@cache
+def _statement(count: int) -> str:
+    lines = (", ".join(f":{name}{n}" for name in COLUMNS) for n in range(count))
+    # On a server another host may have been faster; its row is as good as ours.
+    return (
+        f"INSERT INTO deliveries ({', '.join(COLUMNS)}) "  # noqa: S608 - names only
+        f"VALUES ({'), ('.join(lines)}) ON CONFLICT DO NOTHING"
     )

@@ -156,23 +156,16 @@ deliveries = Table(
     METADATA,
     _sequence(),
     _text("id", unique=True),
-    _text("event"),
-    _text("action"),
-    _text("repo"),
-    Column("issue_number", BigInteger),
-    _text("object_key"),
-    _text("updated_at", nullable=True),
-    Column("installation", BigInteger),
-    _text("sender"),
-    _text("label"),
-    Column("comment_id", BigInteger),
-    _text("head_sha"),
+    # Event, action, object and time in one: what two deliveries of the same change have in common.
+    _text("twin", nullable=True),
+    _text("settled_at", nullable=True),
     _text("received_at"),
+    _text("says"),
     _text("outcome", nullable=True),
     _text("taken_at", nullable=True),
 )
 Index("deliveries_pending", deliveries.c.seq, sqlite_where=deliveries.c.outcome.is_(None))
-Index("deliveries_by_object", deliveries.c.object_key, deliveries.c.updated_at)
+Index("deliveries_by_twin", deliveries.c.twin)
 
 approvals = Table(
     "approvals",

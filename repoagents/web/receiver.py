@@ -1,9 +1,10 @@
 """The endpoint for GitHub's webhooks, and the one for whoever watches over us."""
 
+import json
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from repoagents.errors import StoreError, WebhookRejected
@@ -41,15 +42,7 @@ class Receiver:
         answer = self.recipient.answer_at_once(delivery)
         if answer is not None:
             return answer
-        if not self.recorder.record(delivery):
-            return DUPLICATE
-        self.journal.note(
-            "delivery_recorded",
-            f"recorded: {delivery.because}",
-            delivery=delivery.id,
-            issue=delivery.issue_number,
-        )
-        return ACCEPTED
+        return ACCEPTED if self.recorder.record(delivery) else DUPLICATE
 
     def warn(self, code: str, message: str, status: int) -> None:
         """Note what was not taken, each status once a minute at most."""
@@ -97,6 +90,4 @@ def make_app(receiver: Receiver) -> Flask:
 
 def _respond(answer: Answer) -> Response:
     document = {"status": answer.status} | ({"reason": answer.reason} if answer.reason else {})
-    response = jsonify(document)
-    response.status_code = answer.code
-    return response
+    return Response(json.dumps(document) + "\n", answer.code, mimetype="application/json")

@@ -1,11 +1,10 @@
 """What is done with a delivery once it is read: answered at once, or recorded and then answered."""
 
-from collections import deque
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Self
+from threading import Event, Lock
+from typing import Self, TypeVar
 
 from repoagents.domain.delivery import Delivery
 from repoagents.domain.settings import TrackerSettings
@@ -13,9 +12,12 @@ from repoagents.errors import ConfigError, StoreError
 from repoagents.ports import Deliveries
 from repoagents.web.wire import OBJECTS
 
+T = TypeVar("T")
+
 PATIENCE_SECONDS = 5.0
 """How long a request waits for the state; GitHub gives up on us after ten."""
-BATCH = 100
+LULL_SECONDS = 0.001
+ENOUGH = 50
 
 
 @dataclass(frozen=True)
@@ -72,41 +74,41 @@ def _refused(reason: str) -> Answer:
     return Answer(HTTPStatus.FORBIDDEN, "refused", reason)
 
 
-@dataclass
-class _Slip:
-    """A delivery that waits; `stored` is None until it is committed."""
+class _Batch:
+    """Deliveries of one transaction; `stored` gives for each whether it was new."""
 
-    delivery: Delivery
-    stored: bool | None = None
+    def __init__(self) -> None:
+        self.deliveries: list[Delivery] = []
+        self.stored: Future[tuple[bool, ...]]
 
 
-@dataclass
 class Recorder:
-    """Writes deliveries down, those that wait at the same time in one transaction.
+    """Writes deliveries down, those that come at the same time in one transaction.
 
     `record` may be called from any thread, and returns when the transaction is durable.
     """
 
-    deliveries: Deliveries
-    patience: float = PATIENCE_SECONDS
-    _waiting: deque[_Slip] = field(default_factory=deque)
-    _writer: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="recorder")
-    )
+    def __init__(self, deliveries: Deliveries, patience: float = PATIENCE_SECONDS) -> None:
+        self._deliveries = deliveries
+        self._patience = patience
+        self._gate = Lock()
+        self._open: _Batch | None = None
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="recorder")
 
     def record(self, delivery: Delivery) -> bool:
         """Keep a delivery; False when it was known. Raises `StoreError` when it is not durable."""
-        slip = _Slip(delivery)
-        self._waiting.append(slip)
-        self._in_turn(self._write)
-        if slip.stored is None:
-            # The transaction failed that somebody else's turn had begun.
-            raise StoreError("the delivery was not stored")
-        return slip.stored
+        with self._gate:
+            batch = self._open
+            if batch is None:
+                batch = self._open = _Batch()
+                batch.stored = self._writer.submit(self._write, batch)
+            position = len(batch.deliveries)
+            batch.deliveries.append(delivery)
+        return self._await(batch.stored)[position]
 
     def probe(self) -> None:
         """Raises `StoreError` when the state cannot be read and written."""
-        self._in_turn(self.deliveries.probe)
+        self._await(self._writer.submit(self._deliveries.probe))
 
     def __enter__(self) -> Self:
         return self
@@ -115,14 +117,18 @@ class Recorder:
         """Write what waits and take no more."""
         self._writer.shutdown()
 
-    def _in_turn(self, work: Callable[[], None]) -> None:
+    def _await(self, work: Future[T]) -> T:
         try:
-            self._writer.submit(work).result(self.patience)
+            return work.result(self._patience)
         except TimeoutError as error:
-            raise StoreError(f"the state gave no answer in {self.patience:g} seconds") from error
+            raise StoreError(f"the state gave no answer in {self._patience:g} seconds") from error
 
-    def _write(self) -> None:
-        slips = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
-        stored = self.deliveries.put_all([slip.delivery for slip in slips]) if slips else ()
-        for slip, new in zip(slips, stored, strict=True):
-            slip.stored = new
+    def _write(self, batch: _Batch) -> tuple[bool, ...]:
+        # A commit costs as much for many as for one: as long as others come, it waits for them.
+        pause, seen = Event(), 0
+        while seen < len(batch.deliveries) < ENOUGH:
+            seen = len(batch.deliveries)
+            pause.wait(LULL_SECONDS)
+        with self._gate:
+            self._open = None
+        return self._deliveries.put_all(batch.deliveries)

@@ -127,6 +127,8 @@ class HttpServer(TcpWSGIServer):
 
     def serve(self) -> None:
         """Answer until `stop`; what is being answered then is answered."""
+        # It tells of every request that waits for a thread; under load that is every request.
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         while not self._stopping:
             self._turn()
         self.accepting = False
@@ -167,8 +169,6 @@ class HttpServer(TcpWSGIServer):
 
 def serve_until_signal(server: HttpServer) -> signal.Signals:
     """Serve until Ctrl-C or SIGTERM; returns which of them it was."""
-    # It tells of every request that waits for a thread; under load that is every request.
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     with _ended_by_signals(server) as seen:
         server.serve()
     return seen[0]

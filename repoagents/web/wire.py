@@ -8,8 +8,9 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from email.message import Message
 from itertools import accumulate
+
+from werkzeug.http import parse_options_header
 
 from repoagents.domain.delivery import Delivery
 from repoagents.errors import WebhookRejected
@@ -65,23 +66,20 @@ def parse_delivery(header: Header, body: bytes, received_at: datetime) -> Delive
 
 def _require_json(content_type: str) -> None:
     """GitHub can also send a form with the JSON in it; we ask for JSON, and JSON is UTF-8."""
-    message = Message()
-    message["Content-Type"] = content_type
-    if message.get_content_type() != "application/json":
+    kind, options = parse_options_header(content_type)
+    if kind != "application/json":
         raise WebhookRejected(415, "the content type must be application/json")
-    if str(message.get_param("charset", "utf-8")).lower() not in ("utf-8", "utf8"):
+    if options.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
         raise WebhookRejected(415, "the charset must be UTF-8")
 
 
 def _parse_payload(body: bytes) -> Mapping[str, object]:
     if len(body) > MAX_BODY_BYTES:
         raise WebhookRejected(413, f"the payload is larger than {MAX_BODY_BYTES} bytes")
-    if _depth(body) > MAX_DEPTH:
+    if _nests_too_deep(body):
         raise WebhookRejected(400, f"the payload is nested deeper than {MAX_DEPTH} levels")
     try:
-        payload = json.loads(
-            body.decode("utf-8"), object_pairs_hook=_unambiguous, parse_constant=_refuse_constant
-        )
+        payload = _DECODER.decode(body.decode("utf-8"))
     except ValueError as error:
         raise WebhookRejected(400, "the payload is not valid JSON in UTF-8") from error
     if not isinstance(payload, dict):
@@ -89,12 +87,14 @@ def _parse_payload(body: bytes) -> Mapping[str, object]:
     return payload
 
 
-def _depth(body: bytes) -> int:
-    """How deep brackets nest, without recursion: a parser would run out of stack first."""
-    # Outside of text a backslash is no JSON, so every pair may go before the quotes are looked at.
-    bare = re.sub(rb"\\.", b"", body, flags=re.DOTALL) if b"\\" in body else body
-    outside = b"".join(bare.translate(None, _DROPPED).split(b'"')[::2])
-    return max(accumulate(map(_STEPS.__getitem__, outside)), default=0)
+def _nests_too_deep(body: bytes) -> bool:
+    """Whether brackets nest too deep, without recursion: a parser would run out of stack first."""
+    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
+        return False
+    # Without the escaped ones, every second part between quotes is outside of text.
+    bare = body.replace(rb"\\", b"").replace(rb"\"", b"").translate(None, _DROPPED)
+    outside = b"".join(bare.split(b'"')[::2])
+    return max(accumulate(map(_STEPS.__getitem__, outside)), default=0) > MAX_DEPTH
 
 
 def _unambiguous(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -106,6 +106,9 @@ def _unambiguous(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _refuse_constant(name: str) -> object:
     raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unambiguous, parse_constant=_refuse_constant)
 
 
 def _read(
@@ -160,9 +163,8 @@ def _member(payload: Mapping[str, object], name: str) -> Mapping[str, object]:
 
 def _text(value: object) -> str:
     """Printable text of bounded length: it will stand in logs and on terminals."""
-    if not isinstance(value, str):
-        return ""
-    return "".join(filter(str.isprintable, value[:MAX_TEXT]))
+    text = value[:MAX_TEXT] if isinstance(value, str) else ""
+    return text if text.isprintable() else "".join(filter(str.isprintable, text))
 
 
 def _number(value: object) -> int | None:

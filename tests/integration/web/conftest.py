@@ -22,7 +22,7 @@ from repoagents.web.server import HttpServer
 from tests.fakes.world import ListJournal
 
 SECRET = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
-OLD_SECRET = "the one that is being replaced"
+OLD_SECRET = "the-one-that-is-being-replaced"
 
 LABELED = {
     "action": "labeled",

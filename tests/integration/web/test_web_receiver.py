@@ -2,9 +2,7 @@
 
 from datetime import UTC, datetime
 
-import pytest
-
-from tests.integration.web.conftest import LABELED, OLD_SECRET, SECRET, Serve, Served, signature
+from tests.integration.web.conftest import Served
 
 
 def test_a_signed_delivery_is_recorded_and_then_answered(served: Served) -> None:
