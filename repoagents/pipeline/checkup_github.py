@@ -68,7 +68,7 @@ def compare_origin(origin: str, settings: Settings) -> list[Check]:
 
 def parse_slug(url: str) -> str:
     """OWNER/REPO of a remote's address; empty for a path on this machine."""
-    found = re.fullmatch(r"(?:(?!file:)[a-z][a-z0-9+.-]*://[^/]+|[^/:]+:)/*(.+)", url)
+    found = re.fullmatch(r"(?!file:)(?:[a-z][a-z0-9+.-]*://[^/]+|[^/:]+:)/*(.+)", url)
     path = found[1].rstrip("/").removesuffix(".git") if found else ""
     return "/".join(path.split("/")[-2:])
 

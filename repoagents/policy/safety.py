@@ -52,11 +52,12 @@ def gate(
 
 def app_permissions(settings: Settings) -> dict[str, str]:
     """What a GitHub App's tokens are narrowed to: what the open flags need, and nothing else."""
-    needed = {"metadata": "read", "contents": "read", "issues": "read"}
-    if settings.safety.allow_write_comments:
+    needed, flags = {"metadata": "read", "contents": "read", "issues": "read"}, settings.safety
+    if flags.allow_write_comments:
         needed["issues"] = "write"
-    if settings.safety.allow_open_pr and settings.merge_policy.mode != "comment_only":
-        needed |= {"contents": "write", "pull_requests": "write", "checks": "read"}
+    if (flags.allow_open_pr or flags.allow_merge) and _by_mode(settings.merge_policy.mode) is None:
+        needed |= {"contents": "write", "pull_requests": "write"}
+        needed |= {"checks": "read", "statuses": "read"}
     return needed
 
 

@@ -25,7 +25,7 @@ from tests.e2e.conftest import AGENT, FILES, Project
 REPO, LABEL, BOT = "example/adding", "repoagents", "repoagents-bot"
 OPEN = {"allow_write_comments": "true", "allow_open_pr": "true"}
 LEAST = {"metadata": "read", "contents": "write", "issues": "write", "pull_requests": "write"}
-LEAST["checks"] = "read"
+LEAST |= {"checks": "read", "statuses": "read"}
 ENGINE = f"""\
 llm:
   mode: command

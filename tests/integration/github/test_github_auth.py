@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,12 @@ from cryptography.hazmat.primitives.serialization import (
 
 from repoagents.domain.host_settings import AppSettings
 from repoagents.domain.people import AccountKind
-from repoagents.domain.settings import SafetySettings, Settings, TrackerSettings
+from repoagents.domain.settings import (
+    MergePolicySettings,
+    SafetySettings,
+    Settings,
+    TrackerSettings,
+)
 from repoagents.errors import ConfigError, Forbidden, GitHubError, NotFound
 from repoagents.github.auth import CredentialSource, Surroundings, choose_source
 from repoagents.github.client import Door
@@ -205,14 +211,14 @@ def test_permissions_follow_the_flags() -> None:
     assert app_permissions(Settings()) == READ
     comments = Settings(safety=SafetySettings(allow_write_comments=True))
     assert app_permissions(comments) == {**READ, "issues": "write"}
+    published = {"contents": "write", "pull_requests": "write", "checks": "read"}
+    published["statuses"] = "read"
     both = Settings(safety=SafetySettings(allow_write_comments=True, allow_open_pr=True))
-    assert app_permissions(both) == {
-        "metadata": "read",
-        "contents": "write",
-        "issues": "write",
-        "pull_requests": "write",
-        "checks": "read",
-    }
+    assert app_permissions(both) == {**READ, "issues": "write", **published}
+    merging = Settings(safety=SafetySettings(allow_merge=True))
+    assert app_permissions(merging) == {**READ, **published}
+    silent = replace(both, merge_policy=MergePolicySettings(mode="comment_only"))
+    assert app_permissions(silent) == {**READ, "issues": "write"}
 
 
 def test_a_token_is_renewed_five_minutes_before_its_end(
