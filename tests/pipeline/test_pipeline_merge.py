@@ -242,7 +242,7 @@ def seen(hub: MemoryHub, run: Run, *checks: CheckRun) -> None:
 HELD: dict[str, tuple[Say, str]] = {
     "pending": (lambda hub, run: seen(hub, run, CheckRun("ci", None)), "ci has not ended"),
     "absent": (lambda hub, run: seen(hub, run, CheckRun("lint", "success")), "ci has not ended"),
-    "red": (lambda hub, run: seen(hub, run, CheckRun("ci", "failure")), "ci has failed"),
+    "red": (lambda hub, run: seen(hub, run, CheckRun("ci", "cancelled")), "ci has failed"),
     "red once": (
         lambda hub, run: seen(hub, run, CheckRun("ci", "success"), CheckRun("ci", "cancelled")),
         "ci has failed",
