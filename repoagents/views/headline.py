@@ -78,7 +78,8 @@ def _story(run: Run, verdict: Verdict | None, effects: Sequence[EffectRow]) -> t
 
 def _completed(run: Run, effects: Sequence[EffectRow]) -> tuple[str, str]:
     what = "a proven change" if run.verified else "a change that no check has proven"
-    states = {name: state for name, state, *_ in effects if name not in ("comment", "label", "reply")}
+    said = ("comment", "label", "reply")
+    states = {name: state for name, state, *_ in effects if name not in said}
     # A merge that a flag holds back leaves nothing unpublished: a person presses the button.
     if states.pop("merge", "") == "done":
         return f"{what} is merged", "nothing"
