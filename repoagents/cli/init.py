@@ -256,6 +256,13 @@ def _next(choices: "Choices", steps: "tuple[Step, ...]") -> None:
             f"\nIssues are a JSON list in {choices.path}:\n"
             '  [{"id": 1, "title": "Say what is wrong", "body": "And how to tell it is done."}]'
         )
+    elif choices.kind == "github":
+        click.echo(
+            "\nThe bot needs a token in GITHUB_TOKEN or .ai-repoagents/repoagents.env, or what"
+            " `gh auth login` knows, or a GitHub App.\nIt takes up issues with its label:\n"
+            f"  gh label create repoagents --repo {choices.repo} --description 'Work for the bot'\n"
+            f"  gh issue edit NUMBER --repo {choices.repo} --add-label repoagents"
+        )
     if choices.suggested and any(step.path == CONFIG_PATH and step.text for step in steps):
         click.echo(
             f"\nProposed checks are comments in {CONFIG_PATH}: "

@@ -19,10 +19,14 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from repoagents.bootstrap import SystemClock
+from repoagents.domain.run import RunStatus
+from repoagents.domain.settings import SafetySettings, Settings
+from repoagents.policy.safety import app_permissions
 from repoagents.rehearsal.hub import LoopbackGitHub
 from tests.e2e.conftest import AGENT, FILES, Project
 
 REPO, LABEL, BOT = "example/adding", "repoagents", "repoagents-bot"
+DOCS = Path(__file__).parents[2] / "docs"
 OPEN = {"allow_write_comments": "true", "allow_open_pr": "true"}
 LEAST = {"metadata": "read", "contents": "write", "issues": "write", "pull_requests": "write"}
 LEAST |= {"checks": "read", "statuses": "read"}
@@ -251,3 +255,69 @@ def test_a_github_app(surgery: Surgery, hub: LoopbackGitHub, tmp_path: Path, gra
     else:
         assert faults(rows) == {"GitHub": "error"}
         assert "contents: write" in rows["GitHub"]["fix"]
+
+
+def readme_block() -> list[str]:
+    """The first use on GitHub, line by line."""
+    text = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    _, _, section = text.partition("\n## On GitHub\n")
+    return section.partition("```sh\n")[2].partition("```")[0].splitlines()
+
+
+def test_the_first_use_is_as_the_readme_has_it(hub: LoopbackGitHub, surgery: Surgery) -> None:
+    lines = readme_block()
+    ours = [line.removeprefix("repoagents ") for line in lines if line.startswith("repoagents ")]
+    assert [line.split()[0] for line in ours] == ["init", "doctor", "run"]
+    init, doctor, run = (line.replace("OWNER/REPO", REPO).split() for line in ours)
+    shutil.rmtree(surgery.root / ".ai-repoagents")
+    closed = dict.fromkeys((name for name in surgery.extra if "SAFETY" in name), "false")
+    extra = {**surgery.extra, **closed, "REPOAGENTS_AGENT__ENV": "[CALL_LOG]"}
+    hub.unlabel(1, LABEL, by="mia")
+    del hub.forge.repository.labels[LABEL]
+    told = surgery.run(*init, **extra).stdout
+    surgery.configure("llm:\n  mode: codex\n", ENGINE.partition("verify:")[0])
+    shown = surgery.run(*doctor, **extra).stdout
+    for command in (line for line in lines if line.startswith("gh ")):
+        # `gh` wants the address where it is not github.com; everything else is as we advise.
+        words = command.replace("OWNER/REPO", f"{hub.site}/{REPO}")
+        assert words in shown
+        assert command.replace("OWNER/REPO", REPO).replace(" 1 ", " NUMBER ") in told
+    hub.create_label(LABEL)
+    hub.label(1, LABEL, by="mia")
+    surgery.run(*run, **extra)
+    made = surgery.latest()
+    assert made is not None
+    assert (made.status, made.asked_by) == (RunStatus.COMPLETED, "mia")
+    assert hub.writes == (), "all flags are off"
+
+
+PHASES = {
+    "observe": SafetySettings(),
+    "comment": SafetySettings(allow_write_comments=True),
+    "draft-pr": SafetySettings(allow_write_comments=True, allow_open_pr=True),
+    "merge": SafetySettings(allow_write_comments=True, allow_open_pr=True, allow_merge=True),
+}
+
+
+def table() -> dict[str, dict[str, str]]:
+    """The permissions that the guide adds in each phase."""
+    text = (DOCS / "how-to" / "set-up-github.md").read_text(encoding="utf-8")
+    section = text.partition("\n## Least permissions\n")[2].partition("\n## ")[0]
+    added: dict[str, dict[str, str]] = {}
+    phase: dict[str, str] = {}
+    for line in section.splitlines():
+        cells = [cell.strip() for cell in line.split("|")]
+        if len(cells) != 6 or set(cells[1]) == {"-"} or cells[1] == "phase":
+            continue
+        phase = added.setdefault(cells[1], {}) if cells[1] else phase
+        name, _, level = cells[3].removeprefix("commit ").partition(": ")
+        phase |= {name.replace(" ", "_"): level} if level else {}
+    return added
+
+
+def test_the_table_of_permissions_is_what_the_program_asks_for() -> None:
+    added, held = table(), dict[str, str]()
+    assert list(added) == list(PHASES)
+    for phase, flags in PHASES.items():
+        held |= added[phase]
+        assert held == app_permissions(Settings(safety=flags)), phase
