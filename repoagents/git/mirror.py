@@ -196,8 +196,11 @@ class Mirror:
 def _trusted(top: str, folder: str = "") -> Iterator[str]:
     """Paths below the clone that decide something: strings, for this is asked around every role."""
     prefix = f"{folder}/" if folder else ""
-    with os.scandir(f"{top}/{folder}") as entries:
-        found = list(entries)
+    try:
+        with os.scandir(f"{top}/{folder}") as entries:
+            found = list(entries)
+    except FileNotFoundError:  # what is gone is no error here: the seal is another one then
+        return
     for entry in found:
         name = prefix + entry.name
         if entry.is_dir(follow_symlinks=False):

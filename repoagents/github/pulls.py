@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from urllib.parse import quote
 
-from repoagents.domain.effect import MergePullRequest
+from repoagents.domain.effect import MergePullRequest, ReplyToRemark
+from repoagents.domain.issue import canonical
 from repoagents.domain.pull_request import (
     CheckRun,
     PeerReview,
@@ -13,14 +14,18 @@ from repoagents.domain.pull_request import (
     ReviewState,
 )
 from repoagents.errors import NotFound, Unavailable
+from repoagents.github.comments import shortened
+from repoagents.github.people import GitHubPeople
 from repoagents.github.repository import GitHubClient
 from repoagents.github.wire import (
     Fields,
     PullRow,
+    link,
     mapping,
     number,
     parse_account,
     parse_pull_request,
+    plain,
     text,
 )
 
@@ -40,10 +45,11 @@ METHODS = {
 
 
 class GitHubPulls:
-    """`ports.PullRequests`, and the merge, over one repository."""
+    """`ports.PullRequests`, with the merge and the replies, over one repository."""
 
-    def __init__(self, client: GitHubClient) -> None:
+    def __init__(self, client: GitHubClient, people: GitHubPeople) -> None:
         self._client = client
+        self._people = people
 
     def rows(self, head_branch: str) -> tuple[PullRow, ...]:
         """Every pull request whose head is this branch of this repository, newest first."""
@@ -126,6 +132,29 @@ class GitHubPulls:
                 raise
         return row.url
 
+    def find_reply(self, effect: ReplyToRemark) -> str | None:
+        """Where our reply with this text stands in the thread, or None."""
+        us, wanted = self._people.viewer().id, canonical(_reply_text(effect))
+        for fields in self._client.listing(f"{self._path(effect.pull_number)}/comments"):
+            of_thread = number(fields, "in_reply_to_id") == effect.remark_id
+            ours = parse_account(fields.get("user")).id == us
+            if of_thread and ours and canonical(text(fields, "body")) == wanted:
+                return link(fields) or self._path(effect.pull_number)
+        return None
+
+    def reply(self, effect: ReplyToRemark) -> str:
+        """Answer in the thread."""
+        path = f"{self._path(effect.pull_number)}/comments/{effect.remark_id}/replies"
+        try:
+            written = self._client.write("POST", path, {"body": _reply_text(effect)})
+        except Unavailable:
+            # It may have been written all the same; only a look can tell.
+            standing = self.find_reply(effect)
+            if standing is None:
+                raise
+            return standing
+        return link(written) or self._path(effect.pull_number)
+
     def _row(self, effect: MergePullRequest) -> PullRow | None:
         return next(iter(self.rows(effect.head)), None)
 
@@ -200,6 +229,10 @@ class GitHubPulls:
 
     def _path(self, pull: int | None = None) -> str:
         return f"{self._client.root}/pulls" + (f"/{pull}" if pull else "")
+
+
+def _reply_text(effect: ReplyToRemark) -> str:
+    return shortened(plain(effect.body).replace("\r\n", "\n"))
 
 
 def _items(fields: Fields, name: str) -> list[object]:

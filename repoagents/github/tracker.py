@@ -7,6 +7,7 @@ from repoagents.domain.effect import (
     MergePullRequest,
     OpenDraftPullRequest,
     PostComment,
+    ReplyToRemark,
     SetLabel,
     effect_name,
 )
@@ -53,7 +54,7 @@ class GitHubTracker:
         self._client = client
         self.people = people
         self._label = trigger_label
-        self.pulls = GitHubPulls(client)
+        self.pulls = GitHubPulls(client, people)
         self.inspection: Inspection | None = None
         self.problems: tuple[str, ...] = ()
 
@@ -104,6 +105,8 @@ class GitHubTracker:
                 return self._find_label(effect)
             case MergePullRequest():
                 return self.pulls.find_merge(effect)
+            case ReplyToRemark():
+                return self.pulls.find_reply(effect)
             case _:
                 raise _not_for_trackers(effect)
 
@@ -118,6 +121,8 @@ class GitHubTracker:
                 return self._set_label(effect)
             case MergePullRequest():
                 return self.pulls.merge(effect)
+            case ReplyToRemark():
+                return self.pulls.reply(effect)
             case _:
                 raise _not_for_trackers(effect)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from repoagents.domain.effect import MergePullRequest
+from repoagents.domain.effect import MergePullRequest, ReplyToRemark
 from repoagents.errors import GitHubError
 from repoagents.github.connection import GitHub
 from repoagents.github.repository import GitHubClient
@@ -49,6 +49,14 @@ def take_a_no(hub: LoopbackGitHub, github: GitHub) -> None:
     hub.reopen(pull.number, by="maya")
 
 
+def answer(hub: LoopbackGitHub, github: GitHub) -> None:
+    (pull,) = hub.pulls
+    remark = hub.remark(pull.number, "Why?", by="maya", path="adding.py", line=1)
+    effect = ReplyToRemark("run-1", 1, pull.number, remark.id, "Because.")
+    assert github.tracker.find(effect) is None
+    github.tracker.perform(effect)
+
+
 def merge(hub: LoopbackGitHub, github: GitHub) -> None:
     (pull,) = hub.pulls
     pulls = github.tracker.pulls
@@ -68,7 +76,7 @@ def inspect_access(hub: LoopbackGitHub, github: GitHub) -> None:
     assert inspection.backlog().has_label
 
 
-DRIVES = (look_around, say_something, take_a_no, merge, inspect_access)
+DRIVES = (look_around, say_something, take_a_no, answer, merge, inspect_access)
 """A way through every method that asks GitHub, in this order."""
 
 REPO = "/repos/{owner}/{repo}"
@@ -99,6 +107,7 @@ WORDS = {
     f"POST {REPO}/pulls",
     f"PATCH {PULL}",
     f"PUT {PULL}/merge",
+    f"POST {PULL}/comments/{{comment_id}}/replies",
     "POST /api/graphql",
 }
 """Everything that the bot says to GitHub, in GitHub's own terms."""

@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from repoagents.bootstrap import SystemClock
-from repoagents.domain.effect import MergePullRequest, OpenDraftPullRequest
+from repoagents.domain.effect import MergePullRequest, OpenDraftPullRequest, ReplyToRemark
 from repoagents.domain.people import AccountKind
 from repoagents.domain.pull_request import PullRequest, PullState, ReviewState
 from repoagents.domain.settings import TrackerSettings
@@ -108,6 +109,21 @@ def test_remarks_are_the_beginnings_of_threads(
     assert (remark.author.login, remark.path, remark.line) == ("mia", "a.txt", 1)
     assert remark.body == "Why two?"
     assert remark.id > 0
+
+
+@pytest.mark.parametrize("fault", ["", "502 after commit"])
+def test_a_reply_stands_once_in_its_thread(
+    github: GitHub, hub: LoopbackGitHub, number: int, fault: str
+) -> None:
+    remark = hub.remark(number, "Why two?", by="mia", path="a.txt", line=1)
+    reply = ReplyToRemark("r", 1, number, remark.id, "<!-- mark -->\nBecause.")
+    assert github.tracker.find(reply) is None
+    if fault:
+        hub.faults.next("POST", "*/replies", fault)
+    place = github.tracker.perform(reply)
+    assert github.tracker.find(reply) == place
+    assert github.tracker.find(replace(reply, body="Other.")) is None
+    assert len(read(github).remarks) == 1, "a reply begins no thread"
 
 
 def test_checks_and_statuses_are_one_list(github: GitHub, hub: LoopbackGitHub, number: int) -> None:
