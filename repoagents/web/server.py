@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from socket import socket
+from threading import RLock
 from types import FrameType
 from typing import cast
 from wsgiref.types import WSGIApplication
@@ -21,7 +22,7 @@ from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import TcpWSGIServer
-from waitress.task import ErrorTask
+from waitress.task import ErrorTask, ThreadedTaskDispatcher
 from waitress.utilities import BadRequest
 
 from repoagents.errors import ConfigError
@@ -94,14 +95,15 @@ class HttpServer(TcpWSGIServer):
 
     def __init__(self, application: WSGIApplication, host: str, port: int) -> None:
         """Raises `ConfigError` when the address cannot be had; port 0 takes a free one."""
-        self._stopping = False
+        self._stopping = self._ended = False
+        # A signal may come, on this very thread, while the loop's bell is being closed.
+        self._end = RLock()
         self._sockets: dict[int, socket] = {}
         try:
             adjustments = Adjustments(
                 host=host,
                 port=port,
                 ipv6=":" in host,
-                threads=THREADS,
                 # The listener and the pipe that wakes the loop count as well.
                 connection_limit=CONNECTIONS + 2,
                 channel_timeout=IDLE_SECONDS,
@@ -112,12 +114,16 @@ class HttpServer(TcpWSGIServer):
                 log_socket_errors=False,
                 ident="",
             )
-            super().__init__(application, map=self._sockets, adj=adjustments)
+            super().__init__(
+                application, map=self._sockets, dispatcher=ThreadedTaskDispatcher(), adj=adjustments
+            )
         except (OSError, ValueError) as error:
+            wasyncore.close_all(self._sockets)
             raise ConfigError(
                 f"cannot listen on {host} port {port}: {error}",
                 next_step="Choose another with --host and --port, or in the webhook section.",
             ) from error
+        self.task_dispatcher.set_thread_count(THREADS)
 
     @property
     def url(self) -> str:
@@ -136,12 +142,16 @@ class HttpServer(TcpWSGIServer):
         while time.monotonic() < until and any(c.requests for c in self._channels()):
             self._turn()
         self.task_dispatcher.shutdown()
-        wasyncore.close_all(self._sockets)
+        with self._end:
+            self._ended = True
+            wasyncore.close_all(self._sockets)
 
     def stop(self) -> None:
         """Ask `serve` to end; from any thread, and from a signal."""
         self._stopping = True
-        self.pull_trigger()
+        with self._end:
+            if not self._ended:
+                self.pull_trigger()
 
     def readable(self) -> bool:
         """Whether to accept a connection; where all are taken, the longest in debt is let go."""

@@ -67,7 +67,7 @@ def parse_delivery(header: Header, body: bytes, received_at: datetime) -> Delive
 def _require_json(content_type: str) -> None:
     """GitHub can also send a form with the JSON in it; we ask for JSON, and JSON is UTF-8."""
     kind, options = parse_options_header(content_type)
-    if kind != "application/json":
+    if kind.lower() != "application/json":
         raise WebhookRejected(415, "the content type must be application/json")
     if options.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
         raise WebhookRejected(415, "the charset must be UTF-8")

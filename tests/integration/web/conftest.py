@@ -1,5 +1,6 @@
 """The receiver as GitHub meets it: the real server on a free port, the real state on disk."""
 
+import contextlib
 import hashlib
 import hmac
 import http.client
@@ -7,9 +8,9 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -44,8 +45,7 @@ def signature(body: bytes, secret: str = SECRET) -> str:
     return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(NamedTuple):
     """How a request was answered."""
 
     code: int
@@ -99,9 +99,14 @@ class Served:
 
     def raw(self, request: bytes) -> bytes:
         """Send bytes as they are; returns everything that comes back until the server closes."""
+        answer = b""
         with self.connect() as connection:
             connection.sendall(request)
-            return b"".join(iter(lambda: connection.recv(65536), b""))
+            # A server that has not read everything resets the connection after its answer.
+            with contextlib.suppress(ConnectionResetError):
+                while part := connection.recv(65536):
+                    answer += part
+        return answer
 
     def connect(self) -> socket.socket:
         """A connection on which nothing was sent yet."""
@@ -168,7 +173,7 @@ def served(serve: Serve) -> Served:
     return serve()
 
 
-@contextmanager
+@contextlib.contextmanager
 def unfinished(served: Served, count: int, sent: bytes) -> Iterator[list[socket.socket]]:
     """So many clients that have sent the beginning of a request."""
     clients = [served.connect() for _ in range(count)]
