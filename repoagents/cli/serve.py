@@ -11,6 +11,7 @@ from repoagents.cli.output import examples, remark
 
 if TYPE_CHECKING:
     from repoagents.bootstrap import Premises
+    from repoagents.domain.host_settings import WebhookSettings
     from repoagents.web.server import HttpServer
 
 
@@ -43,6 +44,11 @@ def command(*, host: str | None, port: int | None, allow_unsigned: bool) -> int:
     return INTERRUPTED if ended is signal.SIGINT else DONE
 
 
+def address(settings: "WebhookSettings", host: str | None, port: int | None) -> tuple[str, int]:
+    """Where to listen: as typed, else as configured."""
+    return host or settings.host, settings.port if port is None else port
+
+
 @contextmanager
 def listening(
     premises: "Premises", host: str | None, port: int | None, *, allow_unsigned: bool
@@ -55,7 +61,7 @@ def listening(
     from repoagents.web.signature import require_secrets
 
     settings, environment = premises.loaded.settings.webhook, premises.loaded.environment
-    host, port = host or settings.host, settings.port if port is None else port
+    host, port = address(settings, host, port)
     recipient = recipient_of(premises.loaded.settings.tracker)
     secrets = require_secrets(environment, settings.secret_env, host, allow_unsigned=allow_unsigned)
     route_stdlib(premises.journal)

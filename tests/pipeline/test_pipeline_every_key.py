@@ -28,6 +28,7 @@ from repoagents.agents.environment import child_environment
 from repoagents.agents.process import Command, Ended, Listen, Supervisor
 from repoagents.agents.sections import verification_block
 from repoagents.cli.app import run as run_command
+from repoagents.cli.serve import address
 from repoagents.config.keys import ITEM, catalogue
 from repoagents.config.loader import load
 from repoagents.config.rules import broken_rules
@@ -57,6 +58,7 @@ from repoagents.policy import budget, eligibility, guardrails, merging, permissi
 from repoagents.ports import House, RoleTask, Worktree
 from repoagents.store.artifacts import FileArtifacts
 from repoagents.trackers import make_tracker
+from repoagents.web.signature import require_secrets
 from tests.fakes.agents import ScriptedAgents, write_fix
 from tests.fakes.clock import FakeClock
 from tests.fakes.people import BOT_ITSELF, MACHINE, MAINTAINER, MemoryPeople
@@ -231,6 +233,18 @@ def remote(lab: Lab) -> object:
     around = Surroundings({}, lab.root, lambda: "")
     github = connect(lab.settings.tracker, around, {}, lab.place.clock, lab.place.house.journal)
     return github.clone_url
+
+
+def listening_place(lab: Lab) -> object:
+    """Where `serve` listens when nothing is typed."""
+    return address(lab.settings.webhook, None, None)
+
+
+def webhook_secrets(lab: Lab) -> object:
+    """What deliveries have to be signed with."""
+    variables = {"REPOAGENTS_WEBHOOK_SECRET": "a" * 16, "MINE": "b" * 16}
+    name = lab.settings.webhook.secret_env
+    return require_secrets(variables, name, "127.0.0.1", allow_unsigned=False)
 
 
 def eligible_without_label(lab: Lab) -> object:
@@ -529,6 +543,9 @@ PROOFS: dict[str, Proof] = {
     "tracker.app.id": Proof(12, credential, APP),
     "tracker.app.private_key_path": Proof("two.pem", credential, APP),
     "tracker.app.installation_id": Proof(14, credential, APP),
+    "webhook.host": Proof("127.0.0.2", listening_place),
+    "webhook.port": Proof(9000, listening_place),
+    "webhook.secret_env": Proof("MINE", webhook_secrets),
     "tracker.path": Proof("other.json", issue_numbers, FILE),
     "tracker.fixtures_path": Proof(
         "other.json", issue_numbers, {"tracker.mode": "fixture", **FIXTURE}

@@ -96,7 +96,8 @@ def test_force_undoes_what_was_done_and_nothing_else(
     assert "--force" in (named(place).reason or "")
     assert named(place, forced=True).reason is None
     place.tracker.issues[2] = replace(ISSUE, number=2, state=IssueState.CLOSED)
-    assert "closed" in (named(place, 2, forced=True).reason or "")
+    assert "closed" in (named(place, 2).reason or "")
+    assert named(place, 2, forced=True).reason is None, "what a person insists on"
     place.queue(replace(ISSUE, number=3))
     assert "queued already" in (named(place, 3, forced=True).reason or "")
 

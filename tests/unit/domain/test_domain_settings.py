@@ -29,6 +29,14 @@ DEFAULTS: dict[str, object] = {
     "tracker.kind": "github",
     "tracker.mode": "rest",
     "tracker.repo": "",
+    "tracker.api_url": "https://api.github.com",
+    "tracker.token_env": "GITHUB_TOKEN",
+    "tracker.app.id": None,
+    "tracker.app.private_key_path": "",
+    "tracker.app.installation_id": None,
+    "webhook.secret_env": "REPOAGENTS_WEBHOOK_SECRET",
+    "webhook.host": "127.0.0.1",
+    "webhook.port": 8787,
     "tracker.path": "",
     "tracker.fixtures_path": "",
     "tracker.trigger_label": "repoagents",
@@ -125,6 +133,12 @@ BOUNDS: dict[str, tuple[list[object], list[object]]] = {
     "limits.cost_per_run": ([0, 0.0, 0.01, 10**6], [-0.01, -1]),
     "limits.cost_per_day": ([0, 0.0, 0.01, 10**6], [-0.01, -1]),
     "limits.open_pull_requests": ([1, 10**3], [0, -1]),
+    "tracker.token_env": (["X"], [""]),
+    "tracker.app.id": ([1, None], [0]),
+    "tracker.app.installation_id": ([1, None], [0]),
+    "webhook.secret_env": (["X"], [""]),
+    "webhook.host": (["::1"], [""]),
+    "webhook.port": ([1, 65_535], [0, 65_536]),
     "retention.worktree_days": ([0.01, 1, 36_500], [0, 0.0, -1]),
     "retention.artifact_days": ([0.01, 1, 36_500], [0, 0.0, -1]),
     "codex.command": (["x"], [""]),
@@ -337,7 +351,8 @@ def test_every_section_refuses_keys_that_it_does_not_have() -> None:
 
 def test_a_list_in_the_file_is_a_tuple_in_the_value() -> None:
     listed = {key for key, value in DEFAULTS.items() if isinstance(value, tuple)}
-    for key in listed - {"verify", "roles.enabled"}:
+    assert read({"tracker": {"allowed_bots": [7]}}).tracker.allowed_bots == (7,)
+    for key in listed - {"verify", "roles.enabled", "tracker.allowed_bots"}:
         assert at(read(document_with(key, ["a", "b"])), key) == ("a", "b")
     roles = read({"roles": {"enabled": ["planner", "builder"]}}).roles.enabled
     assert roles == (Role.PLANNER, Role.BUILDER)
