@@ -142,7 +142,7 @@ def _rights(access: Access, needed: Mapping[str, str]) -> list[Check]:
             )
         )
     wide = [scope for scope in access.granted or () if WIDE.fullmatch(scope)]
-    if wide and access.kind != "app":
+    if wide:
         lacking.append(
             Check(
                 "permissions",
