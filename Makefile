@@ -18,7 +18,7 @@ OPENAPI_FILE := .venv/github-openapi-$(lastword $(subst @, ,$(OPENAPI))).json
 ARGS ?=
 
 help:
-	@echo "make demo       see an issue planned, built, verified and reviewed; no account, no network"
+	@echo "make demo       see an issue go from a label to a merge; no account, no network"
 	@echo "make test       run all tests"
 	@echo "make lint       run the linters, the type checker and the import contracts"
 	@echo "make openapi    get GitHub's description of its API, with npm, for the tests that need it"
