@@ -32,16 +32,17 @@ def command(*, host: str | None, port: int | None, allow_unsigned: bool) -> int:
     import signal
 
     from repoagents.cli import place
-    from repoagents.web.receiver import WEBHOOKS
-    from repoagents.web.server import serve_until_signal
+    from repoagents.web.server import ended_by_signals
 
     premises = place.open_premises()
-    with listening(premises, host, port, allow_unsigned=allow_unsigned) as (server, is_signed):
-        signed, repo = "signed" if is_signed else "UNSIGNED", premises.loaded.settings.tracker.repo
-        click.echo(f"listening on {server.url}{WEBHOOKS} for {signed} webhooks of {repo}")
-        ended = serve_until_signal(server)
+    with (
+        listening(premises, host, port, allow_unsigned=allow_unsigned) as (server, is_signed),
+        ended_by_signals(server) as signals,
+    ):
+        click.echo(_where(premises, server, signed=is_signed))
+        server.serve()
     remark("stopped; what was answered is recorded")
-    return INTERRUPTED if ended is signal.SIGINT else DONE
+    return INTERRUPTED if signal.SIGINT in signals else DONE
 
 
 def address(settings: "WebhookSettings", host: str | None, port: int | None) -> tuple[str, int]:
@@ -69,3 +70,26 @@ def listening(
         receiver = Receiver(recipient, recorder, secrets, premises.clock, premises.journal)
         server = HttpServer(make_app(receiver), host, port)
         yield server, bool(secrets)
+
+
+@contextmanager
+def serving(premises: "Premises") -> "Iterator[str]":
+    """A server that answers beside whatever else is done; gives the sentence that says where."""
+    from threading import Thread
+
+    with listening(premises, None, None, allow_unsigned=False) as (server, is_signed):
+        thread = Thread(target=server.serve, name="receiver")
+        thread.start()
+        try:
+            yield _where(premises, server, signed=is_signed)
+        finally:
+            server.stop()
+            thread.join()
+
+
+def _where(premises: "Premises", server: "HttpServer", *, signed: bool) -> str:
+    from repoagents.web.receiver import WEBHOOKS
+
+    which = "signed" if signed else "UNSIGNED"
+    repo = premises.loaded.settings.tracker.repo
+    return f"listening on {server.url}{WEBHOOKS} for {which} webhooks of {repo}"

@@ -177,15 +177,9 @@ class HttpServer(TcpWSGIServer):
         wasyncore.loop(timeout=1, use_poll=True, map=self._sockets, count=1)
 
 
-def serve_until_signal(server: HttpServer) -> signal.Signals:
-    """Serve until Ctrl-C or SIGTERM; returns which of them it was."""
-    with _ended_by_signals(server) as seen:
-        server.serve()
-    return seen[0]
-
-
 @contextmanager
-def _ended_by_signals(server: HttpServer) -> Iterator[list[signal.Signals]]:
+def ended_by_signals(server: HttpServer) -> Iterator[list[signal.Signals]]:
+    """Let Ctrl-C and SIGTERM end the server; gives the signals that came."""
     seen: list[signal.Signals] = []
 
     def end(number: int, _frame: FrameType | None) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from repoagents.errors import ConfigError
 from repoagents.web import server
-from repoagents.web.server import HttpServer, serve_until_signal
+from repoagents.web.server import HttpServer, ended_by_signals
 from repoagents.web.wire import MAX_BODY_BYTES
 from tests.integration.web.conftest import LABELED, Serve, Served, signature, unfinished
 
@@ -262,8 +262,19 @@ def test_a_signal_ends_it_and_what_is_answered_then_is_answered(which: signal.Si
 
     asking = threading.Thread(target=ask)
     before = signal.getsignal(which)
-    asking.start()
-    assert serve_until_signal(listening) is which
+    with ended_by_signals(listening) as signals:
+        asking.start()
+        listening.serve()
     asking.join(20)
+    assert signals == [which]
     assert signal.getsignal(which) is before
     assert answers[0].endswith(b"done")
+
+
+def test_a_signal_that_comes_before_the_first_request_ends_it_too() -> None:
+    listening = HttpServer(application, "127.0.0.1", 0)
+    with ended_by_signals(listening) as signals:
+        os.kill(os.getpid(), signal.SIGTERM)
+        listening.serve()
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert signals == [signal.SIGTERM] * 2
