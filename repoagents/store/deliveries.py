@@ -37,6 +37,8 @@ class StoredDeliveries:
 
     def put_all(self, deliveries: Sequence[Delivery]) -> tuple[bool, ...]:
         """The same for several in one transaction, with one question and one insert for all."""
+        if not deliveries:
+            return ()
         rows = [_columns(delivery) for delivery in deliveries]
         with self._door.begin() as execute:
             known = _find_known(execute, rows)
