@@ -1,10 +1,12 @@
 """The endpoint for GitHub's webhooks, and the one for whoever watches over us."""
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from flask import Flask, Response, request
+from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
 from repoagents.errors import StoreError, WebhookRejected
@@ -18,10 +20,15 @@ HEALTH = "/healthz"
 QUIET_SECONDS = 60.0
 """Strangers must not be able to fill the log: a kind of refusal is noted once in this time."""
 
+WRONG_METHOD = Answer(HTTPStatus.METHOD_NOT_ALLOWED, "refused", "deliveries come by POST")
+NOT_STORED = Answer(
+    HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "the state cannot be written; send it again"
+)
+
 
 @dataclass
 class Receiver:
-    """Turns requests into answers; without secrets, signatures are not asked for."""
+    """Turns deliveries into answers; without secrets, signatures are not asked for."""
 
     recipient: Recipient
     recorder: Recorder
@@ -31,11 +38,23 @@ class Receiver:
     _noted: dict[int, float] = field(default_factory=dict)
 
     def receive(self, header: Header, body: bytes) -> Answer:
-        """Check, read and record one delivery.
+        """Check, read and record one delivery; the answer holds once it is given."""
+        try:
+            answer = self._receive(header, body)
+        except WebhookRejected as error:
+            answer = Answer(HTTPStatus(error.status), "refused", str(error))
+        except StoreError as error:
+            return self.not_stored(error)
+        if answer.code >= HTTPStatus.BAD_REQUEST:
+            self._warn("delivery_refused", f"refused: {answer.reason}", answer.code)
+        return answer
 
-        Raises `WebhookRejected` for a request that is refused, `StoreError` when it could not be
-        made durable.
-        """
+    def not_stored(self, error: StoreError) -> Answer:
+        """Note why the state cannot be written; the answer does not tell it to strangers."""
+        self._warn("delivery_not_stored", f"answered 503: {error}", NOT_STORED.code)
+        return NOT_STORED
+
+    def _receive(self, header: Header, body: bytes) -> Answer:
         if self.secrets and not genuine(header("X-Hub-Signature-256"), body, self.secrets):
             raise WebhookRejected(HTTPStatus.UNAUTHORIZED, "the signature is missing or wrong")
         delivery = parse_delivery(header, body, self.clock.now())
@@ -44,8 +63,7 @@ class Receiver:
             return answer
         return ACCEPTED if self.recorder.record(delivery) else DUPLICATE
 
-    def warn(self, code: str, message: str, status: int) -> None:
-        """Note what was not taken, each status once a minute at most."""
+    def _warn(self, code: str, message: str, status: int) -> None:
         now = self.clock.monotonic()
         if now >= self._noted.get(status, now):
             self._noted[status] = now + QUIET_SECONDS
@@ -55,30 +73,16 @@ class Receiver:
 def make_app(receiver: Receiver) -> Flask:
     """The application: `POST /webhooks/github` and `GET /healthz`, everything in JSON."""
     app = Flask(__name__, static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-
-    @app.post(WEBHOOKS)
-    def deliver() -> Response:
-        answer = receiver.receive(request.headers.get, request.get_data(cache=False))
-        if answer.code >= HTTPStatus.BAD_REQUEST:
-            receiver.warn("delivery_refused", f"refused: {answer.reason}", answer.code)
-        return _respond(answer)
+    app.wsgi_app = _Entrance(receiver, app.wsgi_app)  # type: ignore[method-assign]
 
     @app.get(HEALTH)
     def health() -> Response:
         receiver.recorder.probe()
         return _respond(Answer(HTTPStatus.OK, "ok"))
 
-    @app.errorhandler(WebhookRejected)
-    def reject(error: WebhookRejected) -> Response:
-        receiver.warn("delivery_refused", f"refused: {error}", error.status)
-        return _respond(Answer(HTTPStatus(error.status), "refused", str(error)))
-
     @app.errorhandler(StoreError)
-    def postpone(error: StoreError) -> Response:
-        code = HTTPStatus.SERVICE_UNAVAILABLE
-        receiver.warn("delivery_not_stored", f"answered 503: {error}", code)
-        return _respond(Answer(code, "unavailable", "the state cannot be written; send it again"))
+    def complain(error: StoreError) -> Response:
+        return _respond(receiver.not_stored(error))
 
     @app.errorhandler(HTTPException)
     def explain(error: HTTPException) -> Response:
@@ -88,6 +92,44 @@ def make_app(receiver: Receiver) -> Flask:
     return app
 
 
+class _Entrance:
+    """Where deliveries leave the way that all other requests take.
+
+    Flask's routing and contexts take as long as all that is done with a delivery, the disk apart;
+    `benchmarks/receiver.py` tells.
+    """
+
+    def __init__(self, receiver: Receiver, others: WSGIApplication) -> None:
+        self._receiver = receiver
+        self._others = others
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if environ["PATH_INFO"] != WEBHOOKS:
+            return self._others(environ, start_response)
+        answer = WRONG_METHOD
+        if environ["REQUEST_METHOD"] == "POST":
+            # The server has read and bounded it.
+            body = environ["wsgi.input"].read(MAX_BODY_BYTES + 1)
+            answer = self._receiver.receive(_headers(environ), body)
+        document = _render(answer)
+        kind = ("Content-Type", "application/json")
+        length = ("Content-Length", str(len(document)))
+        start_response(f"{answer.code.value} {answer.code.phrase}", [kind, length])
+        return [document]
+
+
+def _headers(environ: Mapping[str, str]) -> Header:
+    def header(name: str) -> str | None:
+        key = name.upper().replace("-", "_")
+        return environ.get(key if key == "CONTENT_TYPE" else f"HTTP_{key}")
+
+    return header
+
+
 def _respond(answer: Answer) -> Response:
-    document = {"status": answer.status} | ({"reason": answer.reason} if answer.reason else {})
-    return Response(json.dumps(document) + "\n", answer.code, mimetype="application/json")
+    return Response(_render(answer), answer.code, mimetype="application/json")
+
+
+def _render(answer: Answer) -> bytes:
+    reason = {"reason": answer.reason} if answer.reason else {}
+    return json.dumps({"status": answer.status, **reason}).encode() + b"\n"

@@ -267,7 +267,7 @@ def test_health_says_whether_a_delivery_could_be_stored(serve: Serve) -> None:
         ("GET", "/", 404),
         ("GET", "/webhooks/github", 405),
         ("PUT", "/webhooks/github", 405),
-        ("OPTIONS", "/webhooks/github", 200),
+        ("OPTIONS", "/webhooks/github", 405),
         ("POST", "/healthz", 405),
         ("POST", "/webhooks/github/", 404),
         ("POST", "/webhooks/../webhooks/github", 404),
