@@ -45,10 +45,20 @@ COMMANDS: dict[str, Entry] = {
     "cancel": Entry("Operate", "cancel", "Stop the run of an issue and keep its work."),
     "logs": Entry("Operate", "logs", "Show what the bot noted about an issue."),
     "clean": Entry("Operate", "clean", "Remove the worktrees of finished runs."),
-    "serve": Entry("Operate", "serve", "Receive GitHub's webhooks, for the worker to act on."),
+    "serve": Entry(
+        "Operate", "serve", "Receive GitHub's webhooks and record them, for the worker to act on."
+    ),
     "config": Entry("Expert", "config", "Show the configuration and where each value came from."),
-    "webhook": Entry("Expert", "webhook", "Try out a webhook's payload from a file."),
-    "demo": Entry("Expert", "demo", "Rehearse the whole path on an example; no model is called."),
+    "webhook": Entry(
+        "Expert",
+        "webhook",
+        "Try out a webhook's payload from a file, by the code that `serve` runs.",
+    ),
+    "demo": Entry(
+        "Expert",
+        "demo",
+        "Rehearse the whole path on an example; no model is called, no account is needed.",
+    ),
 }
 """Every command; the lines are literal, so that the help imports none of them.
 

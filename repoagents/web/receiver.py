@@ -45,13 +45,16 @@ class Receiver:
             answer = Answer(HTTPStatus(error.status), "refused", str(error))
         except StoreError as error:
             return self.not_stored(error)
-        if answer.code >= HTTPStatus.BAD_REQUEST:
-            self._warn("delivery_refused", f"refused: {answer.reason}", answer.code)
+        if answer.code >= HTTPStatus.BAD_REQUEST and self._is_news(answer.code):
+            reason = f"refused: {answer.reason}"
+            self.journal.warn("delivery_refused", reason, status=int(answer.code))
         return answer
 
     def not_stored(self, error: StoreError) -> Answer:
         """Note why the state cannot be written; the answer does not tell it to strangers."""
-        self._warn("delivery_not_stored", f"answered 503: {error}", NOT_STORED.code)
+        if self._is_news(NOT_STORED.code):
+            reason, status = f"answered 503: {error}", int(NOT_STORED.code)
+            self.journal.warn("delivery_not_stored", reason, status=status)
         return NOT_STORED
 
     def _receive(self, header: Header, body: bytes) -> Answer:
@@ -63,11 +66,13 @@ class Receiver:
             return answer
         return ACCEPTED if self.recorder.record(delivery) else DUPLICATE
 
-    def _warn(self, code: str, message: str, status: int) -> None:
+    def _is_news(self, status: int) -> bool:
+        """Whether a status has not been noted for a while: strangers cannot fill the log."""
         now = self.clock.monotonic()
-        if now >= self._noted.get(status, now):
-            self._noted[status] = now + QUIET_SECONDS
-            self.journal.warn(code, message, status=status)
+        if now < self._noted.get(status, now):
+            return False
+        self._noted[status] = now + QUIET_SECONDS
+        return True
 
 
 def make_app(receiver: Receiver) -> Flask:

@@ -12,6 +12,7 @@ import pytest
 from repoagents.bootstrap import SystemClock
 from repoagents.domain.run import RunStatus
 from repoagents.rehearsal.hub import LoopbackGitHub
+from repoagents.store.reader import open_reader
 from tests.e2e.conftest import AGENT, FILES, Project
 
 LABEL = "repoagents"
@@ -163,13 +164,21 @@ def test_a_change_of_mind_stops_the_run(live: Live, hub: LoopbackGitHub, act: st
     worker = live.start("run", AGENT_SECONDS="4")
     try:
         until(lambda: "start builder" in live.calls.read_text())
+        stopped = live.latest()
+        assert stopped is not None
         change_mind(hub, act)
-        until(lambda: (live.latest() or pytest.fail("no run")).status is RunStatus.CANCELLED)
+        until(lambda: status_of(live, stopped.id) is RunStatus.CANCELLED)
     finally:
         worker.terminate()
         worker.communicate(timeout=60)
     assert hub.pulls == ()
     assert set(hub.heads) == {"main"}
+
+
+def status_of(live: Live, run_id: str) -> RunStatus | None:
+    """Where a run stands; an edited text may have got another run since."""
+    run = open_reader(live.control).run(run_id)
+    return run and run.status
 
 
 def change_mind(hub: LoopbackGitHub, act: str) -> None:

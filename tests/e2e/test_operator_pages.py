@@ -23,7 +23,7 @@ def noted() -> Iterator[tuple[str, str]]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
                 continue
-            journal = ast.unparse(node.func.value).rpartition(".")[2] == "journal"
+            journal = ast.unparse(node.func.value).rpartition(".")[2].lstrip("_") == "journal"
             if journal and node.func.attr in LEVELS:
                 yield pattern(node.args[0]), LEVELS[node.func.attr]
             elif journal and node.func.attr == "write" and isinstance(node.args[1], ast.Constant):

@@ -81,6 +81,6 @@ def test_init_writes_the_control_plane_from_the_wheel(
 def test_the_demo_runs_from_the_wheel(installed: Path, tmp_path: Path) -> None:
     run(tmp_path, str(installed / "repoagents"), "demo")
     (project,) = (tmp_path / "demo").iterdir()
-    patches = list(project.glob(".ai-repoagents/artifacts/issue-*/*/changes.patch"))
+    patches = list(project.glob("clone/.ai-repoagents/artifacts/issue-*/*/changes.patch"))
     assert len(patches) == 1
     assert "total_seconds()" in patches[0].read_text(encoding="utf-8")

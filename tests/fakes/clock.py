@@ -1,6 +1,7 @@
 """A clock that stands still until somebody moves it, and chance that repeats itself."""
 
 import hashlib
+import os
 from datetime import UTC, datetime, timedelta
 
 START = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -34,13 +35,17 @@ class FakeClock:
         self.advance(seconds)
 
     def token(self, size: int) -> str:
-        """Hexadecimal characters: different each time, the same in each test run."""
-        return self._draw().ljust(size, "0")[:size]
+        """Hexadecimal characters: different each time, the same for each clock of a process.
+
+        Another process gets others: runs are named by them, and their processes are found by that
+        name on the whole machine.
+        """
+        return self._draw(f"{os.getpid()} ").ljust(size, "0")[:size]
 
     def fraction(self) -> float:
         """A number in [0, 1): different each time, the same in each test run."""
         return int(self._draw()[:8], 16) / 2**32
 
-    def _draw(self) -> str:
+    def _draw(self, salt: str = "") -> str:
         self._drawn += 1
-        return hashlib.sha256(str(self._drawn).encode()).hexdigest()
+        return hashlib.sha256(f"{salt}{self._drawn}".encode()).hexdigest()

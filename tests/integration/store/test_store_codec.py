@@ -122,5 +122,5 @@ def test_what_does_not_fit_is_an_error_with_a_way_out(text: str) -> None:
 
 
 def test_an_effect_of_a_later_version_is_named() -> None:
-    with pytest.raises(StoreError, match="unknown type 'merge'"):
-        decode_effect('{"type": "merge", "run_id": "r"}')
+    with pytest.raises(StoreError, match="unknown type 'release'"):
+        decode_effect('{"type": "release", "run_id": "r"}')

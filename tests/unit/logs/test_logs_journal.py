@@ -203,6 +203,7 @@ def test_after_a_full_disk_lines_are_whole_again(open_: Open, tmp_path: Path) ->
 def loggers_restored() -> Iterator[None]:
     root, engine = logging.getLogger(), logging.getLogger("dbos")
     before = [(log, log.handlers, log.propagate, log.level) for log in (root, engine)]
+    engine.setLevel(logging.NOTSET)  # whatever a worker in this process has made of it
     yield
     for log, handlers, propagate, level in before:
         log.handlers, log.propagate = handlers, propagate
