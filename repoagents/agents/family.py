@@ -95,11 +95,14 @@ def end(alive: Callable[[], Processes], leader: int | None = None) -> tuple[int,
         left -= wait
         # Each look costs: who has not ended at once may take its time.
         wait = min(wait * 1.5, _LONGEST_POLL_SECONDS)
+    killed = False
     for _ in range(_KILL_ROUNDS):
-        if not (processes := alive()):
+        # Once more after a kill: a child that was forked at that moment was not to be seen.
+        if not (processes := alive()) and not killed:
             break
         ended |= {p.pid for p in processes}
         _send(processes, signal.SIGKILL)
+        killed = bool(processes)
         pause.wait(_POLL_SECONDS)
     return tuple(sorted(ended))
 

@@ -46,7 +46,7 @@ class StoredDeliveries:
             for row in rows:
                 names = {row["id"], row["twin"]} - {None}
                 news.append(known.isdisjoint(names))
-                known |= names
+                known |= names if news[-1] else set()
             _insert(execute, list(compress(rows, news)))
         return tuple(news)
 
