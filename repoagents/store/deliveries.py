@@ -46,7 +46,8 @@ class StoredDeliveries:
             for row in rows:
                 names = {row["id"], row["twin"]} - {None}
                 news.append(known.isdisjoint(names))
-                known |= names if news[-1] else set()
+                if news[-1]:  # the id of one that was refused is still free
+                    known |= names
             _insert(execute, list(compress(rows, news)))
         return tuple(news)
 
