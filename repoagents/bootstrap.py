@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from repoagents.errors import StoreError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from repoagents.github.connection import GitHub
     from repoagents.logs import JsonlJournal, Redactor
     from repoagents.pipeline.checkup import HostFacts
-    from repoagents.ports import Bench, House
+    from repoagents.ports import Bench, Books, House
     from repoagents.store.database import Database
     from repoagents.store.reader import Reader
 
@@ -160,38 +160,36 @@ class Premises:
             database.close()
 
     @contextmanager
+    def books(self) -> Iterator["Books"]:
+        """What is remembered, for reports; no credential is asked for, no tracker is opened."""
+        from repoagents.logs import secret_values
+        from repoagents.ports import Books
+        from repoagents.store.artifacts import FileArtifacts
+
+        with self.database() as database:
+            yield Books(
+                settings=self.loaded.settings,
+                root=self.loaded.root,
+                clock=self.clock,
+                artifacts=FileArtifacts(self.control, self.redactor),
+                sensitive=secret_values(self.loaded.environment),
+                **_kept(database),
+            )
+
+    @contextmanager
     def house(self) -> Iterator[tuple["House", "Database"]]:
         """The bench with the books open; opening migrates the state."""
         import socket
 
         from repoagents.ports import House
-        from repoagents.store.database import open_database
         from repoagents.trackers import lives_on_github
 
         if lives_on_github(self.loaded.settings):
             self.github.source.choose()  # without a credential, no book is opened
-        place = self.loaded.database or self.loaded.settings.state.database_url
-        database = open_database(place, clock=self.clock)
-        bench = self.bench()
         owner = f"{socket.gethostname()}-{os.getpid()}-{self.clock.token(6)}"
-        try:
-            yield (
-                House(
-                    **{name: getattr(bench, name) for name in bench.__dataclass_fields__},
-                    owner=owner,
-                    installation=database.installation,
-                    runs=database.runs,
-                    stages=database.stages,
-                    spend=database.spend,
-                    ledger=database.ledger,
-                    inbox=database.inbox,
-                    deliveries=database.deliveries,
-                    approvals=database.approvals,
-                ),
-                database,
-            )
-        finally:
-            database.close()
+        with self.database() as database:
+            bench = vars(self.bench())
+            yield House(owner=owner, **bench, **_kept(database)), database
 
     def work(self, assignment: "Assignment", changed: Callable[[], None]) -> None:
         """Be the worker: take the lock, launch the engine, do the assigned work.
@@ -287,6 +285,12 @@ class Premises:
         except StoreError as error:
             return str(error)
         return ""
+
+
+def _kept(database: "Database") -> Any:
+    """The books' fields that are kept in the database, by name."""
+    names = ("runs", "stages", "spend", "ledger", "inbox", "deliveries", "approvals", "history")
+    return {"installation": database.installation} | {n: getattr(database, n) for n in names}
 
 
 def open_premises(start: Path, *, terminal: bool = False) -> Premises:

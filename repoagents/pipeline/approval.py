@@ -20,7 +20,7 @@ from repoagents.pipeline.boundary import change
 from repoagents.pipeline.merge import CARRIED
 from repoagents.pipeline.reconcile import why_stop
 from repoagents.policy import merging
-from repoagents.ports import Approval, House
+from repoagents.ports import Approval, Books, House
 
 APPROVE, REJECT, WITHDRAW = "approve", "reject", "withdraw"
 REVIEW = "review on the pull request"
@@ -36,23 +36,23 @@ class Waiting:
     flags: tuple[str, ...]
 
 
-def pending(house: House) -> tuple[Waiting, ...]:
+def pending(books: Books) -> tuple[Waiting, ...]:
     """Every run whose result waits for a person or for a flag, newest first."""
     statuses = (RunStatus.COMPLETED, RunStatus.AWAITING_APPROVAL)
-    waiting = (waiting_of(house, run) for run in house.runs.select(statuses, limit=10_000))
+    waiting = (waiting_of(books, run) for run in books.runs.select(statuses, limit=10_000))
     return tuple(found for found in waiting if found is not None)
 
 
-def waiting_of(house: House, run: Run) -> Waiting | None:
+def waiting_of(books: Books, run: Run) -> Waiting | None:
     """What is withheld of one run, or the merge that it waits for; None when nothing waits."""
-    held = house.ledger.withheld(run.id)
+    held = books.ledger.withheld(run.id)
     effects: tuple[Effect, ...] = tuple(e for e in held if not isinstance(e, MergePullRequest))
     decisive = tuple(e for e in effects if isinstance(e, PushBranch | OpenDraftPullRequest))
     if not decisive and run.status is not RunStatus.AWAITING_APPROVAL:
         return None
     if not decisive:
         effects = (publisher.merge_of(run),)
-    gates = [publisher.gate(house, effect) for effect in decisive or effects]
+    gates = [publisher.gate(books, effect) for effect in decisive or effects]
     flags = dict.fromkeys(gate.flag for gate in gates if isinstance(gate, Withheld))
     return Waiting(run, effects, tuple(flags))
 

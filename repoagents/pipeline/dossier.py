@@ -5,40 +5,40 @@ from repoagents.domain.run import Run, Stage
 from repoagents.domain.settings import Settings, engine_for
 from repoagents.pipeline.stages import Built
 from repoagents.policy import guardrails
-from repoagents.ports import House, LedgerRow
+from repoagents.ports import Books, LedgerRow
 from repoagents.views.handoff import Handoff
 from repoagents.views.preview import RoleEngine
 from repoagents.views.snapshot import EffectRow
 
 
-def gather(house: House, run: Run) -> Handoff:
+def gather(books: Books, run: Run) -> Handoff:
     """The run's dossier as it stands; what was not reached yet is None."""
-    stages = house.stages
+    stages = books.stages
     timings = stages.timings(run.id)
     # What is told belongs to one round: the last one that built.
     rounds = (number for stage, number, _ in reversed(timings) if stage is Stage.BUILD)
     round_ = next(rounds, run.round)
     built = stages.last(run.id, Stage.BUILD, Built, round_)
     plan = stages.last(run.id, Stage.PLAN, Plan)
-    folder = house.artifacts.folder(run.issue_number, run.id)
+    folder = books.artifacts.folder(run.issue_number, run.id)
     return Handoff(
         run=run,
-        issue=house.runs.issue(run.id),
+        issue=books.runs.issue(run.id),
         plan=plan,
         change=built.change if built else None,
         build=built.report if built else None,
-        findings=guardrails.inspect(built.change, plan, house.settings.guardrails, house.sensitive)
+        findings=guardrails.inspect(built.change, plan, books.settings.guardrails, books.sensitive)
         if built
         else (),
         verification=stages.last(run.id, Stage.VERIFY, Verification, round_),
         base_verification=stages.last(run.id, Stage.BASE_CHECK, Verification),
         review=stages.last(run.id, Stage.REVIEW, Review, round_),
         verdict=stages.last(run.id, Stage.VERDICT, Verdict, round_),
-        effects=tuple(effect_row(row) for row in house.ledger.rows(run.id)),
+        effects=tuple(effect_row(row) for row in books.ledger.rows(run.id)),
         timings=timings,
-        usage=house.spend.spent(run.id, house.clock.now()).run,
-        engines=role_engines(house.settings),
-        patch_path=str((folder / "changes.patch").relative_to(house.root)) if built else "",
+        usage=books.spend.spent(run.id, books.clock.now()).run,
+        engines=role_engines(books.settings),
+        patch_path=str((folder / "changes.patch").relative_to(books.root)) if built else "",
     )
 
 

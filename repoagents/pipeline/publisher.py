@@ -14,7 +14,7 @@ from repoagents.domain.run import Run
 from repoagents.domain.settings import engine_for
 from repoagents.errors import GitError
 from repoagents.policy import safety
-from repoagents.ports import Bench, House
+from repoagents.ports import Bench, Books, House
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ def publish(house: House, run_id: str, effects: tuple[Effect, ...]) -> Published
     return Published(tuple(done), tuple(withheld))
 
 
-def gate(bench: Bench, effect: Effect, *, dry_run: bool = False) -> Effect | Withheld:
-    """The safety gate under this bench's settings."""
-    settings = bench.settings
+def gate(place: Bench | Books, effect: Effect, *, dry_run: bool = False) -> Effect | Withheld:
+    """The safety gate under this place's settings."""
+    settings = place.settings
     engines = (engine_for(role, settings).engine for role in settings.roles.enabled)
     rehearsal = "rehearsal" in engines
     return safety.gate(effect, settings, dry_run=dry_run, rehearsal=rehearsal)

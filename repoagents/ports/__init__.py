@@ -12,11 +12,14 @@ from typing import ParamSpec, Protocol
 from repoagents.domain.run import Run
 from repoagents.domain.settings import Settings
 from repoagents.ports.records import (
+    CLOSED,
     FROM_COMMENT,
     Approval,
     Approvals,
     Artifacts,
+    Day,
     Deliveries,
+    History,
     Inbox,
     Journal,
     Ledger,
@@ -36,6 +39,7 @@ from repoagents.ports.world import (
     Clock,
     CommitRequest,
     EngineHealth,
+    Hooks,
     Inspection,
     People,
     Processes,
@@ -50,6 +54,7 @@ from repoagents.ports.world import (
 P = ParamSpec("P")
 
 __all__ = [
+    "CLOSED",
     "FROM_COMMENT",
     "AgentReply",
     "Agents",
@@ -57,13 +62,17 @@ __all__ = [
     "Approvals",
     "Artifacts",
     "Bench",
+    "Books",
     "Brief",
     "Checks",
     "Clock",
     "CommitRequest",
+    "Day",
     "Deliveries",
     "EngineHealth",
     "Flows",
+    "History",
+    "Hooks",
     "House",
     "Inbox",
     "Inspection",
@@ -143,14 +152,17 @@ class Bench:
 
 
 @dataclass(frozen=True)
-class House(Bench):
-    """Everything the pipeline stands on: the bench and the books.
+class Books:
+    """What is remembered, without the world: all that reports are made from.
 
-    `owner` names this process for locks and logs; `installation` is this installation's id, part
-    of every marker that the bot writes.
+    `installation` is this installation's id, part of every marker that the bot writes.
     """
 
-    owner: str
+    settings: Settings
+    root: Path
+    clock: Clock
+    artifacts: Artifacts
+    sensitive: tuple[str, ...] = field(repr=False)
     installation: str
     runs: Runs
     stages: Stages
@@ -159,3 +171,14 @@ class House(Bench):
     inbox: Inbox
     deliveries: Deliveries
     approvals: Approvals
+    history: History
+
+
+@dataclass(frozen=True)
+class House(Bench, Books):
+    """Everything the pipeline stands on: the bench and the books.
+
+    `owner` names this process for locks and logs.
+    """
+
+    owner: str

@@ -1,8 +1,8 @@
 """The doors to what is remembered: runs, stages, spending, effects, requests, artifacts, log."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -50,6 +50,16 @@ class Runs(Protocol):
     def select(self, statuses: Sequence[RunStatus] = (), limit: int = 500) -> tuple[Run, ...]:
         """Runs, newest first; of these statuses when any is named."""
 
+    def counts(self) -> Mapping[RunStatus, int]:
+        """How many runs have each status; statuses without a run are left out."""
+
+    def with_open_pull_request(self, statuses: Sequence[RunStatus]) -> tuple[Run, ...]:
+        """Runs of these statuses that are the newest of their issue, with a pull request open.
+
+        Open is one that was opened and is not merged, as far as the ledger knows, and that nobody
+        closed: `CLOSED` is not the last word on the run. Newest first.
+        """
+
     def issue(self, run_id: str) -> Issue:
         """The issue's text as it was frozen when the run was made."""
 
@@ -96,6 +106,27 @@ class Spend(Protocol):
 
     def settle(self, reservation: int, usage: Usage) -> None:
         """Replace a reservation by what the call really cost."""
+
+
+@dataclass(frozen=True)
+class Day:
+    """What one day (UTC) brought: how runs ended, what calls cost, how long runs took.
+
+    `outcomes` counts the runs that came to rest on that day by the status that they have now.
+    `seconds` has one entry for each of them: from its first attempt's start to its end.
+    """
+
+    day: date
+    outcomes: Mapping[RunStatus, int]
+    usage: Usage
+    seconds: tuple[float, ...]
+
+
+class History(Protocol):
+    """What happened over time, for charts and key figures."""
+
+    def days(self, since: datetime) -> tuple[Day, ...]:
+        """Every day since then on which something happened, oldest first."""
 
 
 @dataclass(frozen=True)
@@ -200,6 +231,9 @@ class Deliveries(Protocol):
     def put_all(self, deliveries: Sequence[Delivery]) -> tuple[bool, ...]:
         """The same for several, all of them or none; an answer for each."""
 
+    def knows(self, delivery_ids: Sequence[str]) -> frozenset[str]:
+        """Those of the ids under which a delivery is kept, pending or taken."""
+
     def pending(self) -> tuple[Delivery, ...]:
         """Deliveries not yet taken, oldest first, a bounded number of them."""
 
@@ -211,6 +245,10 @@ class Deliveries(Protocol):
 
     def probe(self) -> None:
         """Raises `StoreError` when a delivery could not be kept now."""
+
+
+CLOSED = "closed"
+"""The decision that a person took by closing the pull request."""
 
 
 @dataclass(frozen=True)
@@ -247,6 +285,9 @@ class Artifacts(Protocol):
 
     def read(self, issue_number: int, run_id: str, name: str) -> str | None:
         """A file's text, or None."""
+
+    def names(self, issue_number: int, run_id: str) -> tuple[str, ...]:
+        """The names of a run's files, sorted; empty when there are none."""
 
     def keep_plan(self, issue_number: int, key: str, plan: Plan) -> None:
         """Keep a dry run's plan for the real run."""

@@ -52,6 +52,17 @@ class FileArtifacts:
         """A file's text; None when there is none."""
         return _read(self._place(issue_number, run_id) / _checked(name))
 
+    def names(self, issue_number: int, run_id: str) -> tuple[str, ...]:
+        """The names of a run's files, sorted; links and what has no proper name are left out."""
+        try:
+            with os.scandir(self._place(issue_number, run_id)) as found:
+                files = [one.name for one in found if one.is_file(follow_symlinks=False)]
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            raise fault(error, str(self._place(issue_number, run_id))) from error
+        return tuple(sorted(name for name in files if _NAME.fullmatch(name)))
+
     def keep_plan(self, issue_number: int, key: str, plan: Plan) -> None:
         """Keep a dry run's plan for the real run."""
         write_atomically(self._plan(issue_number, key), self._redactor.redact(encode(plan)))

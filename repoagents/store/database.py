@@ -11,6 +11,7 @@ from repoagents.errors import StoreError
 from repoagents.ports import Clock
 from repoagents.store.deliveries import StoredDeliveries
 from repoagents.store.engine import Door, make_engine, parse_place
+from repoagents.store.history import StoredHistory
 from repoagents.store.ledger import StoredLedger
 from repoagents.store.migrations import check_file, create_file, migrate, read_meta
 from repoagents.store.reader import Reader, refuse_foreign
@@ -37,6 +38,7 @@ class Database:
     inbox: StoredInbox
     deliveries: StoredDeliveries
     approvals: StoredApprovals
+    history: StoredHistory
 
     @property
     def engine(self) -> Engine:
@@ -78,6 +80,7 @@ def open_database(url_or_path: str | Path, *, clock: Clock) -> Database:
         inbox=StoredInbox(door),
         deliveries=StoredDeliveries(door),
         approvals=StoredApprovals(door),
+        history=StoredHistory(door),
     )
 
 

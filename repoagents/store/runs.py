@@ -9,8 +9,16 @@ from repoagents.errors import StoreError
 from repoagents.store.codec import decode, encode
 from repoagents.store.engine import Door
 from repoagents.store.faults import Conflict
+from repoagents.store.open_pulls import question
 from repoagents.store.reader import Reader
-from repoagents.store.rows import Execute, insert_into, render_instant, run_columns, storable
+from repoagents.store.rows import (
+    Execute,
+    insert_into,
+    parse_run,
+    render_instant,
+    run_columns,
+    storable,
+)
 
 EVENT_LENGTH = 500
 EVERY = 1_000_000
@@ -20,7 +28,7 @@ UPDATE runs SET stage = :stage, last_event = :event,
     stage_started_at = CASE WHEN stage = :stage THEN stage_started_at ELSE :at END
 WHERE id = :id
 """
-KEPT = ("issues", "stages", "effects", "approvals")
+KEPT = ("issues", "stages", "open_pulls", "effects", "approvals")
 
 
 class StoredRuns:
@@ -95,6 +103,18 @@ class StoredRuns:
     def select(self, statuses: Sequence[RunStatus] = (), limit: int = 500) -> tuple[Run, ...]:
         """Runs, newest first; of these statuses when any is named."""
         return self._reader.runs(statuses, limit)
+
+    def counts(self) -> dict[RunStatus, int]:
+        """How many runs have each status; statuses without a run are left out."""
+        return self._reader.counts()
+
+    def with_open_pull_request(self, statuses: Sequence[RunStatus]) -> tuple[Run, ...]:
+        """The newest run of each issue, of these statuses and its pull request open, newest first.
+
+        However many runs there are, one query reads those with an open pull request alone.
+        """
+        query, names = question(tuple(statuses))
+        return tuple(parse_run(row) for row in self._door.query(query, names))
 
     def issue(self, run_id: str) -> Issue:
         """The issue's text as it was frozen; raises `StoreError` for an unknown run."""

@@ -1,26 +1,79 @@
 """The read model that every view of the runs is made from, and its form in JSON."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from repoagents.domain.run import Run, RunStatus
+from repoagents.domain.reports import Usage
+from repoagents.domain.run import Run, RunStatus, Stage
+
+if TYPE_CHECKING:
+    # The ports bring the settings with them, which `status --json` does without.
+    from repoagents.ports import Day
 
 EffectRow = tuple[str, str, str, str, str]
 """An effect of a run: name, state, the flag that withheld it, the reason, where it can be seen."""
 
 
 @dataclass(frozen=True)
+class Card:
+    """One run with what was kept of it.
+
+    `headline` says what happened and what is asked of the reader. `timings` are stage, round and
+    seconds, in order; `findings` are severity, who found it, and a sentence; `reasons` are the
+    latest verdict's. `files` are the names in the run's artifact folder. `waits` is whether its
+    result waits for a person's word or for a flag.
+    """
+
+    run: Run
+    headline: str
+    timings: tuple[tuple[Stage, int, float], ...] = ()
+    effects: tuple[EffectRow, ...] = ()
+    usage: Usage = field(default_factory=Usage)
+    findings: tuple[tuple[str, str, str], ...] = ()
+    reasons: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    waits: bool = False
+
+
+@dataclass(frozen=True)
+class Caps:
+    """What was spent in the sliding windows, and what may be: `limits` by configuration key."""
+
+    hour: Usage = field(default_factory=Usage)
+    day: Usage = field(default_factory=Usage)
+    limits: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """What was known at one instant: runs newest first, how many there are of each status.
 
-    `holder` is a line about the worker that holds the lock, empty when none is live.
+    `holder` is a line about the worker that holds the lock, empty when none is live. `cards` are
+    the newest runs and all that need somebody, `days` what each recent day brought. `flags` are
+    the safety flags. `rehearsal` says, when it is not empty, that this is no live repository: it
+    is the first line of everything that is made from the snapshot.
     """
 
     now: datetime
     runs: tuple[Run, ...] = ()
     counts: Mapping[RunStatus, int] | None = None
     holder: str = ""
+    repo: str = ""
+    version: str = ""
+    installation: str = ""
+    cards: tuple[Card, ...] = ()
+    days: "tuple[Day, ...]" = ()
+    caps: Caps = field(default_factory=Caps)
+    flags: Mapping[str, bool] = field(default_factory=dict)
+    free_bytes: int | None = None
+    rehearsal: str = ""
+
+    @property
+    def total(self) -> int:
+        """How many runs there are, also beyond `runs`."""
+        return sum((self.counts or {}).values())
 
 
 def run_row(run: Run) -> dict[str, object]:

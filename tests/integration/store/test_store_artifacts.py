@@ -97,6 +97,18 @@ def test_a_plan_is_kept_for_its_input(kept: FileArtifacts, control: Path) -> Non
         assert kept.find_plan(7, "abc") is None
 
 
+def test_names_are_of_plain_files_only(kept: FileArtifacts, control: Path, tmp_path: Path) -> None:
+    assert kept.names(7, "run-1") == ()
+    kept.write(7, "run-1", "plan.md", "x")
+    kept.write(7, "run-1", "decision.json", "{}")
+    folder = kept.folder(7, "run-1")
+    (folder / "linked.md").symlink_to(tmp_path)
+    (folder / "sub").mkdir()
+    (folder / "an odd name").write_text("x")
+
+    assert kept.names(7, "run-1") == ("decision.json", "plan.md")
+
+
 def test_folders_are_listed_and_removed(kept: FileArtifacts, control: Path, tmp_path: Path) -> None:
     assert kept.folders() == ()
     kept.write(10, "run-b", "x.md", "x")

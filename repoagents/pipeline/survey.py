@@ -1,0 +1,88 @@
+"""One look at everything that is remembered: the snapshot that reports are made from."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from datetime import timedelta
+
+from repoagents.domain.reports import Review, Verdict
+from repoagents.domain.run import Run, RunStatus, Stage
+from repoagents.pipeline import approval, dossier
+from repoagents.ports import Books
+from repoagents.views.headline import headline
+from repoagents.views.snapshot import Caps, Card, Snapshot
+
+RUNS, CARDS = 10_000, 200
+"""How many runs a snapshot lists, and how many of the newest it tells in full."""
+
+URGENT = (
+    RunStatus.QUEUED,
+    RunStatus.IN_PROGRESS,
+    RunStatus.RETRY_PENDING,
+    RunStatus.AWAITING_APPROVAL,
+    RunStatus.BLOCKED,
+    RunStatus.FAILED,
+)
+"""Runs that are told in full however old they are, up to the same number."""
+
+CHARTED = timedelta(days=30)
+
+REHEARSAL = "Rehearsal: made from a fixture, not from a live repository."
+
+
+@dataclass(frozen=True)
+class Host:
+    """What the composition root knows of this machine: version, worker, room on the disk."""
+
+    version: str
+    holder: str = ""
+    free_bytes: int | None = None
+
+
+def survey(books: Books, host: Host, *, runs: int = RUNS, cards: int = CARDS) -> Snapshot:
+    """The snapshot of this moment; nothing is written, no request is made."""
+    settings, now = books.settings, books.clock.now()
+    listed = books.runs.select(limit=runs)
+    told = {run.id: run for run in listed[:cards]}
+    told |= {run.id: run for run in books.runs.select(URGENT, limit=cards)}
+    spent = books.spend.spent("", now)
+    limits = {f"limits.{f.name}": getattr(settings.limits, f.name) for f in fields(settings.limits)}
+    flags = {f"safety.{f.name}": getattr(settings.safety, f.name) for f in fields(settings.safety)}
+    return Snapshot(
+        now=now,
+        runs=listed,
+        counts=books.runs.counts(),
+        holder=host.holder,
+        repo=settings.tracker.repo or settings.tracker.kind,
+        version=host.version,
+        installation=books.installation,
+        cards=tuple(card(books, run) for run in told.values()),
+        days=books.history.days(now - CHARTED),
+        caps=Caps(spent.hour, spent.day, limits),
+        flags=flags,
+        free_bytes=host.free_bytes,
+        rehearsal=REHEARSAL if settings.tracker.mode == "fixture" else "",
+    )
+
+
+def card(books: Books, run: Run) -> Card:
+    """One run with what was kept of it."""
+    verdict = books.stages.last(run.id, Stage.VERDICT, Verdict)
+    effects = tuple(dossier.effect_row(row) for row in books.ledger.rows(run.id))
+    return Card(
+        run=run,
+        headline=headline(run, verdict, effects),
+        timings=books.stages.timings(run.id),
+        effects=effects,
+        usage=books.spend.spent(run.id, books.clock.now()).run,
+        findings=tuple(_findings(books, run)),
+        reasons=verdict.reasons if verdict else (),
+        files=books.artifacts.names(run.issue_number, run.id),
+        waits=approval.waiting_of(books, run) is not None,
+    )
+
+
+def _findings(books: Books, run: Run) -> Iterator[tuple[str, str, str]]:
+    review = books.stages.last(run.id, Stage.REVIEW, Review)
+    for found in review.findings if review else ():
+        place = f"{found.file}:{found.line}: " if found.line else f"{found.file}: "
+        yield found.severity.value, "reviewer", (place if found.file else "") + found.message

@@ -1,0 +1,56 @@
+"""The snapshot that reports are made from: what it lists, what it tells in full, what waits."""
+
+from dataclasses import replace
+
+from repoagents.domain.reports import Decision, ReviewFinding, Severity
+from repoagents.domain.run import RunStatus, Stage
+from repoagents.pipeline.survey import Host, survey
+from tests.fakes.agents import approve
+from tests.pipeline.conftest import ISSUE, Place
+
+HOST = Host("1.2.3", "a worker is live", 5_000)
+
+
+async def test_a_finished_run_is_told_with_all_that_was_kept(place: Place) -> None:
+    seen = ReviewFinding(Severity.LOW, "fixed.txt", 3, "tidy up")
+    place.agents.reviewer = lambda task, _count: replace(approve(task), findings=(seen,))
+    run = await place.flow(place.queue())
+
+    snapshot = survey(place.house, HOST)
+
+    (card,) = snapshot.cards
+    assert card.run == run
+    assert run.status is RunStatus.COMPLETED
+    assert card.headline.startswith("Issue #1: a proven change is ready and not published.")
+    assert Stage.VERIFY in [stage for stage, *_ in card.timings]
+    assert card.findings == (("low", "reviewer", "fixed.txt:3: tidy up"),)
+    assert ("branch", "withheld", "safety.allow_open_pr") in [row[:3] for row in card.effects]
+    assert {"handoff.md", "changes.patch", "decision.json"} <= set(card.files)
+    assert card.usage.calls == 3
+    assert card.waits
+    assert snapshot.counts == {RunStatus.COMPLETED: 1}
+    assert (snapshot.version, snapshot.holder, snapshot.free_bytes) == (
+        HOST.version,
+        HOST.holder,
+        HOST.free_bytes,
+    )
+    assert snapshot.flags["safety.allow_open_pr"] is False
+    assert snapshot.caps.hour.calls == 3
+    assert snapshot.caps.limits["limits.calls_per_hour"] == 100
+    assert sum(day.outcomes.get(RunStatus.COMPLETED, 0) for day in snapshot.days) == 1
+
+
+async def test_old_runs_that_need_somebody_are_told_beyond_the_newest(place: Place) -> None:
+    asks = Decision.REQUEST_INFO
+    place.agents.reviewer = lambda task, _count: replace(approve(task), decision=asks)
+    stopped = await place.flow(place.queue())
+    assert stopped.status is RunStatus.BLOCKED
+    for number in (2, 3):
+        run = place.queue(replace(ISSUE, number=number))
+        place.house.runs.replace(run, run.cancel(place.clock.now()))
+
+    snapshot = survey(place.house, HOST, cards=1)
+
+    assert [run.issue_number for run in snapshot.runs] == [3, 2, 1]
+    assert [card.run.issue_number for card in snapshot.cards] == [3, 1]
+    assert snapshot.total == 3
