@@ -1,0 +1,87 @@
+"""How every HTML page of ours is made: one self-contained file, escaped, with a strict policy.
+
+A page loads nothing from anywhere. Its one style sheet and its one script stand in it, and its
+Content-Security-Policy names both by their hash: whatever else gets into the page stays text.
+"""
+
+import base64
+import hashlib
+import json
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from repoagents.policy.wording import clean
+
+STYLE = "style.css"
+
+
+def render_page(template: str, values: dict[str, object], *, script: str = "") -> str:
+    """The page that a template makes of these values; `script` is the name of its script file.
+
+    The template extends `page.html`. Every value is escaped, and invisible characters are removed.
+    """
+    style = _source(STYLE)
+    code = _source(script) if script else ""
+    policy = (
+        "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
+        f"style-src '{_hash(style)}'; script-src {_hash_or_none(code)}"
+    )
+    return _environment().get_template(template).render(
+        values,
+        policy=policy,
+        style=Markup(style),  # noqa: S704 - a file of ours
+        script=Markup(code),  # noqa: S704 - a file of ours
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("repoagents.views"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_clean,
+    )
+    environment.filters |= {"embed": embed, "link": link}
+    return environment
+
+
+def embed(value: object) -> Markup:
+    """A value as JSON that can stand in a `<script type="application/json">` of a page."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)  # noqa: S704 - nothing is left in it that could end the element
+
+
+def link(address: str) -> str:
+    """The address when it leads to a web page, empty otherwise: `javascript:` is one, too."""
+    return address if address.startswith(("https://", "http://")) else ""
+
+
+def _clean(value: object) -> object:
+    """Text from outside without what a reader cannot see; what is marked up already stays."""
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return clean(value)
+    return value
+
+
+@cache
+def _source(name: str) -> str:
+    environment = _environment()
+    if environment.loader is None:
+        raise LookupError("the pages have no templates")
+    return environment.loader.get_source(environment, name)[0].strip()
+
+
+def _hash_or_none(code: str) -> str:
+    return f"'{_hash(code)}'" if code else "'none'"
+
+
+def _hash(source: str) -> str:
+    digest = hashlib.sha256(source.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode()}"
