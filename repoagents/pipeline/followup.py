@@ -9,10 +9,7 @@ from repoagents.errors import RepoAgentsError, StateUnreadable
 from repoagents.pipeline import approval, feedback, merge, outcome, publisher
 from repoagents.pipeline.boundary import change
 from repoagents.pipeline.reconcile import call_off, why_stop
-from repoagents.ports import Approval, House
-
-CLOSED = "closed"
-"""The decision that a person took by closing the pull request."""
+from repoagents.ports import CLOSED, Approval, House
 
 FOLLOWED = (RunStatus.AWAITING_APPROVAL, RunStatus.COMPLETED, RunStatus.BLOCKED)
 
@@ -40,7 +37,7 @@ def with_open_pull_request(house: House) -> tuple[Run, ...]:
     """The newest run of each issue whose pull request is open, as far as is known here."""
     if house.tracker.pulls is None:
         return ()
-    return tuple(run for run in house.runs.select(FOLLOWED, limit=10_000) if _is_open(house, run))
+    return house.runs.with_open_pull_request(FOLLOWED)
 
 
 def why_too_many(house: House) -> str | None:
@@ -53,17 +50,6 @@ def why_too_many(house: House) -> str | None:
         f"{found} pull requests of the bot are open, and limits.open_pull_requests is {limit}: "
         "merge or close one"
     )
-
-
-def _is_open(house: House, run: Run) -> bool:
-    latest = house.runs.latest(run.issue_number)
-    if latest is None or latest.id != run.id:
-        return False
-    rows = {row.name: row.state for row in house.ledger.rows(run.id)}
-    if rows.get("draft_pull_request") != "done" or rows.get("merge") == "done":
-        return False
-    words = house.approvals.select(run.id)
-    return not words or words[-1].decision != CLOSED
 
 
 async def _follow(house: House, run: Run) -> None:

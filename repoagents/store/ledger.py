@@ -6,6 +6,7 @@ from repoagents.domain.effect import Effect, Receipt, effect_name
 from repoagents.ports import LedgerRow
 from repoagents.store.codec import decode_effect, encode_effect
 from repoagents.store.engine import Door
+from repoagents.store.open_pulls import DECISIVE, note_anew
 from repoagents.store.reader import Reader
 from repoagents.store.rows import Column, insert_into, parse_instant, render_instant, storable
 
@@ -88,3 +89,5 @@ class StoredLedger:
         )
         with self._door.begin() as execute:
             execute(put, first)
+            if isinstance(effect, DECISIVE):
+                note_anew(execute, run_id)

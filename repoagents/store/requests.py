@@ -4,6 +4,7 @@ from datetime import datetime
 
 from repoagents.ports import Approval, Request
 from repoagents.store.engine import Door
+from repoagents.store.open_pulls import note_anew
 from repoagents.store.rows import (
     Column,
     Row,
@@ -88,6 +89,7 @@ class StoredApprovals:
         }
         with self._door.begin() as execute:
             execute(insert_into("approvals", columns), columns)
+            note_anew(execute, approval.run_id)
 
     def select(self, run_id: str) -> tuple[Approval, ...]:
         """Decisions on a run, oldest first."""

@@ -134,6 +134,13 @@ effects = Table(
     UniqueConstraint("run_id", "key"),
 )
 
+open_pulls = Table(
+    "open_pulls",
+    METADATA,
+    Column("run_id", Text, ForeignKey("runs.id"), primary_key=True),
+)
+"""The runs whose pull request is open, as their effects and approvals say: see `open_pulls`."""
+
 inbox = Table(
     "inbox",
     METADATA,
