@@ -145,6 +145,7 @@ class Premises:
             app_permissions(loaded.settings),
             self.clock,
             self.journal,
+            receives=bool(loaded.environment.get(loaded.settings.webhook.secret_env)),
         )
 
     @contextmanager

@@ -74,10 +74,10 @@ def _scene() -> Iterator[_Scene]:
     from repoagents import bootstrap
     from repoagents.cli.serve import listening
     from repoagents.config.loader import ambient
+    from repoagents.domain.delivery import WEBHOOKS
     from repoagents.git.command import Git
     from repoagents.rehearsal.hub import LoopbackGitHub
     from repoagents.rehearsal.stage import build_stage
-    from repoagents.web.receiver import WEBHOOKS
 
     clock = bootstrap.SystemClock()
     folder = Path.cwd() / "demo" / f"{EXAMPLE}-{clock.now():%Y%m%d-%H%M%S}"

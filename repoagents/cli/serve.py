@@ -88,7 +88,7 @@ def serving(premises: "Premises") -> "Iterator[str]":
 
 
 def _where(premises: "Premises", server: "HttpServer", *, signed: bool) -> str:
-    from repoagents.web.receiver import WEBHOOKS
+    from repoagents.domain.delivery import WEBHOOKS
 
     which = "signed" if signed else "UNSIGNED"
     repo = premises.loaded.settings.tracker.repo

@@ -4,8 +4,24 @@ No text of an issue or comment is taken from a delivery. Whoever looks reads the
 deliveries that come late, twice or out of order end the same.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+
+WEBHOOKS = "/webhooks/github"
+"""The path at which deliveries are received."""
+
+OBJECTS: Mapping[str, str] = {
+    "issues": "issue",
+    "issue_comment": "comment",
+    "pull_request": "pull_request",
+    "pull_request_review": "review",
+    "check_run": "check_run",
+    "check_suite": "check_suite",
+    "installation": "installation",
+    "ping": "hook",
+}
+"""The events that are read, and the member of the payload that each is about."""
 
 
 @dataclass(frozen=True)
@@ -53,3 +69,21 @@ class Delivery:
         if self.issue_number is None or not self.repo:
             return None
         return IssueEvent(self.repo, self.issue_number, self.because)
+
+
+@dataclass(frozen=True)
+class Sending:
+    """One time that GitHub sent a delivery, as GitHub's own list has it.
+
+    `delivery_id` is the delivery's, the same each time; `id` is this sending's own. `hook` is the
+    webhook's id, None for a GitHub App's. `status` is the HTTP status of the answer; 0 or a 5xx
+    when there was none. `again` is true when somebody asked for it.
+    """
+
+    delivery_id: str
+    id: int
+    hook: int | None
+    event: str
+    at: datetime
+    status: int
+    again: bool = False

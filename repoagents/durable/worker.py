@@ -16,7 +16,7 @@ from repoagents.domain.run import Run, RunStatus
 from repoagents.durable.flows import DurableFlows
 from repoagents.errors import StateUnreadable, StoreError
 from repoagents.pipeline import recovery
-from repoagents.pipeline.tick import Rhythm, follow_when_due, sweep_when_due, tick
+from repoagents.pipeline.tick import Rhythm, run_errands, sweep_when_due, tick
 from repoagents.policy import retry
 from repoagents.ports import House
 
@@ -166,7 +166,7 @@ async def _work(
             await sweep_when_due(house, rhythm)
             active = await asyncio.to_thread(_beat, house, flows, rhythm)
             # Beside the ticks: a base that is merged in is proven anew, which takes its time.
-            errand = await _sent(errand, follow_when_due(house, rhythm))
+            errand = await _sent(errand, run_errands(house, rhythm))
             rhythm.polls = rhythm.polls and not assignment.once
             seen = [(run.id, run.updated_at, run.stage) for run in active]
             if seen != before:

@@ -21,13 +21,17 @@ _LIMITED = re.compile(
 
 @dataclass(frozen=True)
 class Ask:
-    """One request: `path` is below the API's root, or a whole URL of the same host."""
+    """One request: `path` is below the API's root, or a whole URL of the same host.
+
+    With `as_app` a GitHub App asks for itself, not for its installation.
+    """
 
     verb: str
     path: str
     query: Mapping[str, str | int] = field(default_factory=dict)
     body: object = None
     etag: str = ""
+    as_app: bool = False
 
     @property
     def is_write(self) -> bool:

@@ -9,6 +9,7 @@ from repoagents.domain.settings import TrackerSettings
 from repoagents.github.auth import Credential, CredentialSource, Surroundings, choose_source
 from repoagents.github.budget import Pace
 from repoagents.github.client import Door
+from repoagents.github.hooks import GitHubHooks
 from repoagents.github.inspection import GitHubInspection
 from repoagents.github.people import GitHubPeople
 from repoagents.github.remote import clone_url, git_config
@@ -78,10 +79,13 @@ def connect(
     permissions: Mapping[str, str],
     clock: Clock,
     journal: Journal,
+    *,
+    receives: bool = False,
 ) -> GitHub:
     """Build it; nothing is asked and no credential looked for before the first use.
 
-    `permissions` are what the bot needs: an App's tokens are narrowed to them.
+    `permissions` are what the bot needs: an App's tokens are narrowed to them. `receives` says
+    whether webhooks come here, so that missed ones are asked for.
     """
     door: Sends = Door(settings.api_url, clock)
     source = LateSource(lambda: choose_source(settings, around, permissions, door, clock))
@@ -90,4 +94,6 @@ def connect(
     tracker = GitHubTracker(client, people, settings.trigger_label)
     label = settings.trigger_label
     tracker.inspection = GitHubInspection(client, people, clock, label, permissions)
+    if receives:
+        tracker.hooks = GitHubHooks(client, settings.app.installation_id)
     return GitHub(settings, source, client, people, tracker)

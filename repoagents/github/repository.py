@@ -1,6 +1,6 @@
 """One repository on GitHub: every request to it, with its credential, its limits and its errors."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -9,7 +9,7 @@ from repoagents.github.answers import Answer, Ask, refusal
 from repoagents.github.auth import Credential, CredentialSource
 from repoagents.github.budget import Headroom, Pace
 from repoagents.github.client import GRAPHQL, Sends
-from repoagents.github.pages import PER_PAGE, Memory, Pages, Query
+from repoagents.github.pages import PER_PAGE, Memory, Page, Pages, Query
 from repoagents.github.wire import Fields, mapping
 from repoagents.ports import Clock, Journal
 
@@ -21,6 +21,9 @@ LAGS = (1.0, 2.0)
 
 LIMITS = 2
 """How many short rate limits one request waits for."""
+
+MOST_SCROLLED = 50
+"""Pages that `scroll` reads at most."""
 
 TOKEN_EXPIRY = "github-authentication-token-expiration"  # noqa: S105 - a header's name
 
@@ -99,12 +102,25 @@ class GitHubClient:
         page = self._pages.page(Ask("GET", path, {**query, "per_page": PER_PAGE}))
         return page.items, bool(page.answer.next_page)
 
-    def write(self, verb: str, path: str, body: object) -> Fields:
+    def scroll(self, path: str, *, as_app: bool = False) -> Iterator[tuple[Fields, ...]]:
+        """The pages of a listing one by one, for whoever need not read it to its end.
+
+        It may change meanwhile: an object may be missing, or come twice.
+        """
+        ask = Ask("GET", path, {"per_page": PER_PAGE}, as_app=as_app)
+        for _ in range(MOST_SCROLLED):
+            page = Page(ask, self._checked(ask, lagging=False), changed=True)
+            yield page.items
+            if not page.answer.next_page:
+                return
+            ask = Ask("GET", page.answer.next_page, as_app=as_app)
+
+    def write(self, verb: str, path: str, body: object, *, as_app: bool = False) -> Fields:
         """Change something, once: it is never sent again unless it was certainly not done.
 
         After `Unavailable` it may have been done: look before anything else.
         """
-        ask = Ask(verb, path, body=body)
+        ask = Ask(verb, path, body=body, as_app=as_app)
         with self._pace.write():
             return mapping(self._checked(ask, lagging=False).parse(ask))
 
@@ -123,12 +139,8 @@ class GitHubClient:
 
     def as_app(self, path: str) -> Fields:
         """One object that is told to the App itself, to none of its installations."""
-        ask = Ask("GET", path)
-        self._pace.admit()
-        answer = self._door.send(ask, f"Bearer {self._credentials.jwt()}")
-        if answer.status != 200:
-            raise refusal(ask, answer)
-        return mapping(answer.parse(ask))
+        ask = Ask("GET", path, as_app=True)
+        return mapping(self._checked(ask, lagging=False).parse(ask))
 
     def _checked(self, ask: Ask, *, lagging: bool) -> Answer:
         answer = self._answer(ask, lagging=lagging)
@@ -146,7 +158,7 @@ class GitHubClient:
         lags, limits, renewable = iter(LAGS), iter(range(LIMITS)), True
         while True:
             self._pace.admit()
-            credential = self._credentials.current()
+            credential = self._bearer(ask)
             answer = self._door.send(ask, credential.authorization)
             if answer.status < 400:
                 self._told = answer.headers
@@ -155,7 +167,7 @@ class GitHubClient:
                 if next(limits, None) is None:
                     raise limited
                 continue
-            if answer.status == 401 and renewable:
+            if answer.status == 401 and renewable and not ask.as_app:
                 renewable = False
                 if self._credentials.renew(credential):
                     continue
@@ -164,6 +176,11 @@ class GitHubClient:
             if pause is None:
                 return answer
             self._pace.sleep(pause)
+
+    def _bearer(self, ask: Ask) -> Credential:
+        if ask.as_app:
+            return Credential("app", "tracker.app", self._credentials.jwt())
+        return self._credentials.current()
 
     def _is_new(self, credential: Credential, answer: Answer) -> bool:
         """Whether the refusal may come from a server that does not know the token yet."""

@@ -37,7 +37,7 @@ from repoagents.github.wire import (
     plain,
     text,
 )
-from repoagents.ports import Inspection
+from repoagents.ports import Hooks, Inspection
 
 TITLE_CHARACTERS = 256
 
@@ -56,6 +56,7 @@ class GitHubTracker:
         self._label = trigger_label
         self.pulls = GitHubPulls(client, people)
         self.inspection: Inspection | None = None
+        self.hooks: Hooks | None = None
         self.problems: tuple[str, ...] = ()
 
     def read_issues(self) -> tuple[Issue, ...]:

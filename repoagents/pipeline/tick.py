@@ -17,11 +17,14 @@ from repoagents.pipeline.boundary import change
 from repoagents.pipeline.followup import follow_up
 from repoagents.pipeline.intake import Wish, accept
 from repoagents.pipeline.outcome import say
+from repoagents.pipeline.redelivery import ask_again
 from repoagents.pipeline.sighting import ACTIVE, COMMANDS_HOLD, Sight, look
 from repoagents.policy import eligibility
 from repoagents.ports import Flows, House, Request
 
 SWEEP_EVERY = timedelta(hours=1)
+
+ASK_AGAIN_EVERY = timedelta(hours=1)
 
 DELIVERIES_STAY = timedelta(days=7)
 """How long a delivery is known, so that one that is sent again does nothing."""
@@ -40,7 +43,8 @@ class Rhythm:
     `insists` makes an unreadable tracker an error: of a worker that is to end, it is the answer.
     `followed_at` is forgotten when somebody did something to a pull request, `heard_at` is when
     comments were last asked for, `again` names the issues whose last look
-    failed, `said` what was last said of each.
+    failed, `said` what was last said of each. `asked_at` is when missed deliveries were last asked
+    for, `may_ask` false once GitHub has refused that.
     """
 
     issue: int | None = None
@@ -50,6 +54,8 @@ class Rhythm:
     heard_at: datetime | None = None
     swept_at: datetime | None = None
     followed_at: datetime | None = None
+    asked_at: datetime | None = None
+    may_ask: bool = True
     again: set[int] = field(default_factory=set)
     said: dict[int, str] = field(default_factory=dict)
 
@@ -78,6 +84,22 @@ async def follow_when_due(house: House, rhythm: Rhythm) -> None:
     if wanted and _due(rhythm.followed_at, _interval(house), now):
         rhythm.followed_at = now
         await follow_up(house)
+
+
+async def run_errands(house: House, rhythm: Rhythm) -> None:
+    """What is done beside the ticks, each when it is due."""
+    await ask_again_when_due(house, rhythm)
+    await follow_when_due(house, rhythm)
+
+
+async def ask_again_when_due(house: House, rhythm: Rhythm) -> None:
+    """Ask for the deliveries that GitHub could not bring, at the start and now and then."""
+    now, hooks = house.clock.now(), house.tracker.hooks
+    if hooks is None or rhythm.issue is not None or not rhythm.may_ask:
+        return
+    if _due(rhythm.asked_at, ASK_AGAIN_EVERY, now):
+        rhythm.asked_at = now
+        rhythm.may_ask = await ask_again(house, hooks)
 
 
 async def sweep_when_due(house: House, rhythm: Rhythm) -> None:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from repoagents.domain.access import Access, Backlog
 from repoagents.domain.change import Base, ChangeSet
+from repoagents.domain.delivery import Sending
 from repoagents.domain.effect import Effect
 from repoagents.domain.issue import Issue
 from repoagents.domain.people import Account, Permission
@@ -91,6 +92,19 @@ class Inspection(Protocol):
         """What is open while nothing carries the trigger label; two requests."""
 
 
+class Hooks(Protocol):
+    """The webhooks that bring us deliveries, as GitHub itself remembers them."""
+
+    def sendings(self, since: datetime) -> tuple[Sending, ...]:
+        """What was sent to us since then, newest first, each time that it was sent.
+
+        Raises `Forbidden` of kind `forbidden` when the credential may not see it.
+        """
+
+    def resend(self, sending: Sending) -> None:
+        """Ask GitHub to send it again, soon; `Forbidden` as above when we may not."""
+
+
 class Tracker(Protocol):
     """Where issues come from and where comments and pull requests go."""
 
@@ -105,6 +119,10 @@ class Tracker(Protocol):
     @property
     def inspection(self) -> Inspection | None:
         """The credential's rights; None where none is needed."""
+
+    @property
+    def hooks(self) -> Hooks | None:
+        """Our webhooks; None where none are received."""
 
     @property
     def problems(self) -> tuple[str, ...]:

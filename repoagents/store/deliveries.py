@@ -11,7 +11,7 @@ from repoagents.store.engine import Door
 from repoagents.store.rows import Column, Execute, render_instant
 
 AT_ONCE = 1000
-"""How many pending deliveries are read at a time."""
+"""How many deliveries are read, or asked for by id, at a time."""
 
 SETTLED = timedelta(seconds=60)
 """GitHub's times are whole seconds, by its own clock. A look that long after a change has surely
@@ -50,6 +50,15 @@ class StoredDeliveries:
                     known |= names
             _insert(execute, list(compress(rows, news)))
         return tuple(news)
+
+    def knows(self, delivery_ids: Sequence[str]) -> frozenset[str]:
+        """Those of the ids under which a delivery is kept, pending or taken."""
+        known: set[Column] = set()
+        for start in range(0, len(delivery_ids), AT_ONCE):
+            ids = delivery_ids[start : start + AT_ONCE]
+            names = {f"id{n}": delivery_id for n, delivery_id in enumerate(ids)}
+            known |= {row["id"] for row in self._door.query(_lookup(len(ids)), names)}
+        return frozenset(map(str, known))
 
     def pending(self) -> tuple[Delivery, ...]:
         """Deliveries not yet taken, the oldest thousand, oldest first."""
@@ -102,6 +111,11 @@ def _question(count: int) -> str:
         f"UNION ALL SELECT twin FROM deliveries WHERE twin IN ({twins}) "
         "AND (outcome IS NULL OR taken_at > settled_at)"
     )
+
+
+def _lookup(count: int) -> str:
+    ids = ", ".join(f":id{n}" for n in range(count))
+    return f"SELECT id FROM deliveries WHERE id IN ({ids})"  # noqa: S608 - names only
 
 
 def _insert(execute: Execute, rows: Sequence[Mapping[str, Column]]) -> None:

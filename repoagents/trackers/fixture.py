@@ -5,7 +5,7 @@ from pathlib import Path
 from repoagents.domain.effect import Effect, effect_name
 from repoagents.domain.issue import Issue
 from repoagents.errors import TrackerError
-from repoagents.ports import Inspection, People, PullRequests
+from repoagents.ports import Hooks, Inspection, People, PullRequests
 from repoagents.trackers.files import inside, read_text
 from repoagents.trackers.json_issues import read_entries, read_spans
 from repoagents.trackers.local import Entry, listed, single
@@ -26,6 +26,7 @@ class FixtureTracker:
         self.people: People | None = None
         self.pulls: PullRequests | None = None
         self.inspection: Inspection | None = None
+        self.hooks: Hooks | None = None
 
     def read_issues(self) -> tuple[Issue, ...]:
         """Every open issue, by number; pull requests, which GitHub lists too, are left out."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from repoagents.domain.effect import Effect, OpenDraftPullRequest, PostComment, effect_name
 from repoagents.domain.issue import Issue, IssueState
 from repoagents.errors import TrackerError
-from repoagents.ports import Artifacts, Inspection, People, PullRequests
+from repoagents.ports import Artifacts, Hooks, Inspection, People, PullRequests
 
 PULL_REQUEST = "pull-request.md"
 
@@ -44,6 +44,7 @@ class LocalTracker(ABC):
         self.people: People | None = None
         self.pulls: PullRequests | None = None
         self.inspection: Inspection | None = None
+        self.hooks: Hooks | None = None
 
     def read_issues(self) -> tuple[Issue, ...]:
         """Every open issue, by number; unreadable ones are left out and told in `problems`."""

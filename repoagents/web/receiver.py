@@ -9,13 +9,13 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
+from repoagents.domain.delivery import WEBHOOKS
 from repoagents.errors import StoreError, WebhookRejected
 from repoagents.ports import Clock, Journal
 from repoagents.web.reception import ACCEPTED, DUPLICATE, Answer, Recipient, Recorder
 from repoagents.web.signature import genuine
 from repoagents.web.wire import MAX_BODY_BYTES, Header, parse_delivery
 
-WEBHOOKS = "/webhooks/github"
 HEALTH = "/healthz"
 QUIET_SECONDS = 60.0
 """Strangers must not be able to fill the log: a kind of refusal is noted once in this time."""

@@ -6,11 +6,10 @@ from http import HTTPStatus
 from threading import Event, Lock
 from typing import Self, TypeVar
 
-from repoagents.domain.delivery import Delivery
+from repoagents.domain.delivery import OBJECTS, Delivery
 from repoagents.domain.settings import TrackerSettings
 from repoagents.errors import ConfigError, StoreError
 from repoagents.ports import Deliveries
-from repoagents.web.wire import OBJECTS
 
 T = TypeVar("T")
 

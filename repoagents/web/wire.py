@@ -12,7 +12,7 @@ from itertools import accumulate
 
 from werkzeug.http import parse_options_header
 
-from repoagents.domain.delivery import Delivery
+from repoagents.domain.delivery import OBJECTS, Delivery
 from repoagents.errors import WebhookRejected
 
 MAX_BODY_BYTES = 25 * 2**20
@@ -25,18 +25,6 @@ LAST_YEAR = 9999
 
 Header = Callable[[str], str | None]
 """Gives a header's value by its name, in whatever case the name is."""
-
-OBJECTS: Mapping[str, str] = {
-    "issues": "issue",
-    "issue_comment": "comment",
-    "pull_request": "pull_request",
-    "pull_request_review": "review",
-    "check_run": "check_run",
-    "check_suite": "check_suite",
-    "installation": "installation",
-    "ping": "hook",
-}
-"""The events that are read, and the member of the payload that each is about."""
 
 _EVENT = re.compile(r"[a-z][a-z_]{0,49}", re.ASCII)
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}", re.ASCII)

@@ -9,7 +9,7 @@ from repoagents.domain.issue import Issue, IssueState
 from repoagents.domain.run import Run
 from repoagents.errors import TrackerError
 from repoagents.pipeline.attempt import run_attempt
-from repoagents.ports import House, Inspection, People, PullRequests
+from repoagents.ports import Hooks, House, Inspection, People, PullRequests
 
 P = ParamSpec("P")
 
@@ -27,6 +27,7 @@ class MemoryTracker:
     people: People | None = None
     pulls: PullRequests | None = None
     inspection: Inspection | None = None
+    hooks: Hooks | None = None
 
     def read_issues(self) -> tuple[Issue, ...]:
         """Every open issue."""

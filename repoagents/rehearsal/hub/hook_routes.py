@@ -22,7 +22,7 @@ def hooks(call: Call) -> Reply:
 @route("GET", LIST, NEEDS_READ, role="admin")
 def deliveries(call: Call) -> Reply:
     """What was sent to a hook in the last three days, newest first."""
-    return call.page(call.forge.hooks.recent(call.forge.hooks.hook(call.number)), _delivery)
+    return _listed(call, call.forge.hooks.hook(call.number))
 
 
 @route("GET", f"{LIST}/{{id}}", NEEDS_READ, role="admin")
@@ -43,7 +43,7 @@ def attempt(call: Call) -> Reply:
 def app_deliveries(call: Call) -> Reply:
     """What was sent to the App's hook in the last three days, newest first."""
     _require_app(call)
-    return call.page(call.forge.hooks.recent(None), _delivery)
+    return _listed(call, None)
 
 
 @route("GET", "/app/hook/deliveries/{id}")
@@ -59,6 +59,10 @@ def app_attempt(call: Call) -> Reply:
     _require_app(call)
     call.forge.hooks.redeliver(None, call.id)
     return Reply(202, {})
+
+
+def _listed(call: Call, hook: Hook | None) -> Reply:
+    return call.scroll(call.forge.hooks.recent(hook), _delivery, lambda delivery: delivery.id)
 
 
 def _require_app(call: Call) -> None:
@@ -91,9 +95,15 @@ def _delivery(delivery: Delivery) -> Json:
         "event": delivery.event,
         "action": delivery.action or None,
         "installation_id": delivery.hook.installation or None,
-        "repository_id": None,
+        "repository_id": _repository_id(delivery),
         "throttled_at": None,
     }
+
+
+def _repository_id(delivery: Delivery) -> int | None:
+    """What the payload is about; an App hears of every repository that it is installed on."""
+    number = json.loads(delivery.body).get("repository", {}).get("id")
+    return number if isinstance(number, int) else None
 
 
 def _whole(delivery: Delivery) -> Json:

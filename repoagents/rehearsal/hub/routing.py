@@ -102,7 +102,7 @@ class Call:
         self, items: Sequence[T], render: Callable[[T], object], under: str | None = None
     ) -> Reply:
         """One page of a list with its Link header; `under` wraps it as `{total_count, under}`."""
-        per_page = min(_positive(self.request.query.get("per_page"), PER_PAGE), PER_PAGE_MAXIMUM)
+        per_page = self._per_page
         page = _positive(self.request.query.get("page"), 1)
         shown = [render(item) for item in items[(page - 1) * per_page : page * per_page]]
         last = max(1, -(-len(items) // per_page))
@@ -110,18 +110,37 @@ class Call:
         link = self._links(page, last)
         return Reply(200, value, {"Link": link} if link else {})
 
+    def scroll(
+        self, items: Sequence[T], render: Callable[[T], object], id_of: Callable[[T], int]
+    ) -> Reply:
+        """One page of a list that is read by cursor: it names where the page begins."""
+        cursors = [f"v1_{id_of(item)}" for item in items]
+        cursor = self.request.query.get("cursor")
+        if cursor is not None and cursor not in cursors:
+            raise Refusal(422, "Invalid cursor")
+        start = cursors.index(cursor) if cursor else 0
+        end = start + self._per_page
+        link = f'{self._link("cursor", cursors[end])}; rel="next"' if end < len(items) else ""
+        shown = [render(item) for item in items[start:end]]
+        return Reply(200, shown, {"Link": link} if link else {})
+
+    @property
+    def _per_page(self) -> int:
+        return min(_positive(self.request.query.get("per_page"), PER_PAGE), PER_PAGE_MAXIMUM)
+
     def _links(self, page: int, last: int) -> str:
+        near = {"prev": page - 1, "next": page + 1, "first": 1, "last": last}
+        wanted = ["prev", "first"] * (page > 1) + ["next", "last"] * (page < last)
+        return ", ".join(f'{self._link("page", near[name])}; rel="{name}"' for name in wanted)
+
+    def _link(self, name: str, value: object) -> str:
+        """This very request, with another value for one name of its query."""
         # GitHub's own links go by the repository's id, not by its name.
         base = self.forge.payloads.base
         prefix = f"{self.forge.payloads.api}/repositories/{self.forge.repository.id}"
         address = f"{self.forge.payloads.api}{self.request.path}".replace(base, prefix, 1)
-        rest = [f"{k}={v}" for k, v in self.request.query.items() if k != "page"]
-        near = {"prev": page - 1, "next": page + 1, "first": 1, "last": last}
-        wanted = ["prev", "first"] * (page > 1) + ["next", "last"] * (page < last)
-        return ", ".join(
-            f'<{address}?{"&".join([*rest, f"page={near[name]}"])}>; rel="{name}"'
-            for name in wanted
-        )
+        rest = [f"{k}={v}" for k, v in self.request.query.items() if k != name]
+        return f"<{address}?{'&'.join([*rest, f'{name}={value}'])}>"
 
 
 Answer = Callable[[Call], Reply]

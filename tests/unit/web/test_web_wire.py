@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repoagents.domain.delivery import Delivery, IssueEvent
+from repoagents.domain.delivery import OBJECTS, Delivery, IssueEvent
 from repoagents.errors import WebhookRejected
-from repoagents.web.wire import MAX_BODY_BYTES, MAX_DEPTH, OBJECTS, parse_delivery
+from repoagents.web.wire import MAX_BODY_BYTES, MAX_DEPTH, parse_delivery
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 AT = "2026-01-02T03:04:05Z"
