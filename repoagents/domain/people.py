@@ -1,6 +1,7 @@
 """The accounts behind an issue, and what they may do in the repository."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -35,3 +36,11 @@ class Account:
     login: str
     id: int
     kind: AccountKind = AccountKind.USER
+
+
+@dataclass(frozen=True)
+class Act:
+    """That somebody did something, and when; the login of a deleted account is empty."""
+
+    by: Account
+    at: datetime

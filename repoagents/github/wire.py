@@ -43,6 +43,12 @@ def mapping(value: object) -> Fields:
     return value if isinstance(value, dict) else {}
 
 
+def items(fields: Fields, name: str) -> tuple[Fields, ...]:
+    """The objects of a list; none when there is no list."""
+    value = fields.get(name)
+    return tuple(mapping(item) for item in value) if isinstance(value, list) else ()
+
+
 def text(fields: Fields, name: str) -> str:
     """A text; empty when there is none."""
     value = fields.get(name)
@@ -85,6 +91,18 @@ def parse_account(value: object, app: object = None) -> Account:
     human = text(fields, "type") in ("User", "") and not mapping(app)
     kind = AccountKind.USER if human else AccountKind.BOT
     return Account(text(fields, "login"), number(fields, "id"), kind)
+
+
+def parse_actor(value: object) -> Account:
+    """Somebody as GraphQL tells it, where an App's bot lacks the end of its name."""
+    fields = mapping(value)
+    login, kind = text(fields, "login"), text(fields, "__typename")
+    if kind == "Bot" and not login.endswith("[bot]"):
+        login += "[bot]"
+    human = kind in ("User", "")
+    return Account(
+        login, number(fields, "databaseId"), AccountKind.USER if human else AccountKind.BOT
+    )
 
 
 def parse_labels(value: object) -> tuple[str, ...]:

@@ -1,20 +1,22 @@
 """From an issue to a queued run: eligibility, the checkout's state, the frozen text."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from repoagents.domain.issue import Issue
 from repoagents.domain.run import Run, RunStatus
 from repoagents.pipeline import people
 from repoagents.pipeline.followup import why_too_many
 from repoagents.policy import eligibility
-from repoagents.ports import Bench, House
+from repoagents.ports import Bench, House, Request
 
 
 @dataclass(frozen=True)
 class Wish:
     """How an issue was asked for: by hand (no label needed), again, or anew from the plan on.
 
-    `asked_by` is the login of who asked by hand; empty when that was the operator.
+    `asked_by` is the login of who asked by hand, and `asked_at` when; for the operator they are
+    empty.
     """
 
     by_hand: bool = False
@@ -22,6 +24,19 @@ class Wish:
     fresh: bool = False
     note: str = ""
     asked_by: str = ""
+    asked_at: datetime | None = None
+
+
+def wish_of(request: Request, *, fresh: bool = False) -> Wish:
+    """What the operator, or a comment, asks for."""
+    return Wish(
+        by_hand=True,
+        forced=request.force,
+        fresh=fresh,
+        note=request.note,
+        asked_by=request.asked_by,
+        asked_at=None if request.comment_id is None else request.at,
+    )
 
 
 def why_dirty(bench: Bench) -> str | None:
@@ -53,7 +68,9 @@ def accept(house: House, issue: Issue, wish: Wish) -> Run | str:
     )
     reason, asked_by = reason or why_dirty(house) or why_too_many(house), wish.asked_by
     if reason is None and not wish.by_hand:
-        asked_by, reason = people.vouch(house, issue, latest)
+        asked_by, reason = people.vouch(house, issue)
+    elif reason is None and wish.asked_at is not None:
+        reason = people.why_not_as_commanded(house, issue, wish.asked_at)
     if reason is not None:
         return reason
     now = house.clock.now()

@@ -1,5 +1,7 @@
 """Who asked for a run, and whether they may: read from the tracker, decided by policy."""
 
+from datetime import datetime
+
 from repoagents.domain.issue import Comment, Issue
 from repoagents.domain.people import Account, AccountKind
 from repoagents.domain.run import Run
@@ -14,7 +16,7 @@ class AskerUnknown(RepoAgentsError):
     """Who asked for an issue, or what they may do, could not be read: nothing starts."""
 
 
-def vouch(bench: Bench, issue: Issue, latest: Run | None) -> tuple[str, str | None]:
+def vouch(bench: Bench, issue: Issue) -> tuple[str, str | None]:
     """The login of who set the trigger label, and why nothing follows from it, or None.
 
     The login is empty for a tracker without accounts. Raises `AskerUnknown`.
@@ -30,10 +32,12 @@ def vouch(bench: Bench, issue: Issue, latest: Run | None) -> tuple[str, str | No
             f"`repoagents trigger {issue.number}`"
         )
     try:
-        asker = people.labelled_by(issue.number, label)
+        asked = people.labelled_by(issue.number, label)
+        asker = asked.by if asked else None
         reason = why_not_permitted(bench, people, asker)
-        if reason is None and latest is not None:
-            reason = _why_not_reworded(people, issue, latest)
+        if reason is None and asked is not None:
+            anew = f"take the label '{label}' off and set it again"
+            reason = _why_not_as_read(bench, issue, asked.at, anew)
     except RepoAgentsError as error:
         raise AskerUnknown(
             f"it cannot be read who asked for issue {issue.number} and whether they may: {error}",
@@ -42,8 +46,43 @@ def vouch(bench: Bench, issue: Issue, latest: Run | None) -> tuple[str, str | No
     return asker.login if asker else "", reason
 
 
+def why_not_as_commanded(bench: Bench, issue: Issue, at: datetime) -> str | None:
+    """Why the text is not the one that a command of this instant was given for, or None.
+
+    Raises `AskerUnknown`.
+    """
+    try:
+        return _why_not_as_read(bench, issue, at, "write the command again")
+    except RepoAgentsError as error:
+        raise AskerUnknown(
+            f"it cannot be read who changed issue {issue.number} since: {error}",
+            next_step=error.next_step,
+        ) from error
+
+
+def _why_not_as_read(bench: Bench, issue: Issue, at: datetime, anew: str) -> str | None:
+    """Why the text may be another than the one read by who asked at this instant, or None.
+
+    What people who may ask have written since is theirs; an author must not get another text
+    worked on than the one that was asked for. `anew` says how to ask for this one.
+    """
+    people = bench.tracker.people
+    if people is None:
+        return None
+    for editor in dict.fromkeys(edit.by for edit in people.edits_since(issue, at)):
+        if why_not_permitted(bench, people, editor) is not None:
+            return (
+                f"the text of issue {issue.number} was changed after it was asked for by "
+                f"{editor.login or 'a deleted account'}, who may not ask for work: "
+                f"read it, then {anew}, or `repoagents trigger {issue.number}`"
+            )
+    return None
+
+
 def why_not_permitted(bench: Bench, people: People, asker: Account | None) -> str | None:
     """Why this account may not ask for work, or None; asks for no more than the decision needs."""
+    if asker is not None and not asker.login:
+        asker = None
     viewer = people.viewer()
     known = None
     if asker is not None and permission.needs_permission(asker, viewer):
@@ -96,24 +135,9 @@ def _find(house: House, people: People, run: Run, issue: Issue) -> Account:
     """The account of who asked, by what the issue shows; by the login alone where it does not."""
     label = trigger_label(house.settings)
     if label in issue.labels:
-        setter = people.labelled_by(issue.number, label)
-        if setter is not None and setter.login == run.asked_by:
-            return setter
+        asked = people.labelled_by(issue.number, label)
+        if asked is not None and asked.by.login == run.asked_by:
+            return asked.by
     authors = (author_of(comment) for comment in issue.comments)
     written = (author for author in authors if author and author.login == run.asked_by)
     return next(written, Account(run.asked_by, 0))
-
-
-def _why_not_reworded(people: People, issue: Issue, latest: Run) -> str | None:
-    """Why a changed text is no new request: others than its author can change it only if permitted.
-
-    The label was set for the text that stood there; its author must not get another one worked on.
-    """
-    if issue.fingerprint == latest.fingerprint or issue.author == people.viewer().login:
-        return None
-    if issue.author and people.permission(issue.author).writes:
-        return None
-    return (
-        f"the text of issue {issue.number} was changed after run {latest.id}, and its author "
-        f"'{issue.author}' may not ask for work: read it, then `repoagents trigger {issue.number}`"
-    )

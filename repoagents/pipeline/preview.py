@@ -59,7 +59,7 @@ def _why_left(bench: Bench, issue: Issue, latest: Latest, dirty: str | None) -> 
     if reason is not None:
         return reason
     try:
-        return people.vouch(bench, issue, run)[1]
+        return people.vouch(bench, issue)[1]
     except people.AskerUnknown as error:
         return str(error)
 

@@ -3,7 +3,7 @@
 from repoagents.domain.reports import Plan
 from repoagents.domain.run import FailureClass, Run, RunStatus, Stage
 from repoagents.pipeline.boundary import change
-from repoagents.pipeline.intake import Wish, accept, why_dirty
+from repoagents.pipeline.intake import accept, why_dirty, wish_of
 from repoagents.ports import House, Request
 
 ASKED_AGAIN = (FailureClass.QUESTION, FailureClass.POLICY_BLOCK, FailureClass.TAMPERED)
@@ -26,8 +26,7 @@ def send_back(house: House, request: Request) -> Run | str:
             return reason
         if not run.status.terminal:
             run = change(house, run.id, lambda was: was.cancel(house.clock.now(), request.by))
-        wish = Wish(by_hand=True, fresh=True, note=request.note, asked_by=request.asked_by)
-        return accept(house, issue, wish)
+        return accept(house, issue, wish_of(request, fresh=True))
     _forget_what_stopped_it(house, run)
     sent = change(
         house,

@@ -15,7 +15,7 @@ from repoagents.errors import RepoAgentsError, StateUnreadable
 from repoagents.pipeline import approval, janitor, sendback
 from repoagents.pipeline.boundary import change
 from repoagents.pipeline.followup import follow_up
-from repoagents.pipeline.intake import Wish, accept
+from repoagents.pipeline.intake import accept, wish_of
 from repoagents.pipeline.outcome import say
 from repoagents.pipeline.redelivery import ask_again
 from repoagents.pipeline.sighting import ACTIVE, COMMANDS_HOLD, Sight, look
@@ -249,8 +249,7 @@ def _trigger(house: House, flows: Flows, request: Request) -> str:
     issue = house.tracker.read_issue(request.issue_number)
     if issue is None:
         return f"refused: there is no issue {request.issue_number}"
-    wish = Wish(by_hand=True, forced=request.force, note=request.note, asked_by=request.asked_by)
-    accepted = accept(house, issue, wish)
+    accepted = accept(house, issue, wish_of(request))
     if isinstance(accepted, str):
         return f"refused: {accepted}"
     flows.start(accepted)

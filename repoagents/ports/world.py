@@ -11,7 +11,7 @@ from repoagents.domain.change import Base, ChangeSet
 from repoagents.domain.delivery import Sending
 from repoagents.domain.effect import Effect
 from repoagents.domain.issue import Issue
-from repoagents.domain.people import Account, Permission
+from repoagents.domain.people import Account, Act, Permission
 from repoagents.domain.pull_request import PullRequest
 from repoagents.domain.reports import (
     BuildReport,
@@ -53,8 +53,14 @@ class People(Protocol):
     def viewer(self) -> Account:
         """The account that the bot writes as."""
 
-    def labelled_by(self, number: int, label: str) -> Account | None:
+    def labelled_by(self, number: int, label: str) -> Act | None:
         """Who set the label that the issue carries now; None when that is not told."""
+
+    def edits_since(self, issue: Issue, at: datetime) -> tuple[Act, ...]:
+        """Who changed the issue's title or body at that instant or later.
+
+        Raises also when the text stands otherwise by now: the edits told are of this one.
+        """
 
     def permission(self, login: str) -> Permission:
         """What an account may do in the repository."""

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -281,15 +282,56 @@ def test_a_credential_that_lost_its_access_ends_no_run(taking: HubBed) -> None:
 
 def test_who_set_a_label_and_what_they_may_do(taking: HubBed) -> None:
     people = taking.github.people
+    before = SystemClock().now() - timedelta(seconds=1)
     taking.hub.label(2, "repoagents", by="tom")
     who = people.labelled_by(2, "RepoAgents")
     assert who is not None
-    assert (who.login, who.kind) == ("tom", AccountKind.USER)
+    assert (who.by.login, who.by.kind) == ("tom", AccountKind.USER)
+    assert before <= who.at <= SystemClock().now()
     assert people.permission("tom") is Permission.TRIAGE
     assert people.permission("maya") is Permission.ADMIN
     assert people.permission("nobody-at-all") is Permission.NONE
     taking.hub.unlabel(2, "repoagents", by="maya")
     assert people.labelled_by(2, "repoagents") is None
+
+
+def test_who_changed_a_text_is_told_from_an_instant_on(taking: HubBed) -> None:
+    tracker, people = taking.github.tracker, taking.github.people
+    before = SystemClock().now() - timedelta(seconds=2)
+
+    def editors(since: timedelta = timedelta()) -> list[str]:
+        issue = tracker.read_issue(2)
+        assert issue is not None
+        return [act.by.login for act in people.edits_since(issue, before + since)]
+
+    assert editors() == []
+    taking.hub.edit_issue(2, title="A new title", by="tom")
+    assert editors() == ["tom"]
+    taking.hub.edit_issue(2, body="A new text.", by="maya")
+    assert editors()[0] == "maya"
+    assert set(editors()) >= {"maya", "tom"}
+    assert editors(timedelta(hours=1)) == []
+
+
+def test_a_change_since_the_text_was_read_is_no_answer(taking: HubBed) -> None:
+    tracker, people = taking.github.tracker, taking.github.people
+    issue = tracker.read_issue(2)
+    assert issue is not None
+    taking.hub.edit_issue(2, body="Another text.", by="tom")
+    with pytest.raises(Unavailable, match="while it was read"):
+        people.edits_since(issue, SystemClock().now() - timedelta(hours=1))
+
+
+def test_the_edits_of_one_text_are_asked_for_once(taking: HubBed) -> None:
+    issue = taking.github.tracker.read_issue(2)
+    assert issue is not None
+    at = SystemClock().now()
+    before = len(taking.hub.requests)
+    for _ in range(3):
+        taking.github.people.edits_since(issue, at)
+    assert len(taking.hub.requests) == before + 1
+    taking.github.people.edits_since(issue, at + timedelta(seconds=1))
+    assert len(taking.hub.requests) == before + 2
 
 
 def test_a_reader_may_not_ask_what_others_may_do(taking: HubBed) -> None:

@@ -4,6 +4,7 @@ import json
 
 from repoagents.domain.run import RunStatus
 from repoagents.rehearsal.hub import LoopbackGitHub
+from repoagents.rehearsal.hub.front import GRAPHQL
 from tests.e2e.test_github_live import LABEL, Live, hub, live
 from tests.integration.github import loopback as story
 
@@ -35,7 +36,7 @@ def test_looking_only_reads(live: Live, hub: LoopbackGitHub) -> None:
         live.run(*command)
         asked = len(hub.requests) - before
         assert command == ("status",) or asked, f"{command} has not met GitHub"
-    assert_only_read(hub)
+    assert_only_read(hub, GRAPHQL)
 
 
 def test_an_app_posts_for_its_token_alone(live: Live, hub: LoopbackGitHub) -> None:
@@ -50,7 +51,7 @@ def test_an_app_posts_for_its_token_alone(live: Live, hub: LoopbackGitHub) -> No
         REPOAGENTS_TRACKER__APP__PRIVATE_KEY_PATH=str(key),
     )
     assert "add() subtracts" in told.stdout
-    assert_only_read(hub, f"/app/installations/{installation}/access_tokens")
+    assert_only_read(hub, f"/app/installations/{installation}/access_tokens", GRAPHQL)
 
 
 def test_work_on_a_fixture_asks_nothing(live: Live, hub: LoopbackGitHub) -> None:

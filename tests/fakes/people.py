@@ -1,11 +1,13 @@
 """Accounts in memory: `ports.People` over a few dicts, with faults on demand."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
-from repoagents.domain.people import Account, AccountKind, Permission
+from repoagents.domain.issue import Issue
+from repoagents.domain.people import Account, AccountKind, Act, Permission
 from repoagents.errors import RepoAgentsError
 
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 BOT_ITSELF = Account("the-bot[bot]", 1, AccountKind.BOT)
 MAINTAINER = Account("mona", 11)
 OTHER_MAINTAINER = Account("max", 12)
@@ -19,7 +21,8 @@ EVERYBODY = (BOT_ITSELF, MAINTAINER, OTHER_MAINTAINER, TRIAGER, STRANGER, MACHIN
 class MemoryPeople:
     """`labelled` says who set the label of an issue; `fault` is raised by what a request answers.
 
-    `asked` keeps each request in words; our own account costs none.
+    Labels were set at `EPOCH` unless `labelled_at` says otherwise. `edits` are an issue's changes
+    of its text. `asked` keeps each request in words; our own account costs none.
     """
 
     us: Account = BOT_ITSELF
@@ -32,6 +35,8 @@ class MemoryPeople:
         }
     )
     labelled: dict[int, Account | None] = field(default_factory=dict)
+    labelled_at: dict[int, datetime] = field(default_factory=dict)
+    edits: dict[int, list[Act]] = field(default_factory=dict)
     faults: dict[str, RepoAgentsError] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     commented: set[int] = field(default_factory=set)
@@ -40,10 +45,16 @@ class MemoryPeople:
         """Our own account."""
         return self.us
 
-    def labelled_by(self, number: int, label: str) -> Account | None:
+    def labelled_by(self, number: int, label: str) -> Act | None:
         """Who set the label; the maintainer unless the test says otherwise."""
         self._ask(f"labelled_by {number}")
-        return self.labelled.get(number, MAINTAINER)
+        who = self.labelled.get(number, MAINTAINER)
+        return who and Act(who, self.labelled_at.get(number, EPOCH))
+
+    def edits_since(self, issue: Issue, at: datetime) -> tuple[Act, ...]:
+        """The changes of the text at that instant or later."""
+        self._ask(f"edits_since {issue.number}")
+        return tuple(edit for edit in self.edits.get(issue.number, ()) if edit.at >= at)
 
     def permission(self, login: str) -> Permission:
         """What the account may do."""

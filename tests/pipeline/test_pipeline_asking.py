@@ -1,16 +1,18 @@
 """Who may ask: only for whom the tracker vouches a run starts, and it goes on only for them."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from repoagents.domain.issue import Issue, IssueState
-from repoagents.domain.people import Permission
+from repoagents.domain.people import Account, AccountKind, Act, Permission
 from repoagents.domain.run import FailureClass, Run, RunStatus
 from repoagents.domain.settings import TrackerSettings
 from repoagents.errors import Forbidden, Unavailable
 from repoagents.pipeline.attempt import run_attempt
 from repoagents.pipeline.intake import Wish, accept
+from repoagents.pipeline.people import AskerUnknown
 from repoagents.pipeline.preview import candidates
 from repoagents.pipeline.reconcile import why_stop
 from repoagents.pipeline.tick import Rhythm, tick
@@ -67,7 +69,7 @@ def warnings(place: Place, code: str) -> list[str]:
 def test_the_run_keeps_who_asked_for_it(place: Place, people: MemoryPeople) -> None:
     people.labelled[1] = OTHER_MAINTAINER
     assert accepted(place).asked_by == "max"
-    assert people.asked == ["labelled_by 1", "permission max"]
+    assert people.asked == ["labelled_by 1", "permission max", "edits_since 1"]
 
 
 @pytest.mark.parametrize("asker", [TRIAGER, STRANGER, MACHINE, BOT_ITSELF, None])
@@ -118,11 +120,11 @@ def test_who_asked_is_read_once_per_new_run_and_not_per_poll(
     rhythm = Rhythm()
     for _ in range(3):
         poll(place, rhythm)
-    assert people.asked == ["labelled_by 1", "permission mona"]
+    assert people.asked == ["labelled_by 1", "permission mona", "edits_since 1"]
     assert len(place.flows.started) == 1
 
 
-@pytest.mark.parametrize("request_", ["labelled_by 2", "permission max"])
+@pytest.mark.parametrize("request_", ["labelled_by 2", "permission max", "edits_since 2"])
 def test_what_cannot_be_read_is_told_once_and_the_poll_goes_on(
     place: Place, people: MemoryPeople, request_: str
 ) -> None:
@@ -165,7 +167,16 @@ def test_an_outage_for_one_issue_is_told_once_and_the_poll_goes_on(
 
 # --- a text that was changed after it was asked for -----------------------------------------
 
-EDITED = replace(WRITTEN, body="Something else altogether.")
+LABELLED = datetime(2026, 3, 1, 12, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+NOBODY = Account("", 0)
+APP = Account("tidy[bot]", 16, AccountKind.BOT)
+
+
+def changed(people: MemoryPeople, by: Account, at: datetime = LABELLED + SECOND) -> None:
+    """Somebody changed the text of issue 1, which was labelled at noon."""
+    people.labelled_at[1] = LABELLED
+    people.edits.setdefault(1, []).append(Act(by, at))
 
 
 def left(place: Place, run: Run) -> None:
@@ -175,36 +186,93 @@ def left(place: Place, run: Run) -> None:
     assert place.house.runs.replace(begun, begun.complete(place.clock.now()))
 
 
-def test_a_text_that_its_author_changed_is_no_new_request_of_who_set_the_label(
+@pytest.mark.parametrize("author", [STRANGER, TRIAGER, MACHINE, APP, NOBODY])
+@pytest.mark.parametrize("at", [LABELLED, LABELLED + SECOND])
+def test_a_text_that_was_changed_after_the_label_is_not_what_was_asked_for(
+    place: Place, people: MemoryPeople, author: Account, at: datetime
+) -> None:
+    changed(people, author, at)
+    poll(place, Rhythm())
+    assert place.house.runs.latest(1) is None
+    (told,) = warnings(place, "issue_left")
+    assert author.login in told or "a deleted account" in told
+    assert "set it again" in told
+    assert "`repoagents trigger 1`" in told
+    assert isinstance(accept(place.house, WRITTEN, Wish(by_hand=True)), Run)
+
+
+def test_a_permitted_persons_later_edit_does_not_cover_a_strangers(
     place: Place, people: MemoryPeople
 ) -> None:
-    left(place, accepted(place))
-    reason = accept(place.house, EDITED, Wish())
-    assert isinstance(reason, str)
-    assert "trigger 1" in reason
-    assert "'stranger'" in reason
-    assert isinstance(accept(place.house, EDITED, Wish(by_hand=True)), Run)
+    changed(people, STRANGER)
+    changed(people, MAINTAINER, LABELLED + 2 * SECOND)
+    assert "by stranger" in str(accept(place.house, WRITTEN, Wish()))
 
 
-@pytest.mark.parametrize("author", [MAINTAINER.login, OTHER_MAINTAINER.login])
-def test_a_text_that_only_permitted_people_can_have_changed_is_one(
-    place: Place, people: MemoryPeople, author: str
-) -> None:
-    left(place, accepted(place))
-    assert isinstance(accept(place.house, replace(EDITED, author=author), Wish()), Run)
-
-
-def test_with_a_user_token_our_own_issue_may_be_reworded(
+def test_what_was_changed_before_the_label_was_read_by_who_set_it(
     place: Place, people: MemoryPeople
 ) -> None:
+    changed(people, STRANGER, LABELLED - SECOND)
+    accepted(place)
+
+
+def test_the_label_set_anew_is_for_the_text_that_stands_there_now(
+    place: Place, people: MemoryPeople
+) -> None:
+    changed(people, STRANGER)
+    assert isinstance(accept(place.house, WRITTEN, Wish()), str)
+    people.labelled_at[1] = LABELLED + 2 * SECOND
+    accepted(place)
+
+
+@pytest.mark.parametrize("who", [MAINTAINER, OTHER_MAINTAINER])
+def test_a_text_that_permitted_people_changed_is_theirs(
+    place: Place, people: MemoryPeople, who: Account
+) -> None:
+    changed(people, who)
+    accepted(place)
+
+
+def test_with_a_user_token_our_own_account_may_reword(place: Place, people: MemoryPeople) -> None:
     people.us = STRANGER
-    left(place, accepted(place))
-    assert isinstance(accept(place.house, EDITED, Wish()), Run)
+    changed(people, STRANGER)
+    accepted(place)
 
 
-def test_the_text_of_a_deleted_account_is_nobodys(place: Place, people: MemoryPeople) -> None:
+def test_a_listed_bot_may_reword(place: Place, people: MemoryPeople) -> None:
+    place.with_settings(tracker=TrackerSettings(allowed_bots=(MACHINE.id,)))
+    changed(people, MACHINE)
+    accepted(place)
+
+
+def test_each_editor_is_judged_once(place: Place, people: MemoryPeople) -> None:
+    for second in range(1, 5):
+        changed(people, OTHER_MAINTAINER, LABELLED + second * SECOND)
+    accepted(place)
+    assert people.asked.count("permission max") == 1
+
+
+def test_a_second_text_is_held_to_the_same_rule(place: Place, people: MemoryPeople) -> None:
     left(place, accepted(place))
-    assert isinstance(accept(place.house, replace(EDITED, author=""), Wish()), str)
+    edited = replace(WRITTEN, body="Something else altogether.")
+    changed(people, STRANGER)
+    assert isinstance(accept(place.house, edited, Wish()), str)
+    people.edits[1] = [Act(MAINTAINER, LABELLED + SECOND)]
+    accepted(place, edited)
+
+
+def test_by_a_command_it_counts_what_was_changed_since_the_command(
+    place: Place, people: MemoryPeople
+) -> None:
+    changed(people, STRANGER)
+    wish = Wish(by_hand=True, asked_by="mona", asked_at=LABELLED)
+    assert "write the command again" in str(accept(place.house, WRITTEN, wish))
+    people.faults["edits_since"] = FORBIDDEN
+    with pytest.raises(AskerUnknown):
+        accept(place.house, WRITTEN, wish)
+    people.faults.clear()
+    later = replace(wish, asked_at=LABELLED + 2 * SECOND)
+    assert isinstance(accept(place.house, WRITTEN, later), Run)
 
 
 # --- while it is at work --------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count
 
 import pytest
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from repoagents.domain.delivery import Delivery
 from repoagents.domain.issue import Comment, Issue, IssueState
+from repoagents.domain.people import Act
 from repoagents.domain.run import RunStatus
 from repoagents.domain.settings import TrackerSettings
 from repoagents.pipeline.tick import Rhythm, tick
@@ -22,6 +23,7 @@ from tests.fakes.workspaces import MemoryWorkspaces
 from tests.fakes.world import ListJournal, MemoryTracker, NotedFlows
 from tests.pipeline.conftest import Place
 
+BEGUN = FakeClock().now()
 NUMBERS = (1, 2)
 WRITERS = {1: STRANGER.login, 2: MAINTAINER.login}
 EVENTS = (
@@ -109,12 +111,23 @@ class World:
             del self.tracker.issues[what.number]
         elif what.event in SPOKEN:
             who, body = SPOKEN[what.event]
-            comment = Comment(who.login, body, id=serial, author_id=who.id)
+            at = BEGUN + timedelta(seconds=serial)
+            comment = Comment(who.login, body, id=serial, author_id=who.id, created_at=at)
             issue = replace(issue, comments=(*issue.comments, comment))
             self.people.commented.add(what.number)
             self.tracker.issues[what.number] = issue
         else:
-            self.tracker.issues[what.number] = CHANGES[what.event](issue, serial)
+            after = CHANGES[what.event](issue, serial)
+            self._note(issue, after, BEGUN + timedelta(seconds=serial))
+            self.tracker.issues[what.number] = after
+
+    def _note(self, was: Issue, now: Issue, at: datetime) -> None:
+        """Who set the label and who changed the text, and when."""
+        if "repoagents" in {*now.labels} - {*was.labels}:
+            self.people.labelled_at[now.number] = at
+        if now.fingerprint != was.fingerprint:
+            author = MAINTAINER if now.author == MAINTAINER.login else STRANGER
+            self.people.edits.setdefault(now.number, []).append(Act(author, at))
 
 
 Watch = Callable[[Place, Rhythm, list[Happening]], None]

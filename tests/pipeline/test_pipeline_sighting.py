@@ -8,6 +8,7 @@ import pytest
 
 from repoagents.domain.delivery import Delivery
 from repoagents.domain.issue import Comment, Issue, IssueState
+from repoagents.domain.people import Account, Act
 from repoagents.domain.run import FailureClass, Run, RunStatus
 from repoagents.domain.settings import SafetySettings, TrackerSettings
 from repoagents.errors import Forbidden, StoreError, Unavailable
@@ -53,8 +54,12 @@ def sees(place: Place, rhythm: Rhythm | None = None) -> None:
     tick(place.house, place.flows, rhythm or Rhythm())
 
 
-def edit(place: Place, **changes: object) -> None:
+def edit(place: Place, by: Account = MAINTAINER, **changes: object) -> None:
+    """Somebody changes issue 1."""
     place.tracker.issues[1] = replace(place.tracker.issues[1], **changes)
+    if "title" in changes or "body" in changes:
+        assert isinstance(place.tracker.people, MemoryPeople)
+        place.tracker.people.edits.setdefault(1, []).append(Act(by, place.clock.now()))
 
 
 def say(place: Place, body: str, comment_id: int = 1, **over: object) -> None:
@@ -137,7 +142,7 @@ def test_an_edit_by_a_stranger_ends_the_run_and_starts_no_other(place: Place) ->
     sees(place)
     run = place.house.runs.latest(1)
     assert run is not None
-    edit(place, body="Another text.")
+    edit(place, STRANGER, body="Another text.")
     rhythm = Rhythm()
     sees(place, rhythm)
     sees(place, rhythm)

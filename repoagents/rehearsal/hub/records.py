@@ -112,6 +112,14 @@ class Pull:
     known_mergeable: tuple[str, str] | None = None
 
 
+@dataclass(frozen=True)
+class Edit:
+    """That somebody wrote the body; its first version counts, once there is a second."""
+
+    by: str
+    at: datetime
+
+
 @dataclass
 class Issue:
     """An issue, or a pull request when `pull` is set."""
@@ -133,6 +141,7 @@ class Issue:
     locked: bool = False
     gone_to: str = ""
     reactions: list[Reaction] = field(default_factory=list)
+    edits: list[Edit] = field(default_factory=list)
     pull: Pull | None = None
 
     @property

@@ -9,6 +9,7 @@ from repoagents.ports import Clock
 from repoagents.rehearsal.hub.records import (
     MAXIMUM_BODY,
     Comment,
+    Edit,
     Happening,
     Issue,
     Label,
@@ -102,6 +103,8 @@ class Repository:
             issue.title = title
         if body is not None and body != issue.body:
             changes["body"] = {"from": issue.body or ""}
+            issue.edits = issue.edits or [Edit(issue.by, issue.created_at)]
+            issue.edits.append(Edit(by, self.now()))
             issue.body = body
         if changes:
             issue.updated_at = self.now()

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from repoagents.domain.host_settings import AppSettings
+from repoagents.domain.issue import Issue
 from repoagents.domain.people import AccountKind
 from repoagents.domain.settings import (
     MergePolicySettings,
@@ -382,9 +383,11 @@ def test_half_an_app_is_refused(door: Door, clock: FakeClock, settings: AppSetti
 
 
 def label_event(kind: str, name: str, actor: Any, **more: Any) -> dict[str, Any]:
-    return {"event": kind, "label": {"name": name}, "actor": actor, **more}
+    at = "2026-03-04T12:00:00Z"
+    return {"event": kind, "label": {"name": name}, "actor": actor, "created_at": at, **more}
 
 
+NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 ANN = {"login": "ann", "id": 7, "type": "User"}
 BEN = {"login": "ben", "id": 8, "type": "User"}
 BOT = {"login": "evil", "id": 9, "type": "Bot"}
@@ -423,7 +426,89 @@ BOT = {"login": "evil", "id": 9, "type": "Bot"}
 def test_who_set_the_label_is_the_last_who_did(bed: Bed, events: Any, expected: Any) -> None:
     bed.stub.get(f"{ROOT}/issues/1/timeline", Reply(events))
     found = bed.people.labelled_by(1, "repoagents")
-    assert (found and (found.login, found.id, found.kind)) == expected
+    assert (found and (found.by.login, found.by.id, found.by.kind, found.at)) == (
+        expected and (*expected, NOON)
+    )
+
+
+def test_a_label_of_no_time_is_nobodys(bed: Bed) -> None:
+    timeless = {**label_event("labeled", "repoagents", ANN), "created_at": None}
+    bed.stub.get(f"{ROOT}/issues/1/timeline", Reply([timeless]))
+    assert bed.people.labelled_by(1, "repoagents") is None
+
+
+ISSUE = Issue(1, "Title", "Body")
+EDITOR = {"__typename": "User", "login": "ann", "databaseId": 7}
+
+
+def history(**over: object) -> Reply:
+    """What GraphQL tells of issue 1: nobody has edited it, unless said otherwise."""
+    told = {
+        "title": "Title",
+        "body": "Body",
+        "lastEditedAt": None,
+        "editor": None,
+        "userContentEdits": {"pageInfo": {"hasNextPage": False}, "nodes": []},
+        "timelineItems": {"pageInfo": {"hasNextPage": False}, "nodes": []},
+    }
+    return Reply({"data": {"repository": {"issue": told | over}}})
+
+
+def edited(editor: object, at: str = "2026-03-04T12:00:00Z") -> dict[str, object]:
+    """The connection that has one edit of the body."""
+    return {"pageInfo": {"hasNextPage": False}, "nodes": [{"editedAt": at, "editor": editor}]}
+
+
+@pytest.mark.parametrize(
+    ("editor", "expected"),
+    [
+        (EDITOR, ("ann", 7, AccountKind.USER)),
+        (
+            {"__typename": "Bot", "login": "tidy", "databaseId": 9},
+            ("tidy[bot]", 9, AccountKind.BOT),
+        ),
+        ({"__typename": "Mannequin", "login": "old"}, ("old", 0, AccountKind.BOT)),
+        (None, ("", 0, AccountKind.USER)),
+    ],
+)
+def test_who_edited_is_told_by_graphql(bed: Bed, editor: object, expected: object) -> None:
+    bed.stub.on("POST", "/graphql", history(userContentEdits=edited(editor)))
+    (act,) = bed.people.edits_since(ISSUE, NOON)
+    assert (act.by.login, act.by.id, act.by.kind) == expected
+    assert act.at == NOON
+
+
+def test_an_edit_of_that_very_second_counts_and_one_before_does_not(bed: Bed) -> None:
+    bed.stub.on("POST", "/graphql", history(userContentEdits=edited(EDITOR)))
+    assert bed.people.edits_since(ISSUE, NOON + timedelta(seconds=1)) == ()
+    assert len(bed.people.edits_since(ISSUE, NOON)) == 1
+
+
+def test_the_last_edit_counts_also_where_no_history_is_told(bed: Bed) -> None:
+    last = {"lastEditedAt": "2026-03-04T12:00:00Z", "editor": EDITOR, "userContentEdits": None}
+    bed.stub.on("POST", "/graphql", history(**last))
+    assert [act.by.login for act in bed.people.edits_since(ISSUE, NOON)] == ["ann"]
+
+
+LONG = {"pageInfo": {"hasNextPage": True}, "nodes": []}
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (history(userContentEdits=LONG), "too often"),
+        (history(timelineItems=LONG), "too often"),
+        (history(userContentEdits=edited(EDITOR, "yesterday")), "does not say when"),
+        (history(body="Another text."), "while it was read"),
+        (Reply({"data": {"repository": {"issue": None}}}), "while it was read"),
+        (Reply({"data": None, "errors": [{"type": "FORBIDDEN"}]}), "FORBIDDEN"),
+        (Reply({"message": "no"}, 502), "502"),
+    ],
+)
+def test_what_is_not_told_of_edits_is_raised(bed: Bed, answer: Reply, words: str) -> None:
+    bed.stub.on("POST", "/graphql", answer)
+    with pytest.raises(GitHubError, match=words):
+        bed.people.edits_since(ISSUE, NOON)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from repoagents.domain.issue import IssueState
 from repoagents.domain.people import Permission
 from repoagents.github.connection import GitHub
 from repoagents.rehearsal.hub.loopback import BOT
+from tests.fakes.clock import FakeClock
 from tests.integration.github import loopback as story
 
 APP = (1_000_009, 1_000_010)
@@ -81,7 +82,13 @@ def open_a_draft_pull_request(github: GitHub) -> None:
 def ask_who_may_ask(github: GitHub) -> None:
     who = github.people.labelled_by(1, story.TRIGGER)
     assert who is not None
-    assert github.people.permission(who.login) is Permission.MAINTAIN
+    assert github.people.permission(who.by.login) is Permission.MAINTAIN
+
+
+def ask_who_changed_a_text(github: GitHub) -> None:
+    issue = github.tracker.read_issue(1)
+    assert issue is not None
+    assert github.people.edits_since(issue, FakeClock().now()) == ()
 
 
 def be_an_app(github: GitHub) -> None:
@@ -98,6 +105,7 @@ CASES: dict[str, Callable[[GitHub], None]] = {
         label,
         open_a_draft_pull_request,
         ask_who_may_ask,
+        ask_who_changed_a_text,
         be_an_app,
     )
 }

@@ -26,7 +26,9 @@ YESTERDAY = datetime(2026, 3, 3, tzinfo=UTC)
 def look_around(hub: LoopbackGitHub, github: GitHub) -> None:
     tracker, people = github.tracker, github.people
     assert len(tracker.read_issues()) == 1
-    assert tracker.read_issue(1)
+    issue = tracker.read_issue(1)
+    assert issue is not None
+    assert people.edits_since(issue, YESTERDAY) == ()
     assert tracker.read_issue(99) is None
     people.viewer()
     people.labelled_by(1, story.TRIGGER)
