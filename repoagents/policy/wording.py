@@ -1,6 +1,7 @@
 """Text from outside made safe to show: no control sequence, nothing invisible, bounded."""
 
 import re
+from datetime import timedelta
 
 # Texts, compiled by the first one that needs them: `status` starts sooner, and hardly ever does.
 _TERMINAL = (
@@ -41,3 +42,12 @@ def tail(text: str, limit: int) -> str:
     end = plain[-limit:]
     _, newline, rest = end.partition("\n")
     return "…\n" + (rest if newline and rest else end)
+
+
+def age(span: timedelta) -> str:
+    """A duration in its largest unit: `45 s`, `3 m`, `2 h`, `5 d`."""
+    seconds = max(int(span.total_seconds()), 0)
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"

@@ -8,14 +8,13 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from repoagents.domain.run import Run, RunStatus, Stage
-from repoagents.policy.wording import one_line
+from repoagents.policy.wording import age, one_line
 from repoagents.views.layout import GAP, columns, fit, folded, named_lines, pad
 
 if TYPE_CHECKING:
     from repoagents.views.snapshot import EffectRow
 
 NARROWEST, WIDEST = 40, 200
-_UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"))
 
 
 # --- status -------------------------------------------------------------------------------------
@@ -62,15 +61,6 @@ def _row(run: Run, now: datetime) -> tuple[str, ...]:
 
 def _elapsed(run: Run, now: datetime) -> str:
     return age((run.finished_at or now) - (run.started_at or run.created_at))
-
-
-def age(span: timedelta) -> str:
-    """A duration in its largest unit: `45 s`, `3 m`, `2 h`, `5 d`."""
-    seconds = max(int(span.total_seconds()), 0)
-    for size, unit in _UNITS:
-        if seconds >= size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
 
 
 # --- one run ------------------------------------------------------------------------------------

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from repoagents.domain.reports import Role
 from repoagents.domain.run import Failure, FailureClass, RunStatus, Stage
+from repoagents.policy.wording import age
 from repoagents.views.layout import columns, fit
 from repoagents.views.preview import PlanPreview, RoleEngine, render_plan_preview
 from repoagents.views.snapshot import Snapshot, run_row, snapshot_row
-from repoagents.views.text import age, render_run, render_status
+from repoagents.views.text import render_run, render_status
 from tests.unit.policy.builders import NOW, a_plan, a_run
 from tests.unit.views import stories
 from tests.unit.views.stories import ended
