@@ -71,6 +71,18 @@ class ChangeSet:
 
 
 @dataclass(frozen=True)
+class Conflict:
+    """A merge that needs a decision, as far as git could make it.
+
+    `tree` has both sides between conflict markers where texts conflict. `paths` are what is left
+    to decide, each with why in git's words.
+    """
+
+    tree: str
+    paths: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
 class Base:
     """Where the work starts: a branch's name and the commit that it pointed to when fetched."""
 

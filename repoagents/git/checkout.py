@@ -178,6 +178,10 @@ class Checkout:
         clean, secret = split_credentials(url)
         return self.faraway(clean, PERSONAL, [*sight.keys(REMOTE_KEYS), *secret])
 
+    def home(self) -> Source:
+        """Where branches are published: this repository itself."""
+        return self.nearby(self.look(), "")
+
     def nearby(self, sight: Sight, path: str) -> Source:
         """A repository on this machine, its path seen from here; the empty path is this one."""
         serve = (sight.served_by(command, {}) for command in ("upload-pack", "receive-pack"))

@@ -11,8 +11,8 @@ from repoagents.ports import CommitRequest
 
 def build_commit(mirror: Mirror, request: CommitRequest, who: CommitSettings) -> str:
     """Store the commit of a frozen tree on its base; returns its name."""
-    git = _signing(mirror.git, who, request.at)
-    message = _message(git, request.message, who)
+    git = signing(mirror.git, who, request.at)
+    message = render_message(git, request.message, who)
     tree, base = checked_object(request.tree), checked_object(request.base_sha)
     onto = ("-p", checked_object(request.onto)) if request.onto else ()
     commit = git.run("commit-tree", tree, "-p", base, *onto, stdin=message).line
@@ -20,27 +20,7 @@ def build_commit(mirror: Mirror, request: CommitRequest, who: CommitSettings) ->
     return commit
 
 
-def merge_base(
-    mirror: Mirror, commit: str, base: str, message: str, at: datetime, who: CommitSettings
-) -> str | None:
-    """Store the commit that merges the base into a commit; returns its name, None on a conflict.
-
-    The commit itself is the answer when it contains the base already.
-    """
-    ours, theirs = checked_object(commit), checked_object(base)
-    git = _signing(mirror.git, who, at)
-    if git.run("merge-base", "--is-ancestor", theirs, ours, accept=(0, 1)).code == 0:
-        return ours
-    merged = git.run("merge-tree", "--write-tree", "--no-messages", ours, theirs, accept=(0, 1))
-    if merged.code:
-        return None
-    text = _message(git, message, who)
-    made = git.run("commit-tree", merged.line, "-p", ours, "-p", theirs, stdin=text).line
-    mirror.keep(f"refs/runs/{made}", made)
-    return made
-
-
-def _signing(git: Git, who: CommitSettings, at: datetime) -> Git:
+def signing(git: Git, who: CommitSettings, at: datetime) -> Git:
     """Git that commits as the bot, at an instant."""
     date = f"{int(at.timestamp())} +0000"
     return git.told(
@@ -53,7 +33,7 @@ def _signing(git: Git, who: CommitSettings, at: datetime) -> Git:
     )
 
 
-def _message(git: Git, text: str, who: CommitSettings) -> bytes:
+def render_message(git: Git, text: str, who: CommitSettings) -> bytes:
     """A commit's message as bytes, with the trailer of a sign-off when that is asked for."""
     message = (text.replace("\0", "").strip() + "\n").encode(errors="replace")
     if not who.signoff:

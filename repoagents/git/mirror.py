@@ -94,6 +94,18 @@ class Mirror:
             kind="unreachable",
         )
 
+    def fetch_branch(self, source: Source, branch: str) -> None:
+        """Bring any branch of the source here, beside the base."""
+        with self.locked(), _naming(source.url):
+            self._fetch(source, branch)
+
+    def knows(self, commit: str) -> bool:
+        """Whether the clone is there and holds this commit."""
+        if not self.path.is_dir():
+            return False
+        asked = self.git.run("cat-file", "-e", f"{commit}^{{commit}}", accept=(0, 1, 128))
+        return asked.code == 0
+
     def note_base(self, branch: str) -> None:
         """Remember which branch work starts from."""
         self._write(self.home / "base-branch", branch)

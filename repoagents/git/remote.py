@@ -103,6 +103,10 @@ class RemoteBranches:
             return self.checkout.faraway(clean, CONNECTION, config)
         return self.checkout.faraway(clean, PERSONAL, (*operators, *secret, STAY))
 
+    def home(self) -> Source:
+        """Where branches are published: the remote."""
+        return self.source()
+
     def branch_head(self, branch: str) -> str | None:
         """The commit that a branch of the remote names now, or None."""
         ref, source = f"refs/heads/{branch}", self.source()

@@ -5,15 +5,16 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from repoagents.domain.change import Base, ChangeSet
+from repoagents.domain.change import Base, ChangeSet, Conflict
 from repoagents.domain.settings import CommitSettings, TrackerSettings, WorkspaceSettings
 from repoagents.errors import GitError
 from repoagents.git import changes, worktrees
 from repoagents.git.changes import Reader
 from repoagents.git.checkout import Checkout, Source
-from repoagents.git.commit import build_commit, merge_base, why_stale
+from repoagents.git.commit import build_commit, why_stale
 from repoagents.git.disk import Folder, Scratch, empty, reporting, size_on_disk
 from repoagents.git.memory import Memory
+from repoagents.git.merging import merge_base
 from repoagents.git.mirror import Mirror, checked_object
 from repoagents.git.places import Grounds, RunFolder
 from repoagents.git.plain_folder import record_folder
@@ -116,13 +117,24 @@ class GitWorkspaces:
         """Build the commit by plumbing and keep it in the bot's own clone; returns its SHA."""
         return build_commit(self._mirror, request, self._identity)
 
-    def merge_base(self, commit: str, base_sha: str, message: str, at: datetime) -> str | None:
+    def merge_base(self, commit: str, base_sha: str, message: str, at: datetime) -> str | Conflict:
         """The commit that merges the base into a commit, kept in the bot's own clone.
 
-        None when they conflict; the commit itself when it contains the base already.
+        Or where they conflict; the commit itself when it contains the base already.
         """
         self._require_repository()
         return merge_base(self._mirror, commit, base_sha, message, at, self._identity)
+
+    def recall(self, branch: str, commit: str) -> None:
+        """Have a commit of a published branch in the bot's own clone, fetched when it is not.
+
+        With it comes the newest base, for whoever deletes the clone deletes that too.
+        """
+        if self._copying or self._mirror.knows(checked_object(commit)):
+            return
+        with reporting(f"read the branch {branch}"):
+            self.refresh()
+            self._mirror.fetch_branch((self._remote or self._checkout).home(), branch)
 
     def why_stale(self, commit: str, base: Base) -> str | None:
         """Why a stored commit no longer applies to the base, or None."""

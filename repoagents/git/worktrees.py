@@ -24,13 +24,16 @@ def check_out(mirror: Mirror, run: RunFolder, base: str, cone: Cone) -> bool:
     """Make the run's worktree at the base; False when it stands already.
 
     The worktree is moved into place last: what a crash left behind is not taken for one, and goes.
+    So does one that was made from another base: the run has moved on to this one.
     """
     making = run.path / "making"
-    for left in (making, *run.path.glob("scratch-*")):
+    stands = run.repo.is_dir() and not run.repo.is_symlink()
+    moved = stands and run.read_manifest().base != base
+    for left in (making, *run.path.glob("scratch-*"), *([run.repo] if moved else [])):
         if left.exists():
             empty(left)
             left.rmdir()
-    if run.repo.is_dir() and not run.repo.is_symlink():
+    if stands and not moved:
         return False
     for left in (run.index, run.index.with_suffix(".lock")):
         left.unlink(missing_ok=True)

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from repoagents.domain.effect import ReplyToRemark, Withheld
 from repoagents.domain.pull_request import PullRequest, Remark
 from repoagents.domain.reports import Verdict, VerdictKind
-from repoagents.domain.run import Run, RunStatus, Stage
+from repoagents.domain.run import Run, Stage
 from repoagents.pipeline import merge, publisher
-from repoagents.pipeline.boundary import change
 from repoagents.pipeline.roles import input_hash
+from repoagents.pipeline.rounds import queue
 from repoagents.policy import feedback, merging
 from repoagents.ports import Approval, House, StageKey
 
@@ -21,15 +21,13 @@ CHECKS, REMARKS = "checks", "remarks"
 def send_back(house: House, run: Run, pull: PullRequest, *, approved: bool) -> bool:
     """Queue the next round when something is asked for; whether it was.
 
-    Remarks beside an approval ask for nothing. A commit that the base was merged into is left to
-    people: the next round builds on the tree that the bot made, which does not have that base.
+    Remarks beside an approval ask for nothing.
     """
     if _cut_off(house, run):
-        _queue(house, run)
+        queue(house, run)
         return True
     words = house.approvals.select(run.id)
-    carried = any((word.decision, word.head_sha) == (merge.CARRIED, run.head_sha) for word in words)
-    if carried or isinstance(publisher.gate(house, publisher.push_of(run)), Withheld):
+    if isinstance(publisher.gate(house, publisher.push_of(run)), Withheld):
         return False
     required = merge.pulls_of(house).required_checks(pull.base)
     checks = feedback.failed_checks(pull, required) if _left(words, CHECKS) else ()
@@ -42,7 +40,7 @@ def send_back(house: House, run: Run, pull: PullRequest, *, approved: bool) -> b
         _note(house, run, " ".join((CHECKS, *(check.name for check in checks))))
     if remarks:
         _note(house, run, " ".join((REMARKS, *(str(remark.id) for remark in remarks))))
-    _queue(house, run)
+    queue(house, run)
     return True
 
 
@@ -77,12 +75,6 @@ def _note(house: House, run: Run, note: str) -> None:
     now = house.clock.now()
     house.approvals.add(Approval(run.id, REVISE, run.head_sha, run.diff_hash, "", now, note))
     house.journal.note("sent_back", f"asked for: {note}", run=run.id, issue=run.issue_number)
-
-
-def _queue(house: House, run: Run) -> None:
-    waits = (RunStatus.AWAITING_APPROVAL, RunStatus.COMPLETED)
-    now = house.clock.now()
-    change(house, run.id, lambda was: was.requeue(now) if was.status in waits else was)
 
 
 def _unanswered(house: House, pull: PullRequest, words: Sequence[Approval]) -> tuple[Remark, ...]:

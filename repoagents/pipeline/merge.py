@@ -3,17 +3,18 @@
 import asyncio
 from dataclasses import replace
 
-from repoagents.domain.change import Base
+from repoagents.domain.change import Base, Conflict
 from repoagents.domain.effect import Withheld
 from repoagents.domain.pull_request import PeerReview, PullRequest, PullState, ReviewState
 from repoagents.domain.reports import CheckOutcome, Verification
 from repoagents.domain.run import Failure, FailureClass, Run, RunStatus, Stage
-from repoagents.pipeline import outcome, publisher, stages
+from repoagents.pipeline import outcome, publisher, rounds, stages
 from repoagents.pipeline.boundary import change, current
 from repoagents.pipeline.reconcile import call_off, why_stop
 from repoagents.pipeline.roles import input_hash
+from repoagents.pipeline.rounds import Moved
 from repoagents.pipeline.verify import Proving, run_checks
-from repoagents.policy import merging
+from repoagents.policy import feedback, merging
 from repoagents.ports import Approval, House, PullRequests
 
 CARRIED = "carried"
@@ -98,26 +99,22 @@ async def catch_up(house: House, run: Run, approved: Approval) -> None:
     """Merge the newest base into the approved commit, verify that, and push it.
 
     The approved content with a clean merge of the base that the project's own checks prove keeps
-    the approval; without such a proof the new commit has to be approved anew.
+    the approval; without such a proof the new commit has to be approved anew. So has what the
+    builder makes of a conflict.
     """
     gated = publisher.gate(house, publisher.push_of(run))
     if isinstance(gated, Withheld):
         await asyncio.to_thread(wait, house, run, gated.reason)
         return
     base = await asyncio.to_thread(house.workspaces.refresh)
+    await asyncio.to_thread(house.workspaces.recall, run.branch, run.head_sha)
     message = f"Merge branch {base.branch} into {run.branch}"
     # The approval's instant is on record, so that a repeat makes the same commit.
     head = await asyncio.to_thread(
         house.workspaces.merge_base, run.head_sha, base.sha, message, approved.at
     )
-    if head is None:
-        step = (
-            f"merge {base.branch} into {run.branch} by hand, or close the pull request and "
-            f"`repoagents retry {run.issue_number} --fresh` works on the new base"
-        )
-        await asyncio.to_thread(
-            block, house, run, f"{base.branch} has moved on and conflicts with the change", step
-        )
+    if isinstance(head, Conflict):
+        await asyncio.to_thread(_give_back, house, run, base, head)
         return
     if head == run.head_sha:
         await asyncio.to_thread(wait, house, run, f"{base.branch} has moved on")
@@ -126,6 +123,27 @@ async def catch_up(house: House, run: Run, approved: Approval) -> None:
     proof = await _prove(house, run, tree)
     if proof is not None:
         await asyncio.to_thread(_take_along, house, run, approved, base, head, proof)
+
+
+def _give_back(house: House, run: Run, base: Base, conflict: Conflict) -> None:
+    """Let the builder decide what the merge could not, once; after that a person."""
+    if any(moved.contract for moved in rounds.moves(house, run, run.round)):
+        step = (
+            f"merge {base.branch} into {run.branch} by hand, or close the pull request and "
+            f"`repoagents retry {run.issue_number} --fresh` works on the new base"
+        )
+        block(house, run, f"{base.branch} has moved on and conflicts with the change again", step)
+        return
+    contract = feedback.resolve(conflict, base.branch)
+    rounds.keep_move(house, run, Moved(base.sha, conflict.tree, contract))
+    house.journal.note(
+        "conflict_sent_back",
+        f"{base.branch} at {base.sha[:12]} conflicts in {len(conflict.paths)} path(s): "
+        "the builder gets one round",
+        run=run.id,
+        issue=run.issue_number,
+    )
+    rounds.queue(house, run)
 
 
 async def _prove(house: House, run: Run, tree: str) -> Verification | None:
@@ -173,7 +191,12 @@ def _take_along(
     if proof.verified:
         note = f"{run.head_sha} with {base.sha} merged in"
         house.approvals.add(Approval(run.id, CARRIED, head, diff, approved.by, now, note))
-    moved = change(house, run.id, lambda was: was.carried_by(head, diff, run.branch, now))
+    rounds.keep_move(house, run, Moved(base.sha, house.workspaces.tree_of(head)))
+
+    def move(was: Run) -> Run:
+        return was.carried_by(head, diff, run.branch, now).on_base(base.sha, now)
+
+    moved = change(house, run.id, move)
     house.journal.note(
         "base_merged",
         f"{base.branch} at {base.sha[:12]} is merged in: {head[:12]}",

@@ -70,9 +70,16 @@ def _commit(house: House, run: Run, branch: str, tree: str, message: str) -> str
     onto = house.workspaces.branch_head(branch)
     if onto is None or not publisher.is_ours(house, run.issue_number, onto):
         return house.workspaces.commit(request)
-    if house.workspaces.tree_of(onto) == tree:
+    house.workspaces.recall(branch, onto)
+    if house.workspaces.tree_of(onto) == tree and _holds(house, run, onto, message):
         return onto
     return house.workspaces.commit(replace(request, onto=onto))
+
+
+def _holds(house: House, run: Run, commit: str, message: str) -> bool:
+    """Whether a commit has the run's base below it; what a conflict came to may equal one side."""
+    merged = house.workspaces.merge_base(commit, run.base_sha, message, run.created_at)
+    return merged == commit
 
 
 def effects_of(house: House, run: Run) -> tuple[PushBranch | OpenDraftPullRequest, ...]:

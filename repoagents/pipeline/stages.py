@@ -21,6 +21,7 @@ from repoagents.pipeline.boundary import DONE, Halted, StepResult, change
 from repoagents.pipeline.reconcile import call_off, why_stop
 from repoagents.pipeline.roles import Call, consult, input_hash, prompt_key
 from repoagents.pipeline.verify import Proving, out_of_time, verify_base, verify_change
+from repoagents.pipeline.rounds import move_into, moves
 from repoagents.policy import guardrails, verdict
 from repoagents.ports import Brief, House, StageKey, Worktree
 from repoagents.views.roles import report_json
@@ -103,6 +104,9 @@ async def prepare(attempt: Attempt, run: Run) -> StepResult:
         call_off(house, run, reason)
         return StepResult("stopped")
     if not run.base_sha:
+    await asyncio.to_thread(notice.begin, house, run)
+    if run.head_sha and run.round > 1:
+        await asyncio.to_thread(house.workspaces.recall, run.branch, run.head_sha)
         base = await asyncio.to_thread(house.workspaces.refresh)
         run = change(house, run.id, lambda now: now.on_base(base.sha, house.clock.now()))
     worktree = await _set_up(attempt, run)
@@ -153,9 +157,15 @@ async def check_base(attempt: Attempt, run: Run) -> StepResult:
 
 
 async def plan(attempt: Attempt, run: Run) -> StepResult:
-    """Ask the planner, or take the plan that stands for the same text, base and prompt."""
+    """Ask the planner, or take the plan that stands for the same text, base and prompt.
+
+    A plan that was built by stands when the base moves on.
+    """
     house = attempt.house
     brief = attempt.brief(run, Role.PLANNER)
+    if await asyncio.to_thread(moves, house, run, run.round + 1):
+        _kept(house, run, Stage.PLAN, Plan)
+        return DONE
     # A person's note does not undo a finished plan; it reaches the planner when it is asked anew.
     prompt = await asyncio.to_thread(house.agents.render, replace(brief, note=""))
     hashed = prompt_key(prompt, brief, engine_for(Role.PLANNER, house.settings))
@@ -192,10 +202,7 @@ async def build(attempt: Attempt, run: Run, round_: int) -> StepResult:
     """One build round, from a known tree, read back from git."""
     house = attempt.house
     planned = _kept(house, run, Stage.PLAN, Plan)
-    before = house.stages.last(run.id, Stage.BUILD, Built, round_ - 1)
-    start = before.change.tree if before else run.base_sha
-    decided = house.stages.last(run.id, Stage.VERDICT, Verdict, round_ - 1)
-    contract = decided.contract if decided else ()
+    start, contract = _start_of(house, run, round_)
     choice = engine_for(Role.BUILDER, house.settings)
     hashed = input_hash(planned, start, contract, run.note, choice)
     worktree = await attempt.open(run)
@@ -213,6 +220,20 @@ async def build(attempt: Attempt, run: Run, round_: int) -> StepResult:
 
 
 async def verify(attempt: Attempt, run: Run, round_: int) -> StepResult:
+def _start_of(house: House, run: Run, round_: int) -> tuple[str, tuple[str, ...]]:
+    """The tree that a round begins with, on the run's base, and what it must put right."""
+    decided = house.stages.last(run.id, Stage.VERDICT, Verdict, round_ - 1)
+    contract = decided.contract if decided else ()
+    if moved := move_into(house, run, round_):
+        return moved.tree, moved.contract + contract
+    before = house.stages.last(run.id, Stage.BUILD, Built, round_ - 1)
+    if before and before.change.base_sha == run.base_sha:
+        return before.change.tree, contract
+    # The round is repeated, and the base was merged into its commit in between.
+    moved = move_into(house, run, round_ + 1)
+    return (moved.tree if moved else run.base_sha), contract
+
+
     """Run the project's checks on exactly the frozen tree."""
     house = attempt.house
     built = _kept(house, run, Stage.BUILD, Built, round_)
@@ -345,7 +366,7 @@ def _show(brief: Brief, planned: Plan, built: Built, proof: Verification) -> Bri
 def _start_from(house: House, run: Run, worktree: Worktree, start: str) -> None:
     """Put the worktree to the round's first tree; what an ended agent left is kept as a patch."""
     left = house.workspaces.freeze(worktree, run.base_sha)
-    if left != house.workspaces.tree_of(start):
+    if left not in map(house.workspaces.tree_of, (start, run.base_sha)):
         name = f"partial-{run.attempt}-{run.round}.patch"
         patch = house.workspaces.change_set(run.base_sha, left).patch
         house.artifacts.write(run.issue_number, run.id, name, patch)

@@ -49,11 +49,15 @@ _INSTALL_TIME = re.compile(
 )
 
 
+_CONFLICT = re.compile(r"([<>|])\1{6}(?:\s|$)")
+"""A line that git leaves around one side of a conflict. A lone `=======` may underline a title."""
+
+
 def find_content(file: FilePatch, *, named: bool = False) -> Iterator[Finding]:
     """What a reader of the added lines would not see or should look at twice.
 
-    Rules: `bidi`, `homoglyph`, `invisible`, `long_line`, `whitespace_only`, `dependency`. `named`
-    is true when the plan names this very file.
+    Rules: `bidi`, `conflict_marker`, `homoglyph`, `invisible`, `long_line`, `whitespace_only`,
+    `dependency`. `named` is true when the plan names this very file.
     """
     for line in file.added:
         text = line.text
@@ -61,6 +65,9 @@ def find_content(file: FilePatch, *, named: bool = False) -> Iterator[Finding]:
             message = f"a line of {len(text):,} characters: nobody can review it"
             yield Finding("long_line", Severity.LOW, message, file.path, line.number)
             text = text[:LONGEST_LINE]
+        if _CONFLICT.match(text):
+            message = "a conflict marker: the merge was not finished here"
+            yield Finding("conflict_marker", Severity.CRITICAL, message, file.path, line.number)
         if match := _CONTROL.search(text):
             message = f"the control character U+{ord(match[0]):04X} can hide what stands beside it"
             yield Finding("invisible", Severity.MEDIUM, message, file.path, line.number)

@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 
+from repoagents.domain.change import Conflict
 from repoagents.domain.pull_request import CheckRun, PullRequest, Remark
 from repoagents.policy.wording import clean, one_line, tail
 
 ROUNDS = 3
 """How often failing checks, and how often remarks, go back to the builder."""
+
+PATHS = 100
+"""Conflicting paths that are named."""
 
 TAIL_LIMIT = 3_000
 BODY_LIMIT = 4_000
@@ -26,6 +30,22 @@ def failed_checks(pull: PullRequest, required: Sequence[str]) -> tuple[CheckRun,
 def contract(checks: Sequence[CheckRun], remarks: Sequence[Remark]) -> tuple[str, ...]:
     """What the next round must put right, a point for each."""
     return tuple(_failed(check) for check in checks) + tuple(_asked(remark) for remark in remarks)
+
+
+def resolve(conflict: Conflict, branch: str) -> tuple[str, ...]:
+    """What is left of merging a branch into the change, a point for each path."""
+    how = (
+        f"{one_line(branch)} has moved on and conflicts with this change. The worktree holds the "
+        "merge of both as far as git could make it: put the rest right so that what each of them "
+        "is for still holds. Where text conflicts, this change stands between <<<<<<< and =======, "
+        "and the other side from there to >>>>>>>; leave none of these lines"
+    )
+    points = tuple(
+        f"resolve {one_line(path)}" + (f": {one_line(why)}" if why else "")
+        for path, why in conflict.paths[:PATHS]
+    )
+    more = len(conflict.paths) - PATHS
+    return (how, *points, *([f"and {more} more paths"] if more > 0 else []))
 
 
 def _failed(check: CheckRun) -> str:

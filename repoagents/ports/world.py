@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from repoagents.domain.access import Access, Backlog
-from repoagents.domain.change import Base, ChangeSet
+from repoagents.domain.change import Base, ChangeSet, Conflict
 from repoagents.domain.delivery import Sending
 from repoagents.domain.effect import Effect
 from repoagents.domain.issue import Issue
@@ -185,7 +185,10 @@ class Workspaces(Protocol):
         """The name of the branch that `refresh` last fetched."""
 
     def open(self, issue_number: int, run_id: str, base_sha: str) -> tuple[Worktree, bool]:
-        """The run's worktree at the base, and whether it was made just now."""
+        """The run's worktree at the base, and whether it was made just now.
+
+        One that was made from another base is made anew: what stood in it is gone.
+        """
 
     def settle(self, worktree: Worktree) -> None:
         """Take the worktree as it is now for the agent's start: call it after the set-up hook."""
@@ -208,11 +211,15 @@ class Workspaces(Protocol):
     def commit(self, request: CommitRequest) -> str:
         """Build the commit by plumbing and keep it in the bot's own clone; returns its SHA."""
 
-    def merge_base(self, commit: str, base_sha: str, message: str, at: datetime) -> str | None:
+    def merge_base(self, commit: str, base_sha: str, message: str, at: datetime) -> str | Conflict:
         """The commit that merges the base into a commit, the commit itself when it holds the base.
 
-        None when they conflict. The same words and instant give the same commit.
+        A `Conflict` when only somebody can say what holds. The same words and instant give the same
+        commit.
         """
+
+    def recall(self, branch: str, commit: str) -> None:
+        """Have a commit of a published branch in the bot's own clone, fetched when it is not."""
 
     def why_stale(self, commit: str, base: Base) -> str | None:
         """Why a stored commit no longer applies to the base, or None."""

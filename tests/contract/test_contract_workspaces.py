@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from repoagents.domain.change import Base, ChangeKind
+from repoagents.domain.change import Base, ChangeKind, Conflict
 from repoagents.domain.settings import CommitSettings, TrackerSettings, WorkspaceSettings
 from repoagents.errors import GitError
 from repoagents.git.workspaces import GitWorkspaces
@@ -155,3 +155,30 @@ def frozen(ground: Ground) -> str:
     worktree = opened(ground)
     (worktree.path / "new.txt").write_text("new\n")
     return spaces.freeze(worktree, base.sha)
+
+
+def test_a_conflict_is_told_with_both_sides_in_its_tree(ground: Ground) -> None:
+    spaces, base = ground
+    worktree = opened(ground)
+    (worktree.path / "README.md").write_text("ours\n")
+    ours = spaces.commit(
+        CommitRequest("run-1", base.sha, spaces.freeze(worktree, base.sha), "Ours\n", START)
+    )
+    spaces.restore(worktree, base.sha, base.sha)
+    (worktree.path / "README.md").write_text("theirs\n")
+    theirs = spaces.commit(
+        CommitRequest("run-2", base.sha, spaces.freeze(worktree, base.sha), "Theirs\n", START)
+    )
+    conflict = spaces.merge_base(ours, theirs, "Merge\n", START)
+    assert isinstance(conflict, Conflict)
+    assert [path for path, _ in conflict.paths] == ["README.md"]
+    assert all(why for _, why in conflict.paths)
+    again, made = spaces.open(1, "run-1", theirs)
+    assert (again, made) == (worktree, True)
+    assert (worktree.path / "README.md").read_text() == "theirs\n"
+    spaces.restore(worktree, theirs, conflict.tree)
+    lines = (worktree.path / "README.md").read_text().split("\n")
+    assert [line[:7] for line in lines] == ["<<<<<<<", "ours", "=======", "theirs", ">>>>>>>", ""]
+    assert spaces.merge_base(ours, base.sha, "Merge\n", START) == ours
+    spaces.recall(BRANCH, ours)
+    assert spaces.tree_of(ours)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from repoagents.domain.change import Base, ChangeKind, ChangeSet, FileChange
+from repoagents.domain.change import Base, ChangeKind, ChangeSet, Conflict, FileChange
 from repoagents.errors import GitError
 from repoagents.ports import CommitRequest, Worktree
 
@@ -31,6 +31,7 @@ class MemoryWorkspaces:
     _trees: dict[str, Files] = field(default_factory=dict)
     _commits: dict[str, str] = field(default_factory=dict)
     _parents: dict[str, str] = field(default_factory=dict)
+    _bases: dict[Path, str] = field(default_factory=dict)
 
     def dirty_paths(self) -> tuple[str, ...]:
         """What the test says is uncommitted."""
@@ -47,12 +48,13 @@ class MemoryWorkspaces:
         return "main"
 
     def open(self, issue_number: int, run_id: str, base_sha: str) -> tuple[Worktree, bool]:
-        """A folder with the base's files; made once."""
+        """A folder with the base's files; made once for each base."""
         place = self.grounds / f"issue-{issue_number}" / run_id
-        made = not place.exists()
+        made = not place.exists() or self._bases.get(place, base_sha) != base_sha
         worktree = Worktree(issue_number, run_id, place)
+        self._bases[place] = base_sha
         if made:
-            place.mkdir(parents=True)
+            place.mkdir(parents=True, exist_ok=True)
             self.restore(worktree, base_sha, base_sha)
         return worktree, made
 
@@ -102,26 +104,32 @@ class MemoryWorkspaces:
         self._parents[made] = request.base_sha
         return made
 
-    def merge_base(self, commit: str, base_sha: str, message: str, at: datetime) -> str | None:
-        """Both sides' files; None when they tell different things of one that both changed."""
+    def merge_base(self, commit: str, base_sha: str, message: str, at: datetime) -> str | Conflict:
+        """Both sides' files; a conflict where they tell different things of one."""
         base, ours, theirs = (
             self._trees[self.tree_of(name)]
             for name in (self._parents.get(commit, ""), commit, base_sha)
         )
         if ours.items() >= theirs.items() or self._parents.get(commit) == base_sha:
             return commit
-        merged = dict(base)
-        for name in ours | theirs | base:
+        merged, both = dict(base), []
+        for name in sorted(ours | theirs | base):
             one, other, old = ours.get(name), theirs.get(name), base.get(name)
-            if old not in (one, other) and one != other:
-                return None
             text = one if other == old else other
+            if old not in (one, other) and one != other:
+                both.append((name, "both changed it"))
+                text = f"<<<<<<< ours\n{one or ''}=======\n{other or ''}>>>>>>> theirs\n"
             merged.pop(name, None)
             if text is not None:
                 merged[name] = text
+        if both:
+            return Conflict(self._keep(merged), tuple(both))
         made = self._committed(self._keep(merged), f"{commit}{base_sha}{message}{at}")
         self._parents[made] = base_sha
         return made
+
+    def recall(self, branch: str, commit: str) -> None:
+        """Nothing is lost here."""
 
     def why_stale(self, commit: str, base: Base) -> str | None:
         """Nothing moves here by itself."""

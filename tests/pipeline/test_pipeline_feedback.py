@@ -187,7 +187,7 @@ async def test_a_death_before_the_queue_loses_no_contract(
         raise Died
 
     with monkeypatch.context() as patch:
-        patch.setattr(feedback, "_queue", die)
+        patch.setattr(feedback, "queue", die)
         with pytest.raises(Died):
             await follow_up(place.house)
     assert place.now(run).status is RunStatus.AWAITING_APPROVAL
@@ -207,22 +207,6 @@ async def test_a_round_that_changes_nothing_is_not_repeated(place: Place, hub: M
     await follow_up(place.house)
     assert place.now(run).status is RunStatus.AWAITING_APPROVAL
     assert pushed(place).pushes == pushes
-
-
-async def test_a_commit_with_the_base_merged_in_is_left_to_people(
-    place: Place, hub: MemoryHub
-) -> None:
-    run = await published(place)
-    hub.required = ("ci",)
-    approval.approve(place.house, 1, "olga")
-    pushed(place).files = pushed(place).files | {"other": "news\n"}
-    await follow_up(place.house)
-    moved = place.now(run)
-    assert moved.head_sha != run.head_sha
-    hub.check(run.branch, RED)
-    await follow_up(place.house)
-    assert place.now(run).status is RunStatus.AWAITING_APPROVAL
-    assert "ci has failed" in place.now(run).last_event
 
 
 async def test_real_git_pushes_each_round_without_force(

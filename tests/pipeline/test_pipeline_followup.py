@@ -212,18 +212,6 @@ async def test_the_base_is_merged_in_and_verified_and_the_approval_goes_along(
     assert place.agents.count(Role.BUILDER) == 1
 
 
-async def test_a_conflict_with_the_base_takes_a_person(place: Place, hub: MemoryHub) -> None:
-    run = await behind(place, hub, **{"fixed.txt": "something else\n"})
-    await follow_up(place.house)
-    stopped = place.now(run)
-    assert stopped.status is RunStatus.BLOCKED
-    assert stopped.failure is not None
-    assert "main has moved on and conflicts" in stopped.failure.message
-    assert "retry 1 --fresh" in stopped.failure.next_step
-    assert memory(place).branches[run.branch] == run.head_sha
-    assert hub.merged == []
-
-
 async def test_a_base_on_which_the_checks_fail_takes_a_person(place: Place, hub: MemoryHub) -> None:
     check = replace(
         place.house.settings.verify[0], run="test ! -e other && grep -q fixed fixed.txt"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from repoagents.domain.change import Conflict
 from repoagents.domain.settings import CommitSettings, WorkspaceSettings
 from repoagents.errors import GitError
 from repoagents.git.workspaces import GitWorkspaces
@@ -24,8 +25,10 @@ def commit(run: Run) -> str:
     return run.commit("Mend it\n")
 
 
-def merge(bot: GitWorkspaces, commit: str, base: str, message: str = MESSAGE) -> str | None:
-    return bot.merge_base(commit, base, message, START)
+def merge(bot: GitWorkspaces, commit: str, base: str, message: str = MESSAGE) -> str:
+    merged = bot.merge_base(commit, base, message, START)
+    assert isinstance(merged, str)
+    return merged
 
 
 def show(site: Site, commit: str, form: str) -> str:
@@ -37,7 +40,6 @@ def test_both_sides_are_in_it(site: Site, run: Run, commit: str) -> None:
     site.commit({"README.md": "# Other\n"})
     base = run.bot.refresh().sha
     merged = merge(run.bot, commit, base)
-    assert merged is not None
     assert show(site, merged, "%P|%s|%at") == (
         f"{commit} {base}|Merge main into the branch|{int(START.timestamp())}"
     )
@@ -57,18 +59,60 @@ def test_a_repeat_is_the_same_commit(site: Site, run: Run, commit: str) -> None:
     assert merged != run.bot.merge_base(commit, base, MESSAGE, START + timedelta(seconds=1))
 
 
-@pytest.mark.parametrize("theirs", ["print('three')\n", None])
-def test_a_conflict_is_nothing(site: Site, run: Run, commit: str, theirs: str | None) -> None:
+CONTENT = "CONFLICT (content): Merge conflict in src/app.py"
+DELETED = (
+    "CONFLICT (modify/delete): src/app.py deleted in the base and modified in this change. "
+    "Version this change of src/app.py left in tree."
+)
+
+
+@pytest.mark.parametrize(("theirs", "why"), [("print('three')\n", CONTENT), (None, DELETED)])
+def test_a_conflict_is_told_with_the_tree_as_far_as_git_got(
+    site: Site, run: Run, commit: str, theirs: str | None, why: str
+) -> None:
     if theirs is None:
         site.git("rm", "--quiet", "src/app.py")
     else:
-        site.write({"src/app.py": theirs})
-    site.git("commit", "--quiet", "--all", "--message=Theirs")
+        site.commit({"src/app.py": theirs})
+    site.commit({"README.md": "# Other\n"})
     base = run.bot.refresh().sha
     clone = site.control / "git/repo.git"
     refs = site.git("--git-dir", str(clone), "for-each-ref")
-    assert merge(run.bot, commit, base) is None
+    conflict = run.bot.merge_base(commit, base, MESSAGE, START)
+    assert isinstance(conflict, Conflict)
+    assert conflict.paths == (("src/app.py", why),)
+    shown = site.git("--git-dir", str(clone), "show", f"{conflict.tree}:src/app.py")
+    assert ("<<<<<<<" in shown) is (theirs is not None)
+    assert "print('two')" in shown
+    assert site.git("--git-dir", str(clone), "show", f"{conflict.tree}:README.md") == "# Other"
     assert site.git("--git-dir", str(clone), "for-each-ref") == refs
+    assert conflict == site.bot().merge_base(commit, base, MESSAGE, START)
+
+
+def test_odd_paths_of_a_conflict_are_told_as_they_are(site: Site, bot: GitWorkspaces) -> None:
+    names = ("a\nb.txt", "CONFLICT", "1", "ünder")
+    site.commit(dict.fromkeys(names, "zero\n"))
+    run = Run(bot)
+    for name in names:
+        write(run.path / name, "ours\n")
+    commit = run.commit()
+    site.commit(dict.fromkeys(names, "theirs\n"))
+    conflict = bot.merge_base(commit, bot.refresh().sha, MESSAGE, START)
+    assert isinstance(conflict, Conflict)
+    assert {path for path, _ in conflict.paths} == set(names)
+    assert all("CONFLICT (content)" in why for _, why in conflict.paths)
+
+
+def test_a_lost_clone_gets_the_branch_again(site: Site, run: Run, commit: str) -> None:
+    run.bot.push(BRANCH, commit, None)
+    run.bot.recall(BRANCH, commit)
+    (site.control / "git").rename(site.control / "lost")
+    bot = site.bot()
+    with pytest.raises(GitError):
+        bot.tree_of(commit)
+    bot.recall(BRANCH, commit)
+    assert bot.tree_of(commit)
+    assert bot.merge_base(commit, bot.refresh().sha, MESSAGE, START) == commit
 
 
 def test_two_edits_of_one_file_apart_are_no_conflict(site: Site, bot: GitWorkspaces) -> None:
@@ -79,7 +123,6 @@ def test_two_edits_of_one_file_apart_are_no_conflict(site: Site, bot: GitWorkspa
     commit = run.commit()
     site.commit({"long.txt": "".join([*lines[:-1], "theirs\n"])})
     merged = merge(bot, commit, bot.refresh().sha)
-    assert merged is not None
     tree, _ = bot.open(8, "merged", merged)
     assert (tree.path / "long.txt").read_text() == "".join(["ours\n", *lines[1:-1], "theirs\n"])
 
@@ -89,7 +132,6 @@ def test_a_base_that_is_in_it_already_needs_no_merge(site: Site, run: Run, commi
     site.commit({"README.md": "# Other\n"})
     base = run.bot.refresh().sha
     merged = merge(run.bot, commit, base)
-    assert merged is not None
     assert merge(run.bot, merged, base) == merged
 
 
@@ -101,7 +143,6 @@ def test_it_is_kept_and_goes_on_top_of_the_branch(
     seal = run.bot.seal()
     base = run.bot.refresh()
     merged = merge(run.bot, commit, base.sha)
-    assert merged is not None
     assert run.bot.seal() == seal
     git(site.control / "git/repo.git", "gc", "--quiet", "--prune=now")
     assert site.bot().why_ahead(base) is None
@@ -124,7 +165,7 @@ def test_no_merge_driver_of_the_repository_runs(site: Site, tmp_path: Path) -> N
     write(run.path / "src/app.py", "print('two')\n")
     commit = run.commit()
     site.commit({"src/app.py": "print('three')\n"})
-    assert merge(run.bot, commit, run.bot.refresh().sha) is None
+    assert isinstance(run.bot.merge_base(commit, run.bot.refresh().sha, MESSAGE, START), Conflict)
     assert not (tmp_path / "ran").exists()
 
 
@@ -135,7 +176,6 @@ def test_signoff_is_a_trailer(site: Site) -> None:
     commit = run.commit()
     site.commit({"README.md": "# Other\n"})
     merged = merge(run.bot, commit, run.bot.refresh().sha)
-    assert merged is not None
     assert show(site, merged, "%B").strip().endswith("\n\nSigned-off-by: A B <a@b.invalid>")
 
 

@@ -159,6 +159,19 @@ def test_another_base_is_refused(run: Run, site: Site) -> None:
         run.bot.freeze(run.worktree, later.sha)
 
 
+def test_a_base_that_moved_on_gets_a_worktree_of_its_own(run: Run, site: Site) -> None:
+    write(run.path / "left.txt", "behind\n")
+    site.commit({"README.md": "# Later\n"})
+    later = run.bot.refresh()
+    worktree, made = run.bot.open(run.worktree.issue_number, run.worktree.run_id, later.sha)
+    assert made
+    assert worktree == run.worktree
+    assert (worktree.path / "README.md").read_text() == "# Later\n"
+    assert not (worktree.path / "left.txt").exists()
+    assert run.bot.change_set(later.sha, run.bot.freeze(worktree, later.sha)).empty
+    assert run.bot.open(run.worktree.issue_number, run.worktree.run_id, later.sha)[1] is False
+
+
 def test_worktrees_are_listed_from_the_disk(run: Run, site: Site, bot: GitWorkspaces) -> None:
     other = Run(bot, "run-2", issue=12)
     (site.control / "workspaces/notes").mkdir()
