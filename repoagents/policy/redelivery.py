@@ -30,7 +30,7 @@ def find_missed(sendings: Sequence[Sending], now: datetime) -> tuple[Sending, ..
     `sendings` are those of the last days, all of them.
     """
     tries: dict[str, list[Sending]] = {}
-    for sending in sorted(sendings, key=lambda each: each.at):
+    for sending in sorted(sendings, key=lambda each: (each.at, each.id)):
         tries.setdefault(sending.delivery_id, []).append(sending)
     return tuple(each[-1] for each in tries.values() if _is_due(each, now))
 
