@@ -21,6 +21,7 @@ from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
+from waitress.receiver import ChunkedReceiver
 from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, ThreadedTaskDispatcher
 from waitress.utilities import BadRequest
@@ -39,16 +40,30 @@ SETTLED_SECONDS = 1.0
 GRACE_SECONDS = 5.0
 """What is being answered when the server is asked to stop may take this long."""
 HEADER_BYTES = 32 * 1024
+BETWEEN_CHUNKS_BYTES = 8 * 1024
+"""A chunk's size and extensions, or the lines after the last: beyond one reading of the socket."""
 
 
 class _Parser(HTTPRequestParser):
-    """Answers 400 where the numbers or the address of a request cannot be read."""
+    """Answers 400 where the numbers or the address of a request cannot be read, or do not end."""
+
+    def received(self, data: bytes) -> int:
+        consumed = super().received(data)
+        if not self.completed and _kept_between(self.body_rcv) > BETWEEN_CHUNKS_BYTES:
+            self.error = BadRequest("what stands between the chunks does not end")
+            self.completed = True
+        return consumed
 
     def parse_header(self, header_plus: bytes) -> None:
         try:
             super().parse_header(header_plus)
         except ValueError as error:
             raise ParsingError("the request is malformed") from error
+
+
+def _kept_between(body: object) -> int:
+    """Bytes that the library keeps in memory, and searches anew at each arrival."""
+    return len(body.control_line + body.trailer) if isinstance(body, ChunkedReceiver) else 0
 
 
 class _Refusal(ErrorTask):

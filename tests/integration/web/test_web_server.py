@@ -90,6 +90,23 @@ def test_the_largest_payload_is_taken(served: Served) -> None:
     assert served.post(body).code == 202
 
 
+@pytest.mark.parametrize(
+    "endless",
+    [b"0" * 60_000, b"1;" + b"x" * 60_000, b"0\r\n" + b"X: y\r\n" * 10_000],
+    ids=["size", "extension", "trailer"],
+)
+def test_what_stands_between_the_pieces_of_a_body_is_bounded(
+    served: Served, endless: bytes
+) -> None:
+    """The library keeps it in memory and searches it anew at each arrival."""
+    with served.connect() as client:
+        client.settimeout(PROMPTLY)
+        client.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            client.sendall(endless)
+        assert client.recv(200).startswith(b"HTTP/1.1 400 ")
+
+
 def chunks(total: int) -> Iterator[bytes]:
     """A body of that size whose length is not told."""
     while total > 0:
