@@ -120,7 +120,7 @@ class _Entrance:
         kind = ("Content-Type", "application/json")
         length = ("Content-Length", str(len(document)))
         start_response(f"{answer.code.value} {answer.code.phrase}", [kind, length])
-        return [document]
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [document]
 
 
 def _headers(environ: Mapping[str, str]) -> Header:

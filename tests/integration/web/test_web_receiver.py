@@ -282,6 +282,13 @@ def test_there_is_nothing_else(served: Served, method: str, where: str, code: in
     assert b"Access-Control" not in answer
 
 
+@pytest.mark.parametrize("where", ["/webhooks/github", "/healthz", "/"])
+def test_who_asks_for_the_head_alone_gets_no_body(served: Served, where: str) -> None:
+    """A body would be taken for the beginning of the next answer."""
+    request = f"HEAD {where} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
+    assert served.raw(request).partition(b"\r\n\r\n")[2] == b""
+
+
 @pytest.mark.parametrize(
     ("body", "headers", "code"),
     [
