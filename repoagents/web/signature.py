@@ -33,12 +33,25 @@ def parse_secrets(text: str, variable: str) -> tuple[str, ...]:
             f"{variable} holds {len(secrets)} secrets; at most {SECRETS} count at once",
             next_step="Keep the new one and the one it replaces; a secret has no space or comma.",
         )
+    if not _is_utf8(text):
+        raise ConfigError(
+            f"{variable} holds bytes that are not UTF-8, so nothing can be signed with it",
+            next_step="Make one with `openssl rand -hex 32`, here and in the webhook's settings.",
+        )
     if any(len(secret) < SHORTEST_SECRET for secret in secrets):
         raise ConfigError(
             f"{variable} holds a secret of fewer than {SHORTEST_SECRET} characters",
             next_step="Make one with `openssl rand -hex 32`, here and in the webhook's settings.",
         )
     return secrets
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def require_secrets(

@@ -103,6 +103,13 @@ def test_secrets_that_cannot_be_meant_are_refused_without_being_told(text: str) 
     assert not any(word in str(refused.value) for word in (SECRET, OLD, "short "))
 
 
+def test_a_secret_that_is_no_text_is_refused_before_anybody_signs_with_it() -> None:
+    """As the environment gives bytes that are not UTF-8: nothing could be compared with it."""
+    secret = (b"\xfc" * 32).decode(errors="surrogateescape")
+    with pytest.raises(ConfigError, match=f"{VARIABLE} holds .* UTF-8"):
+        parse_secrets(f"{SECRET} {secret}", VARIABLE)
+
+
 def test_the_secret_comes_from_the_named_variable() -> None:
     environment = {"MINE": SECRET, VARIABLE: OLD}
     assert require_secrets(environment, "MINE", "0.0.0.0", allow_unsigned=False) == (SECRET,)
