@@ -1,5 +1,6 @@
 """What is done with a delivery once it is read: answered at once, or recorded and then answered."""
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -99,15 +100,16 @@ class Recorder:
         with self._gate:
             batch = self._open
             if batch is None:
-                batch = self._open = _Batch()
-                batch.stored = self._writer.submit(self._write, batch)
+                batch = _Batch()
+                batch.stored = self._begin(lambda: self._write(batch))
+                self._open = batch
             position = len(batch.deliveries)
             batch.deliveries.append(delivery)
         return self._await(batch.stored)[position]
 
     def probe(self) -> None:
         """Raises `StoreError` when the state cannot be read and written."""
-        self._await(self._writer.submit(self._deliveries.probe))
+        self._await(self._begin(self._deliveries.probe))
 
     def __enter__(self) -> Self:
         return self
@@ -115,6 +117,12 @@ class Recorder:
     def __exit__(self, *_: object) -> None:
         """Write what waits and take no more."""
         self._writer.shutdown()
+
+    def _begin(self, work: Callable[[], T]) -> Future[T]:
+        try:
+            return self._writer.submit(work)
+        except RuntimeError as error:  # the system has no thread left
+            raise StoreError(f"nothing can be written: {error}") from error
 
     def _await(self, work: Future[T]) -> T:
         try:

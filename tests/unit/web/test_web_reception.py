@@ -123,6 +123,28 @@ def test_nobody_waits_for_ever() -> None:
     assert [number for batch in held.batches for number in sorted(batch)] == ["0", "1", "2"]
 
 
+def test_a_thread_that_cannot_be_had_now_may_be_had_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The system is out of threads when the first delivery comes."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    held = HeldDeliveries()
+    held.go.set()
+    with Recorder(held) as recorder:
+        with monkeypatch.context() as without:
+            without.setattr(threading.Thread, "start", refuse)
+            for number in ("1", "3"):
+                with pytest.raises(StoreError, match="can't start new thread"):
+                    recorder.record(Delivery(number, "issues", NOW))
+            with pytest.raises(StoreError, match="can't start new thread"):
+                recorder.probe()
+        assert recorder.record(Delivery("5", "issues", NOW))
+        assert ["5"] in held.batches
+
+
 def test_the_recipient_is_what_the_tracker_says() -> None:
     assert recipient_of(TrackerSettings(repo="octo/cat")) == Recipient("octo/cat", None)
 
