@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from repoagents.github.connection import GitHub
     from repoagents.logs import JsonlJournal, Redactor
     from repoagents.pipeline.checkup import HostFacts
+    from repoagents.pipeline.survey import Host
     from repoagents.ports import Bench, Books, House
     from repoagents.store.database import Database
     from repoagents.store.reader import Reader
+    from repoagents.store.reports import FileReports
 
 
 class SystemClock:
@@ -225,6 +227,29 @@ class Premises:
 
             return open_server_reader(self.loaded.settings.state.database_url)
         return open_reader(self.control)
+
+    def reports(self) -> "FileReports":
+        """Where reports, bundles and the dashboard are written."""
+        from repoagents.store.reports import FileReports
+
+        return FileReports(self.control, self.redactor)
+
+    def host(self) -> "Host":
+        """What reports tell of this machine."""
+        import shutil
+
+        from repoagents import __version__
+        from repoagents.config.managed import find_drift
+        from repoagents.pipeline.survey import Host
+        from repoagents.store.worker_lock import holder
+
+        owner = holder(self.control)
+        return Host(
+            version=__version__,
+            holder=f"a worker is live: {owner}" if owner else "",
+            free_bytes=shutil.disk_usage(self.control).free,
+            drift=find_drift(self.control).behind,
+        )
 
     def host_facts(self) -> "HostFacts":
         """What `doctor` needs to know of this machine."""

@@ -7,6 +7,7 @@ from datetime import timedelta
 from repoagents.domain.reports import Review, Verdict
 from repoagents.domain.run import Run, RunStatus, Stage
 from repoagents.pipeline import approval, dossier
+from repoagents.policy.attention import Cap, Signs, Standing, weigh
 from repoagents.ports import Books
 from repoagents.views.headline import headline
 from repoagents.views.snapshot import Caps, Card, Snapshot
@@ -31,11 +32,12 @@ REHEARSAL = "Rehearsal: made from a fixture, not from a live repository."
 
 @dataclass(frozen=True)
 class Host:
-    """What the composition root knows of this machine: version, worker, room on the disk."""
+    """What the composition root knows of this machine: version, worker, disk, outdated texts."""
 
     version: str
     holder: str = ""
     free_bytes: int | None = None
+    drift: tuple[str, ...] = ()
 
 
 def survey(books: Books, host: Host, *, runs: int = RUNS, cards: int = CARDS) -> Snapshot:
@@ -61,6 +63,29 @@ def survey(books: Books, host: Host, *, runs: int = RUNS, cards: int = CARDS) ->
         flags=flags,
         free_bytes=host.free_bytes,
         rehearsal=REHEARSAL if settings.tracker.mode == "fixture" else "",
+    )
+
+
+def stand(books: Books, snapshot: Snapshot, host: Host) -> Standing:
+    """How things stand by a snapshot."""
+    settings, caps = books.settings, snapshot.caps
+    used = {
+        "limits.calls_per_hour": caps.hour.calls,
+        "limits.tokens_per_day": caps.day.tokens,
+        "limits.cost_per_day": caps.day.cost or 0,
+    }
+    runs = {run.id: run for run in (*snapshot.runs, *(card.run for card in snapshot.cards))}
+    return weigh(
+        Signs(
+            now=snapshot.now,
+            runs=sorted(runs.values(), key=lambda run: run.created_at, reverse=True),
+            waiting=frozenset(card.run.id for card in snapshot.cards if card.waits),
+            worker_live=bool(snapshot.holder),
+            caps=tuple(Cap(key, value, caps.limits[key]) for key, value in used.items()),
+            run_limit=timedelta(seconds=settings.agent.run_timeout_seconds),
+            drift=host.drift,
+            free_bytes=snapshot.free_bytes,
+        )
     )
 
 

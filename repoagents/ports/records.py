@@ -302,6 +302,13 @@ class Artifacts(Protocol):
         """Delete a run's folder."""
 
 
+class Reports(Protocol):
+    """Files that people open: reports, bundles, the dashboard; everything is redacted here."""
+
+    def write(self, name: str, text: str) -> Path:
+        """Replace a report; `name` is its path below the control plane's folder."""
+
+
 class Journal(Protocol):
     """The log: a sentence and a stable event code."""
 

@@ -41,6 +41,11 @@ SUBJECT_LIMIT = 72
 TITLE_LIMIT = 200
 _TAIL_LIMIT = 3_000
 _FILES_SHOWN = 100
+_AT_WORK = {
+    Stage.PLAN: "Planning the change.",
+    Stage.BUILD: "Building the change.",
+    Stage.REVIEW: "Reviewing the change.",
+}
 _FIELD = re.compile(r"\{(title|number|summary|run_id)\}")
 
 
@@ -119,11 +124,19 @@ def render_pull_request(
     return title or f"Issue {handoff.issue.number}", bounded(body)
 
 
+def render_progress(handoff: Handoff, stage: Stage, marker: str) -> str:
+    """The status comment while the run is at work on a stage; the hidden marker comes first."""
+    now = f"{_AT_WORK[stage]} Closing the issue stops it."
+    body = document(_first_line(handoff), now, _footer(handoff))
+    return f"{marker}\n{body}"
+
+
 def render_comment(handoff: Handoff, marker: str) -> str:
     """The status comment; the hidden marker that finds it again comes first."""
     hidden = marker if marker.startswith("<!--") else f"<!-- {marker} -->"
     body = document(
         _first_line(handoff),
+        _when(handoff),
         _statistics(handoff),
         section("Open questions", _questions(handoff)),
         section("Decision", _decision(handoff)),
@@ -176,10 +189,16 @@ def _next_step(handoff: Handoff) -> Iterator[str]:
     failure = handoff.run.failure
     if failure and failure.next_step:
         yield inline(failure.next_step)
+    yield _when(handoff)
     if handoff.hints:
         yield bullets(inline(hint) for hint in handoff.hints)
     if handoff.patch_path and handoff.change and not handoff.change.empty:
         yield f"To take the change as it is: {code(f'git apply {handoff.patch_path}', 500)}"
+
+
+def _when(handoff: Handoff) -> str:
+    at = handoff.run.next_at
+    return f"The next attempt begins by itself, not before {at:%Y-%m-%d %H:%M} UTC." if at else ""
 
 
 def _decision(handoff: Handoff) -> str:

@@ -28,11 +28,15 @@ def render_page(template: str, values: dict[str, object], *, script: str = "") -
         "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
         f"style-src '{_hash(style)}'; script-src {_hash_or_none(code)}"
     )
-    return _environment().get_template(template).render(
-        values,
-        policy=policy,
-        style=Markup(style),  # noqa: S704 - a file of ours
-        script=Markup(code),  # noqa: S704 - a file of ours
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            values,
+            policy=policy,
+            style=Markup(style),  # noqa: S704 - a file of ours
+            script=Markup(code),  # noqa: S704 - a file of ours
+        )
     )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from repoagents.domain.reports import Plan, Role
+from repoagents.domain.settings import Settings, engine_for
 from repoagents.policy.wording import one_line
 from repoagents.views.layout import pad, wrapped
 
@@ -22,6 +23,15 @@ class RoleEngine:
         if self.rehearsal:
             return f"{self.engine} (no model is called)"
         return f"{self.engine}, {self.model or 'its own default model'}"
+
+
+def role_engines(settings: Settings) -> tuple[RoleEngine, ...]:
+    """The enabled roles with their engines, in order."""
+    chosen = ((role, engine_for(role, settings)) for role in settings.roles.enabled)
+    return tuple(
+        RoleEngine(role, choice.engine, choice.model, choice.engine == "rehearsal")
+        for role, choice in chosen
+    )
 
 
 @dataclass(frozen=True)

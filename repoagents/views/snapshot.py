@@ -36,6 +36,11 @@ class Card:
     files: tuple[str, ...] = ()
     waits: bool = False
 
+    @property
+    def folder(self) -> str:
+        """The run's folder below `artifacts/` and `workspaces/`."""
+        return f"issue-{self.run.issue_number}/{self.run.id}"
+
 
 @dataclass(frozen=True)
 class Caps:
@@ -93,14 +98,14 @@ def run_row(run: Run) -> dict[str, object]:
             "message": failure.message,
             "next_step": failure.next_step,
         },
-        "next_at": _instant(run.next_at),
+        "next_at": instant(run.next_at),
         "base_sha": run.base_sha,
         "head_sha": run.head_sha,
         "branch": run.branch,
         "verified": run.verified,
-        "created_at": _instant(run.created_at),
-        "updated_at": _instant(run.updated_at),
-        "finished_at": _instant(run.finished_at),
+        "created_at": instant(run.created_at),
+        "updated_at": instant(run.updated_at),
+        "finished_at": instant(run.finished_at),
     }
 
 
@@ -108,12 +113,13 @@ def snapshot_row(snapshot: Snapshot) -> dict[str, object]:
     """A snapshot as `status --json` shows it."""
     counts = snapshot.counts or {}
     return {
-        "rendered_at": _instant(snapshot.now),
+        "rendered_at": instant(snapshot.now),
         "worker": snapshot.holder,
         "counts": {status.value: counts[status] for status in RunStatus if counts.get(status)},
         "runs": [run_row(run) for run in snapshot.runs],
     }
 
 
-def _instant(at: datetime | None) -> str | None:
+def instant(at: datetime | None) -> str | None:
+    """An instant in ISO 8601, as JSON shows it."""
     return at.isoformat() if at else None

@@ -1,0 +1,26 @@
+"""The reports that operators open: written at one place, the same text for eye and script."""
+
+import json
+from pathlib import Path
+
+from repoagents.policy.attention import Standing
+from repoagents.ports import Reports
+from repoagents.views.brief import brief_row, render_brief
+from repoagents.views.ops_status import ops_status_row, render_ops_status
+from repoagents.views.snapshot import Snapshot
+
+
+def write_status(reports: Reports, snapshot: Snapshot, standing: Standing) -> tuple[Path, ...]:
+    """Write `ops-status` and `ops-brief`, each as JSON and as Markdown; returns where."""
+    status, brief = ops_status_row(snapshot, standing), brief_row(snapshot, standing)
+    return (
+        reports.write("reports/ops-status.json", render_json(status)),
+        reports.write("reports/ops-status.md", render_ops_status(snapshot, standing)),
+        reports.write("reports/ops-brief.json", render_json(brief)),
+        reports.write("reports/ops-brief.md", render_brief(snapshot, standing)),
+    )
+
+
+def render_json(row: object) -> str:
+    """A report's JSON text: indented, non-ASCII as it is, ended by a newline."""
+    return json.dumps(row, indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,58 @@
+"""The brief: how things stand in one line, at most five points, and what to type next."""
+
+from collections.abc import Sequence
+
+from repoagents.policy.attention import MOST, Concern, Standing
+from repoagents.views.markdown import code, document, inline, neutral, section, table
+from repoagents.views.snapshot import Snapshot, instant
+
+
+def brief_row(snapshot: Snapshot, standing: Standing) -> dict[str, object]:
+    """The brief as `ops-brief.json` holds it; `more` counts the points that are left out."""
+    shown = standing.concerns[:MOST]
+    return {
+        "rehearsal": snapshot.rehearsal,
+        "rendered_at": instant(snapshot.now),
+        "repo": snapshot.repo,
+        "level": standing.level.value,
+        "headline": standing.headline,
+        "findings": [concern_row(concern) for concern in shown],
+        "more": len(standing.concerns) - len(shown),
+    }
+
+
+def concern_row(concern: Concern) -> dict[str, str]:
+    """A concern as the reports' JSON shows it."""
+    return {
+        "code": concern.code,
+        "severity": concern.weight.value,
+        "title": concern.title,
+        "evidence": concern.evidence,
+        "next_command": concern.command,
+    }
+
+
+def render_brief(snapshot: Snapshot, standing: Standing) -> str:
+    """The brief as Markdown; what was made from a fixture says so on its first line."""
+    shown = standing.concerns[:MOST]
+    more = len(standing.concerns) - len(shown)
+    return document(
+        f"**{snapshot.rehearsal}**" if snapshot.rehearsal else "",
+        f"# {standing.level.value.capitalize()}",
+        neutral(standing.headline),
+        section(
+            "What to look at",
+            concern_table(shown) or "Nothing.",
+            f"{more} more in ops-status.md." if more else "",
+        ),
+        f"{inline(snapshot.repo)}, {instant(snapshot.now)}.",
+    )
+
+
+def concern_table(concerns: Sequence[Concern]) -> str:
+    """Concerns as a Markdown table; empty without one."""
+    rows = [
+        (c.weight.value, neutral(c.title), inline(c.evidence, 300), code(c.command))
+        for c in concerns
+    ]
+    return table(("weight", "what", "evidence", "next command"), rows) if rows else ""

@@ -1,0 +1,145 @@
+"""The state of operations: all that a snapshot holds, for a person who was not there."""
+
+from collections.abc import Iterator
+
+from repoagents.domain.reports import Usage
+from repoagents.domain.run import RunStatus
+from repoagents.policy.attention import Standing
+from repoagents.policy.wording import age
+from repoagents.views.brief import concern_row, concern_table
+from repoagents.views.markdown import bullets, code, document, inline, neutral, section, table
+from repoagents.views.snapshot import Card, Snapshot, instant, run_row
+
+LISTED = 500
+"""How many runs the report lists."""
+
+_SHOWN = 50
+
+
+def ops_status_row(snapshot: Snapshot, standing: Standing) -> dict[str, object]:
+    """The report as `ops-status.json` holds it."""
+    counts = snapshot.counts or {}
+    caps = snapshot.caps
+    return {
+        "rehearsal": snapshot.rehearsal,
+        "rendered_at": instant(snapshot.now),
+        "repo": snapshot.repo,
+        "version": snapshot.version,
+        "installation": snapshot.installation,
+        "level": standing.level.value,
+        "headline": standing.headline,
+        "worker": snapshot.holder,
+        "flags": dict(snapshot.flags),
+        "free_bytes": snapshot.free_bytes,
+        "counts": {status.value: counts[status] for status in RunStatus if counts.get(status)},
+        "total_runs": snapshot.total,
+        "spent": {"hour": _usage_row(caps.hour), "day": _usage_row(caps.day)},
+        "limits": dict(caps.limits),
+        "days": [
+            {
+                "day": day.day.isoformat(),
+                "outcomes": {status.value: count for status, count in day.outcomes.items()},
+                "spent": _usage_row(day.usage),
+                "seconds": list(day.seconds),
+            }
+            for day in snapshot.days
+        ],
+        "findings": [concern_row(concern) for concern in standing.concerns],
+        "runs": [run_row(run) for run in snapshot.runs[:LISTED]],
+        "details": [_card_row(card) for card in snapshot.cards],
+    }
+
+
+def _usage_row(usage: Usage) -> dict[str, object]:
+    return {"calls": usage.calls, "tokens": usage.tokens, "cost": usage.cost}
+
+
+def _card_row(card: Card) -> dict[str, object]:
+    effect = ("name", "state", "flag", "reason", "location")
+    finding = ("severity", "source", "message")
+    return {
+        "run": card.run.id,
+        "headline": card.headline,
+        "waits": card.waits,
+        "stages": [{"stage": s.value, "round": r, "seconds": t} for s, r, t in card.timings],
+        "effects": [dict(zip(effect, row, strict=True)) for row in card.effects],
+        "findings": [dict(zip(finding, row, strict=True)) for row in card.findings],
+        "reasons": list(card.reasons),
+        "spent": _usage_row(card.usage),
+        "artifacts": [f"artifacts/{card.folder}/{name}" for name in card.files],
+    }
+
+
+def render_ops_status(snapshot: Snapshot, standing: Standing) -> str:
+    """The report as Markdown; what was made from a fixture says so on its first line."""
+    return document(
+        f"**{snapshot.rehearsal}**" if snapshot.rehearsal else "",
+        "# Operations",
+        neutral(standing.headline),
+        section("Points", concern_table(standing.concerns) or "None."),
+        section("Now", bullets(_now(snapshot))),
+        section("Runs", *_runs(snapshot)),
+        section("Spent and allowed", _spent(snapshot)),
+        section("Days", _days(snapshot)),
+        f"{inline(snapshot.repo)}, {instant(snapshot.now)}, repoagents {snapshot.version}.",
+    )
+
+
+def _now(snapshot: Snapshot) -> Iterator[str]:
+    yield inline(snapshot.holder) or "no worker is live; `repoagents run` starts one"
+    on = [code(name) for name, is_on in snapshot.flags.items() if is_on]
+    yield f"allowed: {', '.join(on)}" if on else "every write is withheld: all flags are off"
+    if snapshot.free_bytes is not None:
+        yield f"{snapshot.free_bytes / 1e9:.1f} GB free on the disk"
+
+
+def _runs(snapshot: Snapshot) -> Iterator[str]:
+    counts = snapshot.counts or {}
+    totals = [f"{counts[status]} {status.value}" for status in RunStatus if counts.get(status)]
+    yield ", ".join(totals) or "No run yet."
+    rows = [
+        (
+            f"#{run.issue_number}",
+            run.status.value,
+            run.stage.value if run.stage and not run.status.terminal else "",
+            age(snapshot.now - run.updated_at),
+            inline(run.title, 80),
+            inline(f"{run.failure.kind.value}: {run.failure.message}", 160) if run.failure else "",
+        )
+        for run in snapshot.runs[:_SHOWN]
+    ]
+    if rows:
+        yield table(("issue", "status", "stage", "changed ago", "title", "reason"), rows)
+    if snapshot.total > len(rows):
+        yield f"The newest {len(rows)} of {snapshot.total}; all are in the state."
+
+
+def _spent(snapshot: Snapshot) -> str:
+    caps = snapshot.caps
+    rows = [
+        ("last hour", str(caps.hour.calls), f"{caps.hour.tokens:,}", _cost(caps.hour)),
+        ("last 24 hours", str(caps.day.calls), f"{caps.day.tokens:,}", _cost(caps.day)),
+    ]
+    spent = table(("window", "calls", "tokens", "cost"), rows)
+    limits = table(
+        ("limit", "value"), [(code(key), f"{value:,}") for key, value in caps.limits.items()]
+    )
+    return f"{spent}\n\n{limits}"
+
+
+def _days(snapshot: Snapshot) -> str:
+    rows = [
+        (
+            day.day.isoformat(),
+            ", ".join(f"{count} {status.value}" for status, count in day.outcomes.items()),
+            str(day.usage.calls),
+            f"{day.usage.tokens:,}",
+            _cost(day.usage),
+        )
+        for day in reversed(snapshot.days)
+    ]
+    return table(("day", "ended", "calls", "tokens", "cost"), rows) if rows else ""
+
+
+def _cost(usage: Usage) -> str:
+    return "not reported" if usage.cost is None else f"{usage.cost:.2f}"
