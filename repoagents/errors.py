@@ -16,7 +16,8 @@
     ├── TrackerError           the tracker's file or folder cannot be read or written
     ├── StoreError             the state cannot be read or written
     │   └── StateUnreadable    corrupt or newer than this program: read-only mode
-    └── WebhookRejected        a delivery is not signed by us, not whole, or not for us
+    ├── WebhookRejected        a delivery is not signed by us, not whole, or not for us
+    └── Bug                    nobody expected it; its cause is the exception that it was
 
 A message says what was tried, on what, and what the operator can do.
 An expected refusal is a value (`Withheld`, a reason string), never an exception.
@@ -141,3 +142,7 @@ class WebhookRejected(RepoAgentsError):
     def __init__(self, status: int, message: str, *, next_step: str = "") -> None:
         super().__init__(message, next_step=next_step)
         self.status = status
+
+
+class Bug(RepoAgentsError):
+    """What nobody expected, as the attempt boundary found it; `__cause__` is what was raised."""

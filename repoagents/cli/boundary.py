@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import IO
 
-from repoagents.errors import ConfigError, RepoAgentsError
+from repoagents.errors import Bug, ConfigError, RepoAgentsError
 
 DONE = 0
 UNFINISHED = 1
@@ -47,6 +47,8 @@ def guard(command: Callable[[], object]) -> int:
 
 def _explain(error: Exception) -> int:
     match error:
+        case Bug(__cause__=Exception() as cause):
+            return _explain(cause)
         case RepoAgentsError():
             code = USAGE if isinstance(error, ConfigError) else UNFINISHED
             return _refuse(str(error), error.next_step, code)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,8 +14,9 @@ from sqlalchemy import Engine
 
 from repoagents.domain.run import Run, RunStatus
 from repoagents.durable.flows import DurableFlows
-from repoagents.errors import StateUnreadable, StoreError
+from repoagents.errors import Bug, RepoAgentsError, StateUnreadable, StoreError
 from repoagents.pipeline import recovery
+from repoagents.pipeline.boundary import bugs_told
 from repoagents.pipeline.tick import Rhythm, run_errands, sweep_when_due, tick
 from repoagents.policy import retry
 from repoagents.ports import House
@@ -27,6 +28,9 @@ TICK_SECONDS = 0.5
 IDLE_TICK_SECONDS = 1.0
 STOP_SECONDS = 20.0
 """How long the agents are given to end before the worker leaves: TERM, then KILL."""
+
+MOST_BUGS = 5
+"""Rounds in a row that may end in a bug of ours, each waited after twice as long as the last."""
 
 SOON = timedelta(seconds=60)
 ACTIVE = (RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.RETRY_PENDING)
@@ -157,47 +161,89 @@ async def _work(
     changed: Callable[[], None],
     stop: asyncio.Event,
 ) -> None:
-    rhythm = Rhythm(issue=assignment.issue, insists=assignment.ends)
-    before: object = None
-    errand: asyncio.Task[None] | None = None
+    shift = _Shift(house, flows, assignment, changed)
     while not stop.is_set():
-        active: tuple[Run, ...] = ()
+        seconds = await shift.round()
+        if seconds is None:
+            return
+        await _pause(stop, seconds)
+
+
+class _Shift:
+    """The rounds of one worker, and what it keeps from each for the next."""
+
+    def __init__(
+        self,
+        house: House,
+        flows: DurableFlows,
+        assignment: Assignment,
+        changed: Callable[[], None],
+    ) -> None:
+        self._house = house
+        self._flows = flows
+        self._assignment = assignment
+        self._changed = changed
+        self._rhythm = Rhythm(issue=assignment.issue, insists=assignment.ends)
+        self._seen: object = None
+        self._errand: asyncio.Task[None] | None = None
+        self._bugs = 0
+
+    async def round(self) -> float | None:
+        """One round; the seconds until the next, None when the work is done.
+
+        What goes wrong is told, and the next round tries again. Raised is what cannot be outlived:
+        a state that cannot be read, a bug in each of `MOST_BUGS` rounds, and whatever is the answer
+        of a worker that is to end.
+        """
         try:
-            await sweep_when_due(house, rhythm)
-            active = await asyncio.to_thread(_beat, house, flows, rhythm)
-            # Beside the ticks: a base that is merged in is proven anew, which takes its time.
-            errand = await _sent(errand, run_errands(house, rhythm))
-            rhythm.polls = rhythm.polls and not assignment.once
-            seen = [(run.id, run.updated_at, run.stage) for run in active]
-            if seen != before:
-                await asyncio.to_thread(changed)
-                before = seen
-            if (
-                assignment.ends
-                and errand.done()
-                and await asyncio.to_thread(_idle, house, assignment, active)
-            ):
-                await errand
-                return
-        except StoreError as error:
-            if assignment.ends or isinstance(error, StateUnreadable):
+            with bugs_told(self._house.journal, "in the worker's loop"):
+                seconds = await self._work()
+        except RepoAgentsError as error:
+            if self._assignment.ends or isinstance(error, StateUnreadable):
                 raise
-            house.journal.warn("state_refused", f"{error}; the worker looks again")
-        await _pause(stop, TICK_SECONDS if active else IDLE_TICK_SECONDS)
+            return self._outlive(error)
+        self._bugs = 0
+        return seconds
 
+    def _outlive(self, error: RepoAgentsError) -> float:
+        """Tell what went wrong, unless it has gone wrong too often; the seconds to wait."""
+        if isinstance(error, Bug):
+            self._bugs += 1
+            if self._bugs == MOST_BUGS:
+                raise error
+            return float(IDLE_TICK_SECONDS * 2**self._bugs)
+        code = "state_refused" if isinstance(error, StoreError) else "errand_failed"
+        self._house.journal.warn(code, f"{error}; the worker looks again")
+        return IDLE_TICK_SECONDS
 
-async def _sent(
-    errand: asyncio.Task[None] | None, again: Coroutine[object, object, None]
-) -> asyncio.Task[None]:
-    """The errand that is under way, or the next one when it is done; raises what ended it."""
-    if errand is not None and not errand.done():
-        again.close()
-        return errand
-    if errand is not None:
-        await errand
-    task = asyncio.create_task(again)
-    await asyncio.sleep(0)
-    return task
+    async def _work(self) -> float | None:
+        house, rhythm = self._house, self._rhythm
+        await sweep_when_due(house, rhythm)
+        active = await asyncio.to_thread(_beat, house, self._flows, rhythm)
+        errand = await self._send()
+        rhythm.polls = rhythm.polls and not self._assignment.once
+        seen = [(run.id, run.updated_at, run.stage) for run in active]
+        if seen != self._seen:
+            await asyncio.to_thread(self._changed)
+            self._seen = seen
+        may_end = self._assignment.ends and errand.done()
+        if may_end and await asyncio.to_thread(_idle, house, self._assignment, active):
+            await errand
+            return None
+        return TICK_SECONDS if active else IDLE_TICK_SECONDS
+
+    async def _send(self) -> asyncio.Task[None]:
+        """The errands under way, or the next ones; what ended the last ones is raised, once.
+
+        They are done beside the ticks: a base that is merged in is proven anew, which takes time.
+        """
+        if self._errand is not None and self._errand.done():
+            ended, self._errand = self._errand, None
+            await ended
+        if self._errand is None:
+            self._errand = asyncio.create_task(run_errands(self._house, self._rhythm))
+            await asyncio.sleep(0)
+        return self._errand
 
 
 def _beat(house: House, flows: DurableFlows, rhythm: Rhythm) -> tuple[Run, ...]:

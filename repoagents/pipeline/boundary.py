@@ -1,14 +1,20 @@
-"""The attempt boundary: every exception of a stage becomes one `Failure`, once, here."""
+"""The attempt boundary: every exception of a stage becomes one `Failure`, once, here.
+
+What nobody expected becomes a `Bug` here too, in a stage and in the errands of the worker's loop
+alike, so that what goes wrong with one thing ends neither the loop nor what is next to it.
+"""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 
 from repoagents.domain.run import Failure, FailureClass, Run, RunStatus, Stage
 from repoagents.errors import (
     AgentError,
+    Bug,
     ConfigError,
     GitError,
     GitHubError,
@@ -17,7 +23,7 @@ from repoagents.errors import (
     Stopped,
     StoreError,
 )
-from repoagents.ports import House
+from repoagents.ports import House, Journal
 
 MESSAGE_LIMIT = 2000
 
@@ -142,11 +148,12 @@ async def guarded(
     """
     run: Run | None = None
     try:
-        run = await asyncio.to_thread(_enter, house, run_id, generation, stage)
-        if not stands(run, generation):
-            return STOPPED.to_json()
-        async with _ended_with_its_run(house, run):
-            result = await body(run)
+        with bugs_told(house.journal, f"in {stage}", run=run_id, stage=stage.value):
+            run = await asyncio.to_thread(_enter, house, run_id, generation, stage)
+            if not stands(run, generation):
+                return STOPPED.to_json()
+            async with _ended_with_its_run(house, run):
+                result = await body(run)
     except Stopped as stop:
         if stop.kind == FailureClass.INTERRUPTED:
             raise
@@ -155,12 +162,26 @@ async def guarded(
         raise
     except RepoAgentsError as error:
         result = StepResult("failed", classify(error))
-    except Exception as error:  # noqa: BLE001 - the attempt boundary: our bug fails the run only
-        bug = f"unexpected {type(error).__name__} in {stage}: {error}"
-        result = StepResult("failed", Failure(FailureClass.INFRA, bug, "report this as a bug"))
     if result.failure is not None and run is not None:
         await asyncio.to_thread(note_failure, house, run, stage, result.failure)
     return result.to_json()
+
+
+@contextmanager
+def bugs_told(journal: Journal, where: str, **fields: object) -> Iterator[None]:
+    """Raise as a `Bug` what nobody expected, and log where it came from.
+
+    `where` completes "unexpected ValueError"; `fields` are the log line's.
+    """
+    try:
+        yield
+    except RepoAgentsError:
+        raise
+    except Exception as error:
+        words = f"unexpected {type(error).__name__} {where}: {error}"
+        trace = "".join(traceback.format_exception(error))
+        journal.warn("bug_met", words, traceback=trace, **fields)
+        raise Bug(words, next_step="report this as a bug") from error
 
 
 def stands(run: Run, generation: int) -> bool:

@@ -7,7 +7,7 @@ from repoagents.domain.pull_request import PullRequest, PullState
 from repoagents.domain.run import Run, RunStatus
 from repoagents.errors import RepoAgentsError, StateUnreadable
 from repoagents.pipeline import approval, feedback, merge, outcome, publisher
-from repoagents.pipeline.boundary import change
+from repoagents.pipeline.boundary import bugs_told, change
 from repoagents.pipeline.reconcile import call_off, why_stop
 from repoagents.ports import CLOSED, Approval, House
 
@@ -21,7 +21,8 @@ async def follow_up(house: House) -> None:
     """
     for run in await asyncio.to_thread(with_open_pull_request, house):
         try:
-            await _follow(house, run)
+            with bugs_told(house.journal, "in follow-up", run=run.id, issue=run.issue_number):
+                await _follow(house, run)
         except StateUnreadable:
             raise
         except RepoAgentsError as error:

@@ -8,6 +8,7 @@ from repoagents.domain.issue import Comment, Issue, IssueState
 from repoagents.domain.run import Run, RunStatus
 from repoagents.errors import RepoAgentsError, StoreError
 from repoagents.pipeline import people, reconcile
+from repoagents.pipeline.boundary import bugs_told
 from repoagents.pipeline.intake import Wish, accept
 from repoagents.policy import commands
 from repoagents.policy.commands import Command, CommandKind
@@ -47,7 +48,8 @@ def look(house: House, flows: Flows, said: dict[int, str], number: int, read: Re
     state that cannot be read or written.
     """
     try:
-        found = _follow(house, flows, number, read())
+        with bugs_told(house.journal, f"in issue {number}", issue=number):
+            found = _follow(house, flows, number, read())
     except StoreError:
         raise
     except people.AskerUnknown as error:

@@ -13,7 +13,7 @@ from repoagents.domain.issue import Issue
 from repoagents.domain.run import FailureClass, Run, RunStatus
 from repoagents.errors import RepoAgentsError, StateUnreadable
 from repoagents.pipeline import approval, janitor, sendback
-from repoagents.pipeline.boundary import change
+from repoagents.pipeline.boundary import bugs_told, change
 from repoagents.pipeline.followup import follow_up
 from repoagents.pipeline.intake import accept, wish_of
 from repoagents.pipeline.outcome import say
@@ -70,7 +70,8 @@ def tick(house: House, flows: Flows, rhythm: Rhythm) -> None:
     if rhythm.polls and _due(rhythm.polled_at, _interval(house), now):
         rhythm.polled_at = now
         try:
-            poll(house, flows, rhythm)
+            with bugs_told(house.journal, "in the poll"):
+                poll(house, flows, rhythm)
         except RepoAgentsError as error:
             if rhythm.insists or isinstance(error, StateUnreadable):
                 raise
@@ -209,7 +210,8 @@ def drain(house: House, flows: Flows, issue: int | None = None) -> None:
         if issue is not None and request.issue_number != issue:
             continue
         try:
-            came = _take_up(house, flows, request)
+            with bugs_told(house.journal, f"in {request.kind}", issue=request.issue_number):
+                came = _take_up(house, flows, request)
         except StateUnreadable:
             raise
         except RepoAgentsError as error:
