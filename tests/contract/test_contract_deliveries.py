@@ -47,6 +47,20 @@ def test_what_was_put_is_pending_as_it_was_until_it_is_taken(books: Database) ->
     assert not inbox.put(FULL)
 
 
+def test_what_is_kept_is_known_by_its_id(books: Database) -> None:
+    inbox = books.deliveries
+    many = [replace(BARE, id=f"many-{number}") for number in range(2_500)]
+    inbox.put_all((FULL, BARE))
+    for start in range(0, len(many), 500):
+        inbox.put_all(many[start : start + 500])
+    assert not inbox.put(again(1)), "it tells what is known"
+    inbox.take(FULL.id, "looked", NOW)
+    ids = [f"many-{number}" for number in range(0, 5_000, 2)]
+    found = inbox.knows(["unknown", FULL.id, *ids, BARE.id, BARE.id, "other-1"])
+    assert found == {FULL.id, BARE.id, *ids[:1250]}
+    assert inbox.knows([]) == frozenset()
+
+
 def test_an_id_is_known_whatever_comes_with_it(books: Database) -> None:
     assert books.deliveries.put(FULL)
     assert not books.deliveries.put(replace(BARE, id=FULL.id))

@@ -86,4 +86,4 @@ def install(hub: LoopbackGitHub) -> tuple[int, int]:
 
 def _connect(settings: TrackerSettings, folder: Path, environment: Mapping[str, str]) -> GitHub:
     around = Surroundings(environment, folder, lambda: "")
-    return connect(settings, around, NEEDED, FakeClock(), ListJournal())
+    return connect(settings, around, NEEDED, FakeClock(), ListJournal(), receives=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from repoagents.domain.delivery import WEBHOOKS
 from repoagents.domain.effect import MergePullRequest, ReplyToRemark
 from repoagents.errors import GitHubError
 from repoagents.github.connection import GitHub
@@ -78,7 +79,18 @@ def inspect_access(hub: LoopbackGitHub, github: GitHub) -> None:
     assert inspection.backlog().has_label
 
 
-DRIVES = (look_around, say_something, take_a_no, answer, merge, inspect_access)
+def ask_again(hub: LoopbackGitHub, github: GitHub) -> None:
+    app = hub.forge.accounts.apps.get(github.settings.app.id or 0)
+    hub.add_account(BOT, "admin")
+    hub.subscribe(f"http://127.0.0.1:9{WEBHOOKS}", "", ["issues"], app=app)
+    hub.open_issue("Missed", "", by="maya")
+    assert hub.hooks.drain()
+    hooks = github.tracker.hooks
+    assert hooks is not None
+    hooks.resend(hooks.sendings(YESTERDAY)[0])
+
+
+DRIVES = (look_around, say_something, take_a_no, answer, merge, inspect_access, ask_again)
 """A way through every method that asks GitHub, in this order."""
 
 REPO = "/repos/{owner}/{repo}"
@@ -115,7 +127,23 @@ WORDS = {
 """Everything that the bot says to GitHub, in GitHub's own terms."""
 
 MINT = "POST /app/installations/{installation_id}/access_tokens"
-OWN_WORDS = {"token": {"GET /user"}, "app": {MINT, "GET /app", "GET /users/{username}"}}
+HOOKS, OF_THE_APP = f"{REPO}/hooks", "/app/hook/deliveries"
+SENT = f"{HOOKS}/{{hook_id}}/deliveries"
+OWN_WORDS = {
+    "token": {
+        "GET /user",
+        f"GET {HOOKS}",
+        f"GET {SENT}",
+        f"POST {SENT}/{{delivery_id}}/attempts",
+    },
+    "app": {
+        MINT,
+        "GET /app",
+        "GET /users/{username}",
+        f"GET {OF_THE_APP}",
+        f"POST {OF_THE_APP}/{{delivery_id}}/attempts",
+    },
+}
 """What is said only with one kind of credential."""
 
 

@@ -165,6 +165,25 @@ def test_a_failed_delivery_is_found_and_sent_again_with_the_same_guid(
     assert ask("POST", f"{path}/1/attempts", maya).status_code == 404
 
 
+def test_deliveries_are_paged_by_cursor(
+    hub: LoopbackGitHub, hook: Hook, receiver: Any, ask: Ask
+) -> None:
+    for number in range(4):
+        hub.open_issue(f"Issue {number}", by="maya")
+    assert hub.hooks.drain()
+    maya, path, found = hub.token_of("maya"), f"{REPO}/hooks/{hook.id}/deliveries", []
+    url: str | None = f"{hub.url}{path}?per_page=2"
+    while url is not None:
+        page = ask("GET", url.removeprefix(hub.url), maya)
+        found += page.json()
+        url = page.links.get("next", {}).get("url")
+        assert url is None or "cursor=v1_" in url
+    assert [record["id"] for record in found] == [d.id for d in hub.hooks.recent(hook)]
+    assert {record["repository_id"] for record in found} == {hub.forge.repository.id, None}
+    assert [record["event"] for record in found if record["repository_id"] is None] == ["ping"]
+    assert ask("GET", f"{path}?cursor=nowhere", maya).status_code == 422
+
+
 def test_a_receiver_that_is_not_there_is_written_down(hub: LoopbackGitHub) -> None:
     hub.subscribe("http://127.0.0.1:9/", SECRET)
     assert hub.hooks.drain()
