@@ -64,6 +64,28 @@ def _repository(settings: Settings, _root: Path) -> Iterator[Finding]:
         )
 
 
+def _own_labels(settings: Settings, _root: Path) -> Iterator[Finding]:
+    """What the bot sets must decide nothing: it would start, stop or hide its own work."""
+    tracker = settings.tracker
+    taken: dict[str, tuple[str | None, ...]] = {
+        "tracker.trigger_label": (tracker.trigger_label,),
+        "tracker.stop_label": (tracker.stop_label,),
+        "tracker.filters.labels": tracker.filters.labels,
+        "tracker.filters.exclude_labels": tracker.filters.exclude_labels,
+    }
+    for name in ("working_label", "waiting_label"):
+        key, label = f"tracker.{name}", getattr(tracker, name)
+        if label is None:
+            continue
+        if not label.strip():
+            yield ("tracker", name), f"{key} is empty: write null for none"
+            continue
+        for other, labels in taken.items():
+            if label.strip().lower() in (each.strip().lower() for each in labels if each):
+                yield ("tracker", name), f"{key}: {label!r} is {other} already"
+        taken[key] = (label,)
+
+
 def _paths(settings: Settings, root: Path) -> Iterator[Finding]:
     tracker = settings.tracker
     named: list[tuple[Place, str]] = [
@@ -170,6 +192,7 @@ def _message(settings: Settings, _root: Path) -> Iterator[Finding]:
 
 RULES: tuple[Callable[[Settings, Path], Iterator[Finding]], ...] = (
     _repository,
+    _own_labels,
     _paths,
     _verify_names,
     _roles,

@@ -1,4 +1,7 @@
-"""What the bot wants to change in the world: values, each with an idempotency key."""
+"""What the bot wants to change in the world: values, each with an idempotency key.
+
+Effects with one key but another content are one thing that was changed: the last one counts.
+"""
 
 import hashlib
 from dataclasses import dataclass
@@ -16,9 +19,8 @@ class PostComment:
 
     @property
     def key(self) -> str:
-        """Idempotency key: this text in this run's name; an edit is another effect."""
-        content = hashlib.sha256(self.body.encode("utf-8", "surrogatepass")).hexdigest()
-        return f"comment:{self.run_id}:{content[:16]}"
+        """Idempotency key: the comment in this run's name, whose text may be edited to and fro."""
+        return f"comment:{self.run_id}"
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,8 @@ class SetLabel:
 
     @property
     def key(self) -> str:
-        """Idempotency key: this label on or off in this run's name."""
-        return f"label:{self.run_id}:{self.label}:{'on' if self.on else 'off'}"
+        """Idempotency key: this label in this run's name, which may go on and off and on again."""
+        return f"label:{self.run_id}:{self.label}"
 
 
 @dataclass(frozen=True)
@@ -100,8 +102,31 @@ class ReplyToRemark:
         return f"reply:{self.remark_id}:{content[:16]}"
 
 
+@dataclass(frozen=True)
+class React:
+    """A pair of eyes below a comment: what it asks for is kept.
+
+    `run_id` is empty, for there need be no run yet; a tracker takes it twice for once.
+    """
+
+    run_id: str
+    issue_number: int
+    comment_id: int
+
+    @property
+    def key(self) -> str:
+        """Idempotency key: this comment."""
+        return f"reaction:{self.comment_id}"
+
+
 Effect = (
-    PostComment | PushBranch | OpenDraftPullRequest | SetLabel | MergePullRequest | ReplyToRemark
+    PostComment
+    | PushBranch
+    | OpenDraftPullRequest
+    | SetLabel
+    | MergePullRequest
+    | ReplyToRemark
+    | React
 )
 
 
@@ -123,18 +148,17 @@ class Receipt:
     at: datetime
 
 
+_NAMES: dict[type[Effect], str] = {
+    PostComment: "comment",
+    PushBranch: "branch",
+    OpenDraftPullRequest: "draft_pull_request",
+    SetLabel: "label",
+    MergePullRequest: "merge",
+    ReplyToRemark: "reply",
+    React: "reaction",
+}
+
+
 def effect_name(effect: Effect) -> str:
     """The effect's stable name in status, handoff and logs."""
-    match effect:
-        case PostComment():
-            return "comment"
-        case PushBranch():
-            return "branch"
-        case OpenDraftPullRequest():
-            return "draft_pull_request"
-        case SetLabel():
-            return "label"
-        case MergePullRequest():
-            return "merge"
-        case ReplyToRemark():
-            return "reply"
+    return _NAMES[type(effect)]

@@ -70,6 +70,11 @@ class TrackerSettings:
     every open issue."""
     stop_label: str = "repoagents-stop"
     """An issue with this label is left alone, and a run at work on it stops; empty for none."""
+    working_label: str | None = None
+    """The label that an issue on GitHub wears while the bot works on it; `null` for none. Comments
+    have to be on."""
+    waiting_label: str | None = None
+    """The same while its run waits for a person: blocked, failed, or for an approval."""
     filters: FilterSettings = field(default_factory=FilterSettings)
     """Which of the issues with the trigger label are taken."""
     allowed_bots: tuple[int, ...] = ()

@@ -7,6 +7,7 @@ from repoagents.domain.effect import (
     MergePullRequest,
     OpenDraftPullRequest,
     PostComment,
+    React,
     ReplyToRemark,
     SetLabel,
     effect_name,
@@ -93,7 +94,8 @@ class GitHubTracker:
     def find(self, effect: Effect) -> str | None:
         """Where the effect stands with this content, or None.
 
-        A pull request whose text a person has written or edited stands as it is.
+        A pull request whose text a person has written or edited stands as it is. A reaction is not
+        looked for: GitHub takes the same one twice for once.
         """
         match effect:
             case PostComment():
@@ -108,11 +110,13 @@ class GitHubTracker:
                 return self.pulls.find_merge(effect)
             case ReplyToRemark():
                 return self.pulls.find_reply(effect)
+            case React():
+                return None
             case _:
                 raise _not_for_trackers(effect)
 
     def perform(self, effect: Effect) -> str:
-        """Write the comment, or edit ours; open the draft pull request, or adopt the open one."""
+        """Do it; a comment of ours is edited, an open pull request adopted, a label set alone."""
         match effect:
             case PostComment():
                 return self._put_comment(effect)
@@ -124,6 +128,8 @@ class GitHubTracker:
                 return self.pulls.merge(effect)
             case ReplyToRemark():
                 return self.pulls.reply(effect)
+            case React():
+                return self._react(effect)
             case _:
                 raise _not_for_trackers(effect)
 
@@ -169,6 +175,11 @@ class GitHubTracker:
                 raise
             return standing
         return link(written) or f"{self._client.repo} issue {effect.issue_number}"
+
+    def _react(self, effect: React) -> str:
+        path = f"{self._client.root}/issues/comments/{effect.comment_id}/reactions"
+        self._client.write("POST", path, {"content": "eyes"})
+        return f"{self._client.repo} issue {effect.issue_number}, comment {effect.comment_id}"
 
     # --- labels -----------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from repoagents.domain.effect import (
     Effect,
     MergePullRequest,
     OpenDraftPullRequest,
+    PostComment,
     PushBranch,
     Withheld,
     effect_name,
@@ -15,7 +16,7 @@ from repoagents.domain.people import AccountKind
 from repoagents.domain.pull_request import PullRequest, ReviewState
 from repoagents.domain.run import Run, RunStatus
 from repoagents.errors import GitError, GitHubError, TrackerError
-from repoagents.pipeline import merge, publisher
+from repoagents.pipeline import merge, outcome, publisher
 from repoagents.pipeline.boundary import change
 from repoagents.pipeline.merge import CARRIED
 from repoagents.pipeline.reconcile import why_stop
@@ -98,6 +99,7 @@ def reject(house: House, number: int, by: str, note: str = "") -> str:
             run.id,
             lambda was: was.cancel(now, by) if was.status is RunStatus.AWAITING_APPROVAL else was,
         )
+        outcome.say(house, run.id)
         return f"rejected: the pull request of issue {number} will not be merged by the bot"
     house.ledger.discard(run.id, f"rejected by {by}", house.clock.now())
     names = ", ".join(effect_name(effect) for effect in waiting.effects)
@@ -154,7 +156,10 @@ def _publish(house: House, waiting: Waiting, by: str) -> str:
             f"refused: {stale}; `repoagents retry {run.issue_number} --fresh` works on the new base"
         )
     _record(house, run, APPROVE, by)
-    published = publisher.publish(house, run.id, waiting.effects)
+    # What the comment said while it waited is not so any more.
+    effects = tuple(each for each in waiting.effects if not isinstance(each, PostComment))
+    published = publisher.publish(house, run.id, effects)
+    outcome.say(house, run.id)
     places = ", ".join(receipt.location for receipt in published.done)
     return f"published: {places}"
 

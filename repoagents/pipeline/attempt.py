@@ -212,4 +212,6 @@ async def look(house: House, run_id: str, generation: int) -> str:
     run = await asyncio.to_thread(current, house, run_id)
     if run.generation != generation:
         return RunStatus.SUPERSEDED.value
+    if run.status.terminal:
+        await outcome.finish(house, run, attempted=False)
     return run.status.value

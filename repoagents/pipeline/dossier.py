@@ -2,12 +2,11 @@
 
 from repoagents.domain.reports import Plan, Review, Verdict, Verification
 from repoagents.domain.run import Run, Stage
-from repoagents.domain.settings import Settings, engine_for
 from repoagents.pipeline.stages import Built
 from repoagents.policy import guardrails
 from repoagents.ports import Books, LedgerRow
 from repoagents.views.handoff import Handoff
-from repoagents.views.preview import RoleEngine
+from repoagents.views.preview import role_engines
 from repoagents.views.snapshot import EffectRow
 
 
@@ -39,15 +38,6 @@ def gather(books: Books, run: Run) -> Handoff:
         usage=books.spend.spent(run.id, books.clock.now()).run,
         engines=role_engines(books.settings),
         patch_path=str((folder / "changes.patch").relative_to(books.root)) if built else "",
-    )
-
-
-def role_engines(settings: Settings) -> tuple[RoleEngine, ...]:
-    """The enabled roles with their engines, in order."""
-    chosen = ((role, engine_for(role, settings)) for role in settings.roles.enabled)
-    return tuple(
-        RoleEngine(role, choice.engine, choice.model, choice.engine == "rehearsal")
-        for role, choice in chosen
     )
 
 

@@ -13,7 +13,7 @@ from repoagents.domain.effect import (
 from repoagents.domain.reports import Verdict, VerdictKind, Verification
 from repoagents.domain.run import Failure, FailureClass, Run, RunStatus, Stage
 from repoagents.errors import RepoAgentsError, StateUnreadable, Stopped
-from repoagents.pipeline import dossier, publisher
+from repoagents.pipeline import dossier, notice, publisher
 from repoagents.pipeline.boundary import StepResult, change, current
 from repoagents.pipeline.reconcile import call_off, why_stop
 from repoagents.pipeline.stages import Attempt, Built
@@ -192,18 +192,17 @@ def _after_failure(house: House, run: Run, failure: Failure) -> Run:
             return run.block(decided.failure, now)
 
 
-async def finish(house: House, run: Run) -> None:
-    """After every attempt: the after_run hook; at a stop: the handoff and the status comment.
+async def finish(house: House, run: Run, *, attempted: bool = True) -> None:
+    """When a run stops or waits: the after_run hook after an attempt, the handoff, what is shown.
 
     The run's status stands by now: whatever goes wrong here is told, and changes nothing of it.
     """
     try:
-        worktrees = await asyncio.to_thread(house.workspaces.worktrees)
+        worktrees = await asyncio.to_thread(house.workspaces.worktrees) if attempted else ()
         opened = next((w for w in worktrees if w.run_id == run.id), None)
         if opened is not None:
             await _after_run(house, run, opened)
-        if run.status is not RunStatus.RETRY_PENDING:
-            await asyncio.to_thread(say, house, run.id)
+        await asyncio.to_thread(say, house, run.id)
     except StateUnreadable:
         raise
     except (RepoAgentsError, OSError) as error:
@@ -226,29 +225,11 @@ async def _after_run(house: House, run: Run, worktree: Worktree) -> None:
 
 
 def say(house: House, run_id: str) -> None:
-    """Write the handoff, and the issue's status comment if its flag is on.
-
-    A tracker that cannot be written now never changes the run's outcome: the intent stays in the
-    ledger, and the comment is written when the run next comes to rest.
-    """
+    """Write the handoff, and show on the issue how its run stands."""
     run = current(house, run_id)
     told = dossier.gather(house, run)
     house.artifacts.write(run.issue_number, run.id, "handoff.md", handoff.render_handoff(told))
-    marker = f"<!-- repoagents:{house.installation}:issue={run.issue_number} -->"
-    # The comment does not tell of itself: its text, and so its key, stays the same when repeated.
-    others = replace(told, effects=tuple(row for row in told.effects if row[0] != "comment"))
-    body = handoff.render_comment(others, marker)
-    comment = PostComment(run.id, run.issue_number, marker, body)
-    try:
-        publisher.publish(house, run.id, (comment,))
-    except RepoAgentsError as error:
-        house.journal.warn(
-            "effect_failed",
-            f"the comment could not be written: {error}",
-            run=run.id,
-            issue=run.issue_number,
-        )
-        return
+    notice.close(house, told)
     effects = tuple(dossier.effect_row(row) for row in house.ledger.rows(run.id))
     again = handoff.render_handoff(replace(told, effects=effects))
     house.artifacts.write(run.issue_number, run.id, "handoff.md", again)

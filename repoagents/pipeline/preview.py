@@ -19,12 +19,11 @@ from repoagents.domain.run import Run
 from repoagents.domain.settings import LimitSettings, Settings, engine_for
 from repoagents.errors import OutputInvalid
 from repoagents.pipeline import people, publisher
-from repoagents.pipeline.dossier import role_engines
 from repoagents.pipeline.intake import why_dirty
 from repoagents.pipeline.roles import input_hash, prompt_key
 from repoagents.policy import eligibility, safety
 from repoagents.ports import Bench, Brief, RoleTask, Worktree
-from repoagents.views.preview import PlanPreview
+from repoagents.views.preview import PlanPreview, role_engines
 
 Latest = Callable[[int], Run | None]
 

@@ -9,6 +9,7 @@ from repoagents.domain.reports import Role, Usage
 from repoagents.domain.run import Failure, FailureClass, Run, Stage
 from repoagents.domain.settings import EngineChoice, engine_for
 from repoagents.errors import AgentError, GitHubError, OutputInvalid, Stopped, TrackerError
+from repoagents.pipeline import notice
 from repoagents.pipeline.boundary import Halted, current, stands
 from repoagents.pipeline.reconcile import call_off, why_stop
 from repoagents.policy import budget
@@ -54,7 +55,7 @@ def prompt_key(prompt: str, brief: Brief, choice: EngineChoice) -> str:
 
 async def consult(house: House, call: Call) -> RoleReport:
     """Ask a role and return its typed report; everything is kept as artifacts."""
-    await asyncio.to_thread(_stop_unless_wanted, house, call.run)
+    await asyncio.to_thread(_enter, house, call)
     prompt = await asyncio.to_thread(house.agents.render, call.brief)
     task = _task(house, call, prompt)
     answer = await _ask(house, call, task)
@@ -76,11 +77,13 @@ async def consult(house: House, call: Call) -> RoleReport:
     return report
 
 
-def _stop_unless_wanted(house: House, run: Run) -> None:
+def _enter(house: House, call: Call) -> None:
     """Before a model is paid: is the run still at work, and its issue one that is open?
 
-    A tracker that cannot be read now stops nothing: it is looked at again before publishing.
+    If so the issue shows what begins. A tracker that cannot be read now stops nothing: it is looked
+    at again before publishing.
     """
+    run = call.run
     if not stands(current(house, run.id), run.generation):
         raise Stopped("the run was ended", kind=FailureClass.CANCELLED.value)
     try:
@@ -93,6 +96,7 @@ def _stop_unless_wanted(house: House, run: Run) -> None:
     if reason is not None:
         call_off(house, run, reason)
         raise Stopped(reason, kind=FailureClass.CANCELLED.value)
+    notice.tell(house, run, STAGE_OF[call.brief.role], call.brief.round)
 
 
 def _read_repaired(house: House, call: Call, repair: RoleTask, answer: str) -> RoleReport:

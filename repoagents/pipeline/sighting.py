@@ -7,7 +7,7 @@ from datetime import timedelta
 from repoagents.domain.issue import Comment, Issue, IssueState
 from repoagents.domain.run import Run, RunStatus
 from repoagents.errors import RepoAgentsError, StoreError
-from repoagents.pipeline import people, reconcile
+from repoagents.pipeline import notice, people, reconcile
 from repoagents.pipeline.boundary import bugs_told
 from repoagents.pipeline.intake import Wish, accept
 from repoagents.policy import commands
@@ -119,7 +119,9 @@ def _keep_commands(house: House, issue: Issue) -> None:
         )
         refusal = people.why_no_command(house, comment, command)
         house.inbox.put(request)
-        if refusal is not None:
+        if refusal is None:
+            notice.acknowledge(house, issue.number, comment.id)
+        else:
             house.inbox.take(request.id, f"refused: {refusal}", house.clock.now())
             house.journal.note(
                 "command_refused",

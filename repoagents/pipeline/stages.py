@@ -17,6 +17,7 @@ from repoagents.domain.reports import (
 )
 from repoagents.domain.run import Failure, FailureClass, Run, Stage
 from repoagents.domain.settings import engine_for
+from repoagents.pipeline import notice
 from repoagents.pipeline.boundary import DONE, Halted, StepResult, change
 from repoagents.pipeline.reconcile import call_off, why_stop
 from repoagents.pipeline.roles import Call, consult, input_hash, prompt_key

@@ -287,7 +287,7 @@ def cancel(house: House, request: Request, flows: Flows | None = None) -> str:
         return f"refused: there is no run of issue {request.issue_number}"
     if not _cancellable(run):
         return f"refused: run {run.id} is {run.status} already"
-    now = house.clock.now()
+    now, flows_on = house.clock.now(), run.status in ACTIVE and flows is not None
 
     def move(was: Run) -> Run:
         return was.cancel(now, request.by) if _cancellable(was) else was
@@ -298,6 +298,8 @@ def cancel(house: House, request: Request, flows: Flows | None = None) -> str:
     house.processes.stop(run.id, FailureClass.CANCELLED.value)
     if flows is not None:
         flows.wake(run)
+    if not flows_on:
+        say(house, run.id)  # Otherwise its flow does, when what it was about has ended.
     return f"cancelled: run {run.id}; the work is kept"
 
 

@@ -10,6 +10,7 @@ from repoagents.domain.effect import (
     OpenDraftPullRequest,
     PostComment,
     PushBranch,
+    React,
     ReplyToRemark,
     SetLabel,
     Withheld,
@@ -75,7 +76,7 @@ def _why_not(effect: Effect, settings: Settings) -> _Refusal | None:
         return "tracker.mode", "a fixture refuses every write"
     flags, mode = settings.safety, settings.merge_policy.mode
     match effect:
-        case PostComment() | SetLabel() | ReplyToRemark():
+        case PostComment() | SetLabel() | ReplyToRemark() | React():
             refusal = "safety.allow_write_comments", "comments are off"
             return None if flags.allow_write_comments else refusal
         case PushBranch() | OpenDraftPullRequest():

@@ -11,6 +11,7 @@ from repoagents.domain.effect import (
     OpenDraftPullRequest,
     PostComment,
     PushBranch,
+    React,
     ReplyToRemark,
     SetLabel,
     effect_name,
@@ -27,6 +28,7 @@ EFFECTS: dict[str, type[Effect]] = {
     "label": SetLabel,
     "merge": MergePullRequest,
     "reply": ReplyToRemark,
+    "reaction": React,
 }
 
 

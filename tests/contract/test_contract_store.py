@@ -28,6 +28,7 @@ from repoagents.domain.effect import (
     PostComment,
     PushBranch,
     Receipt,
+    SetLabel,
 )
 from repoagents.domain.issue import Comment, Issue
 from repoagents.domain.reports import Plan, Usage, Verdict, VerdictKind
@@ -481,6 +482,26 @@ def test_a_receipt_is_for_one_content_of_one_run(books: Database) -> None:
     assert books.ledger.receipt(reworded) is None
     books.ledger.intend("run-1", reworded, NOW)
     assert states(books) == [("draft_pull_request", "intended", "")]
+
+
+TO_AND_FRO = [
+    (COMMENT, replace(COMMENT, body="Edited")),
+    (SetLabel("run-1", 7, "busy", on=True), SetLabel("run-1", 7, "busy", on=False)),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), TO_AND_FRO)
+def test_what_goes_to_and_fro_is_as_the_last_one_left_it(
+    books: Database, one: Effect, other: Effect
+) -> None:
+    add(books, make_run())
+    for last, before in ((one, other), (other, one), (one, other)):
+        assert books.ledger.receipt(last) is None, "an earlier turn's receipt does not count"
+        books.ledger.intend("run-1", last, NOW)
+        books.ledger.close("run-1", last, receipt(last))
+        assert books.ledger.receipt(last) == receipt(last)
+        assert books.ledger.receipt(before) is None
+    assert len(states(books)) == 1
 
 
 def test_withheld_effects_keep_their_order_and_flag(books: Database) -> None:

@@ -7,6 +7,7 @@ from repoagents.domain.effect import (
     Effect,
     MergePullRequest,
     OpenDraftPullRequest,
+    React,
     ReplyToRemark,
     SetLabel,
 )
@@ -44,6 +45,7 @@ class MemoryHub(MemoryTracker):
     merged: list[tuple[str, str]] = field(default_factory=list)
     readied: list[int] = field(default_factory=list)
     replies: list[tuple[int, str]] = field(default_factory=list)
+    reactions: list[int] = field(default_factory=list)
     reads: int = 0
     refuses: GitHubError | None = None
 
@@ -117,6 +119,10 @@ class MemoryHub(MemoryTracker):
                 pair = (effect.issue_number, effect.label)
                 (self.labels.add if effect.on else self.labels.discard)(pair)
                 return f"label {effect.label}"
+            case React():
+                self._up()
+                self.reactions.append(effect.comment_id)
+                return f"comment {effect.comment_id}"
             case OpenDraftPullRequest():
                 number = 100 + effect.issue_number
                 standing = self.opened.get(effect.head)

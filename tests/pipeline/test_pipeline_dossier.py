@@ -18,9 +18,10 @@ from repoagents.domain.reports import (
 )
 from repoagents.domain.run import Run, Stage
 from repoagents.domain.settings import CodexSettings, LlmSettings, RoleSettings, RolesSettings
-from repoagents.pipeline.dossier import gather, role_engines
+from repoagents.pipeline.dossier import gather
 from repoagents.pipeline.stages import Built
 from repoagents.ports import StageKey
+from repoagents.views.preview import role_engines
 from tests.fakes.agents import good_plan
 from tests.pipeline.conftest import ISSUE, SECRET, Place
 

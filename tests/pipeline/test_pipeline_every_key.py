@@ -41,15 +41,15 @@ from repoagents.domain.effect import (
 )
 from repoagents.domain.issue import Comment, Issue
 from repoagents.domain.reports import BuildReport, Plan, Role, Usage, Verification
-from repoagents.domain.run import Run
-from repoagents.domain.settings import EngineChoice, Settings, TrackerSettings
+from repoagents.domain.run import Failure, FailureClass, Run
+from repoagents.domain.settings import EngineChoice, SafetySettings, Settings, TrackerSettings
 from repoagents.errors import Exited
 from repoagents.git.workspaces import GitWorkspaces
 from repoagents.github.answers import Answer, Ask
 from repoagents.github.auth import Surroundings, choose_source
 from repoagents.github.connection import connect
 from repoagents.logs import Redactor, open_journal
-from repoagents.pipeline import janitor, publisher
+from repoagents.pipeline import janitor, notice, outcome, publisher
 from repoagents.pipeline.boundary import change
 from repoagents.pipeline.followup import why_too_many
 from repoagents.pipeline.intake import why_dirty
@@ -413,6 +413,22 @@ def allowed(lab: Lab) -> object:
     return [type(safety.gate(effect, lab.settings)).__name__ for effect in effects]
 
 
+def labels_worn(lab: Lab, *, blocked: bool = False) -> object:
+    """The labels on an issue whose run is at work, or waits for a person."""
+    issue = Issue(lab.number, "It is broken")
+    hub = MemoryHub({lab.number: issue}, spaces=lab.place.house.workspaces)
+    settings = replace(lab.settings, safety=SafetySettings(allow_write_comments=True))
+    house = replace(lab.house(), tracker=hub, settings=settings)
+    run = change(house, lab.place.queue(issue).id, lambda was: was.start(was.created_at))
+    if not blocked:
+        notice.begin(house, run)
+        return hub.labels
+    failure = Failure(FailureClass.QUESTION, "Which?")
+    change(house, run.id, lambda was: was.block(failure, was.created_at))
+    outcome.say(house, run.id)
+    return hub.labels
+
+
 def own_approval(lab: Lab) -> object:
     return merging.why_same_person(("mona",), "mona", lab.settings.approval)
 
@@ -552,6 +568,8 @@ PROOFS: dict[str, Proof] = {
     ),
     "tracker.trigger_label": Proof("please", eligible_without_label),
     "tracker.stop_label": Proof("halt", still_wanted),
+    "tracker.working_label": Proof("at work", labels_worn),
+    "tracker.waiting_label": Proof("your turn", partial(labels_worn, blocked=True)),
     "tracker.filters.labels": Proof(("ready",), taken_by_the_loop),
     "tracker.filters.exclude_labels": Proof(("wip",), taken_by_the_loop),
     "tracker.filters.authors": Proof(("ann",), taken_by_the_loop),

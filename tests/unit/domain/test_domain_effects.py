@@ -13,6 +13,7 @@ from repoagents.domain.effect import (
     OpenDraftPullRequest,
     PostComment,
     PushBranch,
+    React,
     ReplyToRemark,
     SetLabel,
     effect_name,
@@ -24,15 +25,17 @@ PULL_REQUEST = OpenDraftPullRequest("run-1", 2, "Fix it", "Why.", "repoagents/is
 LABEL = SetLabel("run-1", 2, "needs-info", on=True)
 MERGE = MergePullRequest("run-1", 2, "repoagents/issue-2-fix", "c" * 40)
 REPLY = ReplyToRemark("run-1", 2, 5, 31, "Done.")
-EFFECTS: tuple[Effect, ...] = (COMMENT, PUSH, PULL_REQUEST, LABEL, MERGE, REPLY)
+REACTION = React("", 2, 41)
+EFFECTS: tuple[Effect, ...] = (COMMENT, PUSH, PULL_REQUEST, LABEL, MERGE, REPLY, REACTION)
 
 COUNTS: dict[type[Effect], set[str]] = {
-    PostComment: {"run_id", "body"},
+    PostComment: {"run_id"},
     PushBranch: {"branch", "commit"},
     OpenDraftPullRequest: {"head"},
-    SetLabel: {"run_id", "label", "on"},
+    SetLabel: {"run_id", "label"},
     MergePullRequest: {"head", "head_sha"},
     ReplyToRemark: {"remark_id", "body"},
+    React: {"comment_id"},
 }
 """The fields that make an effect another effect; all others may change beneath one key."""
 
@@ -43,6 +46,7 @@ NAMES: dict[type[Effect], str] = {
     SetLabel: "label",
     MergePullRequest: "merge",
     ReplyToRemark: "reply",
+    React: "reaction",
 }
 
 
@@ -80,23 +84,24 @@ def test_the_key_outlives_the_process_that_made_it(effect: Effect) -> None:
 
 def test_the_keys_that_are_in_databases_stay_as_they_are() -> None:
     assert [effect.key for effect in EFFECTS] == [
-        "comment:run-1:e3120d618df2f1ba",
+        "comment:run-1",
         f"branch:repoagents/issue-2-fix:{'c' * 40}",
         "pull-request:repoagents/issue-2-fix",
-        "label:run-1:needs-info:on",
+        "label:run-1:needs-info",
         f"merge:repoagents/issue-2-fix:{'c' * 40}",
         "reply:31:ed251864987c367e",
+        "reaction:41",
     ]
 
 
 @given(st.text(st.characters(codec=None)), st.text(st.characters(codec=None)))
-def test_comments_share_a_key_exactly_when_they_share_a_text(one: str, other: str) -> None:
-    first, second = replace(COMMENT, body=one), replace(COMMENT, body=other)
+def test_replies_share_a_key_exactly_when_they_share_a_text(one: str, other: str) -> None:
+    first, second = replace(REPLY, body=one), replace(REPLY, body=other)
     assert (first.key == second.key) == (one == other)
 
 
 @given(st.text(st.characters(codec=None), max_size=5_000))
-def test_a_comment_of_any_length_has_a_short_key_that_shows_none_of_it(body: str) -> None:
-    key = replace(COMMENT, body=body).key
+def test_a_text_of_any_length_has_a_short_key_that_shows_none_of_it(body: str) -> None:
+    key = replace(REPLY, body=body).key
     assert key.isascii()
-    assert len(key) == len(COMMENT.key)
+    assert len(key) == len(REPLY.key)

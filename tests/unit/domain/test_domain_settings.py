@@ -41,6 +41,8 @@ DEFAULTS: dict[str, object] = {
     "tracker.fixtures_path": "",
     "tracker.trigger_label": "repoagents",
     "tracker.stop_label": "repoagents-stop",
+    "tracker.working_label": None,
+    "tracker.waiting_label": None,
     "tracker.filters.labels": (),
     "tracker.filters.exclude_labels": (),
     "tracker.filters.authors": (),

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repoagents.domain.effect import PostComment
 from repoagents.domain.issue import Issue, normal_labels
 from repoagents.domain.reports import CheckOutcome, CheckResult, Usage, Verification
 from repoagents.domain.run import (
@@ -128,10 +127,3 @@ def test_a_change_is_verified_only_by_required_checks_that_ran() -> None:
 def test_an_unknown_cost_stays_unknown_until_one_is_known() -> None:
     assert (Usage(1, 2) + Usage(1, 3)).cost is None
     assert Usage(1, 2, 0.5) + Usage(1, 3) == Usage(2, 5, 0.5)
-
-
-@given(st.text(st.characters(codec=None)))
-def test_any_text_of_a_comment_has_a_key_and_another_text_another(body: str) -> None:
-    effect = PostComment("r", 1, "<!-- m -->", body)
-    assert effect.key == PostComment("r", 2, "<!-- n -->", body).key
-    assert effect.key != PostComment("r", 1, "<!-- m -->", body + "x").key

@@ -12,6 +12,7 @@ from repoagents.domain.effect import (
     OpenDraftPullRequest,
     PostComment,
     PushBranch,
+    React,
     ReplyToRemark,
     SetLabel,
     Withheld,
@@ -30,7 +31,8 @@ PULL = OpenDraftPullRequest("r", 7, "t", "b", "repoagents/issue-7-x", "main")
 LABEL = SetLabel("r", 7, "needs-info", on=True)
 MERGE = MergePullRequest("r", 7, "repoagents/issue-7-x", "c" * 40)
 REPLY = ReplyToRemark("r", 7, 5, 31, "Done.")
-EFFECTS: tuple[Effect, ...] = (COMMENT, PUSH, PULL, LABEL, MERGE, REPLY)
+REACTION = React("", 7, 41)
+EFFECTS: tuple[Effect, ...] = (COMMENT, PUSH, PULL, LABEL, MERGE, REPLY, REACTION)
 LOCAL = TrackerSettings(kind="local_file")
 
 
@@ -80,6 +82,8 @@ def test_by_default_every_effect_is_withheld(effect: Effect) -> None:
         (LABEL, flags(True, False, "comment_only"), ""),
         (REPLY, flags(False, True), "safety.allow_write_comments"),
         (REPLY, flags(True, False), ""),
+        (REACTION, flags(False, True), "safety.allow_write_comments"),
+        (REACTION, flags(True, False), ""),
         (MERGE, flags(True, True), "safety.allow_merge"),
         (MERGE, flags(False, False, merge=True), ""),
         (MERGE, flags(True, True, "comment_only", merge=True), "merge_policy.mode"),

@@ -1,0 +1,32 @@
+"""What an issue shows of its run, and how often it may change."""
+
+from datetime import datetime, timedelta
+
+from repoagents.domain.run import RunStatus
+from repoagents.domain.settings import TrackerSettings
+
+EVERY = timedelta(seconds=30)
+"""How far apart the edits of a status comment are, but for the last word, which always comes."""
+
+_WITH_THE_BOT = (RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.RETRY_PENDING)
+_WITH_A_PERSON = (RunStatus.BLOCKED, RunStatus.FAILED, RunStatus.AWAITING_APPROVAL)
+
+
+def is_too_soon(last: datetime | None, now: datetime) -> bool:
+    """Whether the comment was written a moment ago; a clock that was set back counts for nothing.
+
+    `last` is when it was last written, None when never.
+    """
+    return last is not None and timedelta(0) <= now - last < EVERY
+
+
+def only_edits(status: RunStatus) -> bool:
+    """Whether a run of this status has nothing to say that is worth a new comment."""
+    return status in (RunStatus.CANCELLED, RunStatus.RETRY_PENDING)
+
+
+def label_of(status: RunStatus, tracker: TrackerSettings) -> str | None:
+    """The label of ours that an issue wears whose run has this status, or None."""
+    if status in _WITH_THE_BOT:
+        return tracker.working_label
+    return tracker.waiting_label if status in _WITH_A_PERSON else None
