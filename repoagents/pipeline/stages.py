@@ -21,8 +21,8 @@ from repoagents.pipeline import notice
 from repoagents.pipeline.boundary import DONE, Halted, StepResult, change
 from repoagents.pipeline.reconcile import call_off, why_stop
 from repoagents.pipeline.roles import Call, consult, input_hash, prompt_key
-from repoagents.pipeline.verify import Proving, out_of_time, verify_base, verify_change
 from repoagents.pipeline.rounds import move_into, moves
+from repoagents.pipeline.verify import Proving, out_of_time, verify_base, verify_change
 from repoagents.policy import guardrails, verdict
 from repoagents.ports import Brief, House, StageKey, Worktree
 from repoagents.views.roles import report_json
@@ -104,10 +104,10 @@ async def prepare(attempt: Attempt, run: Run) -> StepResult:
     if reason is not None:
         call_off(house, run, reason)
         return StepResult("stopped")
-    if not run.base_sha:
     await asyncio.to_thread(notice.begin, house, run)
     if run.head_sha and run.round > 1:
         await asyncio.to_thread(house.workspaces.recall, run.branch, run.head_sha)
+    if not run.base_sha:
         base = await asyncio.to_thread(house.workspaces.refresh)
         run = change(house, run.id, lambda now: now.on_base(base.sha, house.clock.now()))
     worktree = await _set_up(attempt, run)
@@ -163,10 +163,10 @@ async def plan(attempt: Attempt, run: Run) -> StepResult:
     A plan that was built by stands when the base moves on.
     """
     house = attempt.house
-    brief = attempt.brief(run, Role.PLANNER)
     if await asyncio.to_thread(moves, house, run, run.round + 1):
         _kept(house, run, Stage.PLAN, Plan)
         return DONE
+    brief = attempt.brief(run, Role.PLANNER)
     # A person's note does not undo a finished plan; it reaches the planner when it is asked anew.
     prompt = await asyncio.to_thread(house.agents.render, replace(brief, note=""))
     hashed = prompt_key(prompt, brief, engine_for(Role.PLANNER, house.settings))
@@ -220,7 +220,6 @@ async def build(attempt: Attempt, run: Run, round_: int) -> StepResult:
     return DONE
 
 
-async def verify(attempt: Attempt, run: Run, round_: int) -> StepResult:
 def _start_of(house: House, run: Run, round_: int) -> tuple[str, tuple[str, ...]]:
     """The tree that a round begins with, on the run's base, and what it must put right."""
     decided = house.stages.last(run.id, Stage.VERDICT, Verdict, round_ - 1)
@@ -235,6 +234,7 @@ def _start_of(house: House, run: Run, round_: int) -> tuple[str, tuple[str, ...]
     return (moved.tree if moved else run.base_sha), contract
 
 
+async def verify(attempt: Attempt, run: Run, round_: int) -> StepResult:
     """Run the project's checks on exactly the frozen tree."""
     house = attempt.house
     built = _kept(house, run, Stage.BUILD, Built, round_)
