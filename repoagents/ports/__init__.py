@@ -17,6 +17,9 @@ from repoagents.ports.records import (
     Approval,
     Approvals,
     Artifacts,
+    BundleDraft,
+    BundleEntry,
+    Bundles,
     Day,
     Deliveries,
     History,
@@ -24,6 +27,8 @@ from repoagents.ports.records import (
     Journal,
     Ledger,
     LedgerRow,
+    Member,
+    Pulses,
     Reports,
     Request,
     Runs,
@@ -65,6 +70,9 @@ __all__ = [
     "Bench",
     "Books",
     "Brief",
+    "BundleDraft",
+    "BundleEntry",
+    "Bundles",
     "Checks",
     "Clock",
     "CommitRequest",
@@ -80,9 +88,11 @@ __all__ = [
     "Journal",
     "Ledger",
     "LedgerRow",
+    "Member",
     "People",
     "Processes",
     "PullRequests",
+    "Pulses",
     "Reports",
     "Request",
     "RoleReport",
@@ -173,6 +183,7 @@ class Books:
     inbox: Inbox
     deliveries: Deliveries
     approvals: Approvals
+    pulses: Pulses
     history: History
 
 

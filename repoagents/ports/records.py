@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 from repoagents.domain.delivery import Delivery
 from repoagents.domain.effect import Effect, Receipt
 from repoagents.domain.issue import Issue
+from repoagents.domain.pulse import Part, Pulse
 from repoagents.domain.reports import Plan, Usage
 from repoagents.domain.run import Run, RunStatus, Stage
 
@@ -274,6 +275,19 @@ class Approvals(Protocol):
         """Decisions on a run, oldest first."""
 
 
+class Pulses(Protocol):
+    """The newest signs of life of each part of the bot, whichever process it lives in."""
+
+    def put(self, pulse: Pulse) -> None:
+        """Replace what the part told before."""
+
+    def find(self, part: Part) -> Pulse | None:
+        """What the part told last; None when it never lived."""
+
+    def all(self) -> tuple[Pulse, ...]:
+        """What each part told last."""
+
+
 class Artifacts(Protocol):
     """Files of a run that people read; everything is redacted at this door."""
 
@@ -307,6 +321,58 @@ class Reports(Protocol):
 
     def write(self, name: str, text: str) -> Path:
         """Replace a report; `name` is its path below the control plane's folder."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One file of a handoff bundle: `redactions` counts what was hidden in it."""
+
+    path: str
+    size: int
+    sha256: str
+    redactions: int
+
+
+@dataclass(frozen=True)
+class BundleDraft:
+    """A bundle's members as they will be written, by path, and what describes them."""
+
+    contents: Mapping[str, bytes]
+    members: tuple[Member, ...]
+
+
+@dataclass(frozen=True)
+class BundleEntry:
+    """A line of the bundles' history; `archive` is empty without one, `issue` 0 for the whole.
+
+    `made_at` is an ISO 8601 instant.
+    """
+
+    stamp: str
+    made_at: str
+    archive: str
+    issue: int
+    level: str
+    headline: str
+    fingerprint: str
+
+
+class Bundles(Protocol):
+    """Handoff bundles: written whole, signed, the newest kept."""
+
+    def draft(self, texts: Mapping[str, str]) -> BundleDraft:
+        """The members, redacted and described; nothing is written yet."""
+
+    def keep(
+        self, stamp: str, draft: BundleDraft, manifest: Mapping[str, object], *, archive: bool
+    ) -> tuple[Path, Path | None, str]:
+        """Write the folder, and with `archive` the archive; returns both and the fingerprint."""
+
+    def remember(self, entry: BundleEntry, keep: int) -> tuple[BundleEntry, ...]:
+        """Put the entry at the head of the history, and delete what falls off its end."""
+
+    def write(self, name: str, text: str) -> Path:
+        """Replace a file beside the bundles."""
 
 
 class Journal(Protocol):
