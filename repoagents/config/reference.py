@@ -1,10 +1,13 @@
 """The configuration for readers: JSON Schema for editors, and the reference page."""
 
+import ast
+import inspect
 import json
+from itertools import pairwise
 from typing import Any
 
 from repoagents.config.keys import Key, catalogue
-from repoagents.domain.settings import Settings
+from repoagents.domain import settings
 
 INTRODUCTION = """\
 <!-- Written by `repoagents config schema --markdown` from repoagents/domain/settings.py. -->
@@ -33,12 +36,28 @@ def json_schema() -> dict[str, Any]:
     """The JSON Schema of the configuration file, draft 2020-12."""
     from pydantic import TypeAdapter
 
-    schema = TypeAdapter(Settings).json_schema()
+    schema = TypeAdapter(settings.Settings).json_schema()
+    for name, definition in {"Settings": schema, **schema["$defs"]}.items():
+        for field, sentence in _sentences(getattr(settings, name)).items():
+            definition["properties"][field]["description"] = sentence
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,
         "title": "RepoAgents configuration",
     }
+
+
+def _sentences(section: type) -> dict[str, str]:
+    """The text below each field, read off the source; Pydantic would do it at every start."""
+    found = {}
+    nodes = ast.walk(ast.parse(inspect.getsource(section)))  # breadth first: by lines
+    for pair in pairwise(nodes):
+        match pair:
+            case ast.AnnAssign(target=ast.Name(name)), ast.Expr(ast.Constant(str(text))):
+                found[name] = inspect.cleandoc(text)
+            case _:
+                pass
+    return found
 
 
 def render_reference() -> str:
@@ -77,13 +96,7 @@ def _meanings() -> dict[tuple[str, str], str]:
     schema = json_schema()
     classes = {"Settings": schema, **schema["$defs"]}
     return {
-        (owner, name): _sentence(field, schema["$defs"])
+        (owner, name): field["description"]
         for owner, definition in classes.items()
         for name, field in definition.get("properties", {}).items()
     }
-
-
-def _sentence(field: dict[str, Any], definitions: dict[str, Any]) -> str:
-    """A section's own sentence is left out of the schema where its class says the same."""
-    shared = definitions.get(str(field.get("$ref", "")).rpartition("/")[2], {})
-    return str(field.get("description") or shared.get("description", "")).strip()

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, MinLen
 
-STRICT = {"extra": "forbid", "use_attribute_docstrings": True}
-"""How the loader reads each section: unknown keys refused, docstrings kept as descriptions."""
+STRICT = {"extra": "forbid"}
+"""How the loader reads each section: unknown keys are refused."""
 
 
 @dataclass(frozen=True)
