@@ -12,8 +12,8 @@ from repoagents.github.wire import Fields, instant, mapping, number, text
 OF_THE_APP = "/app/hook/deliveries"
 
 GRANT_STEP = (
-    "Give the credential `Webhooks: read and write` of the repository (a classic token"
-    " `admin:repo_hook`), or leave it: polling finds the same issues."
+    "It takes an account with the role Admin and a token with `Webhooks: read and write` (a"
+    " classic one with `repo` or `write:repo_hook`). Or leave it: polling finds the same issues."
 )
 APP_STEP = (
     "Look on the App's page whether its webhook is active, or leave it: polling finds the same"

@@ -173,7 +173,8 @@ def test_a_missing_permission_is_named(
     assert refused.value.kind == "forbidden"
     assert "Resource not accessible by personal access token" in str(refused.value)
     assert "`Webhooks: read and write`" in refused.value.next_step
-    assert "admin:repo_hook" in refused.value.next_step
+    assert "`write:repo_hook`" in refused.value.next_step
+    assert "role Admin" in refused.value.next_step
     assert "polling" in refused.value.next_step
     assert len(hub.hooks.delivered) == 1
 
