@@ -54,9 +54,11 @@ class Backlog:
     """The open issues of a repository where none carries the trigger label.
 
     `count` is exact unless there are `more`; `newest` is the number of one, 0 when there is none.
+    `page` is the repository's address, empty when no issue tells it.
     """
 
     count: int
     newest: int
     more: bool
     has_label: bool
+    page: str = ""

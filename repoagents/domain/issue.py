@@ -19,7 +19,7 @@ class Comment:
     """One comment below an issue; `ours` is true when this bot wrote it (known by its marker).
 
     Where a tracker knows accounts, `id` and `author_id` are its numbers, and `bot` is true for an
-    author who is no person.
+    author who is no person. `edited` comments may hold words that are not their author's.
     """
 
     author: str
@@ -29,6 +29,7 @@ class Comment:
     author_id: int = 0
     bot: bool = False
     created_at: datetime | None = None
+    edited: bool = False
 
 
 @dataclass(frozen=True)

@@ -75,8 +75,10 @@ class GitHubInspection:
         """What is open, newest first, and whether there is such a label at all."""
         query = {"state": "open", "sort": "created", "direction": "desc"}
         page, more = self._client.first_page(f"{self._client.root}/issues", query)
-        issues = [number(fields, "number") for fields in page if not fields.get("pull_request")]
-        return Backlog(len(issues), next(iter(issues), 0), more, self._has_label())
+        issues = [fields for fields in page if not fields.get("pull_request")]
+        newest = number(issues[0], "number") if issues else 0
+        home = link(issues[0]).removesuffix(f"/issues/{newest}") if issues else ""
+        return Backlog(len(issues), newest, more, self._has_label(), home)
 
     def _has_label(self) -> bool:
         try:

@@ -149,6 +149,7 @@ class GitHubTracker:
                 author_id=posted.author.id,
                 bot=posted.author.kind is AccountKind.BOT,
                 created_at=posted.created_at,
+                edited=posted.edited,
             )
             for posted in self._posted(number)
         )

@@ -256,7 +256,8 @@ def _github(bench: Bench, inspection: Inspection) -> list[Check]:
     try:
         issues = bench.tracker.read_issues()
         if label is not None and not issues:
-            return [*checks, *count_unlabelled(inspection.backlog(), access, label)]
+            backlog = inspection.backlog()
+            return [*checks, *count_unlabelled(backlog, access.repo, access.page, label)]
     except RepoAgentsError as error:
         return [*checks, Check("tracker", "error", str(error), fix=error.next_step)]
     # Only those with the label were listed.

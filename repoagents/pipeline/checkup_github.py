@@ -73,16 +73,20 @@ def parse_slug(url: str) -> str:
     return "/".join(path.split("/")[-2:])
 
 
-def count_unlabelled(backlog: Backlog, access: Access, label: str) -> list[Check]:
-    """What stands open while nothing carries the label, and the commands that change it."""
-    place = f"--repo {shlex.quote(_place(access))}"
+def count_unlabelled(backlog: Backlog, repo: str, page: str, label: str) -> list[Check]:
+    """What stands open while nothing carries the label, and the commands that change it.
+
+    `page` is the repository's address; without one it is on github.com.
+    """
+    # `gh` takes a repository with its host, unless that is github.com.
+    place = f"--repo {shlex.quote(page.removeprefix('https://github.com/') or repo)}"
     checks = []
     if not backlog.has_label:
         checks.append(
             Check(
                 "label",
                 "warn",
-                f"{access.repo} has no label {label}",
+                f"{repo} has no label {label}",
                 "it is how a maintainer asks for work",
                 f"gh label create {shlex.quote(label)} {place} --description 'Work for the bot'",
             )
@@ -94,11 +98,6 @@ def count_unlabelled(backlog: Backlog, access: Access, label: str) -> list[Check
     why = "an issue without the label is not touched"
     fix = f"gh issue edit {backlog.newest} {place} --add-label {shlex.quote(label)}"
     return [*checks, Check("tracker", "ok", message, why, fix)]
-
-
-def _place(access: Access) -> str:
-    """The repository as `gh` takes it: with its host, unless that is github.com."""
-    return access.page.removeprefix("https://github.com/") or access.repo
 
 
 def _identity(access: Access) -> Check:

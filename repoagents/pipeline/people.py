@@ -112,6 +112,8 @@ def why_no_command(house: House, comment: Comment, command: Command) -> str | No
     people = house.tracker.people
     if people is None:
         return "the tracker knows no accounts"
+    if comment.edited:
+        return "the comment was edited, perhaps by somebody else: write a new one"
     if comment.bot and command.kind is CommandKind.APPROVE:
         return f"{comment.author} is a bot, and no bot can approve"
     try:

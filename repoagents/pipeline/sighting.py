@@ -1,5 +1,6 @@
 """What follows from an issue as it is now: the one path of polls and of deliveries."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -27,6 +28,9 @@ REQUESTS = {
     CommandKind.APPROVE: "approve",
     CommandKind.STATUS: "status",
 }
+
+_PULL = re.compile(r"(?:/pull/|pull request )([0-9]{1,18})\Z")
+"""The end of where a pull request stands, by its page or in words."""
 
 Read = Callable[[], Issue | None]
 
@@ -109,25 +113,54 @@ def _keep_commands(house: House, issue: Issue) -> None:
         command = _new_command(house, comment)
         if command is None:
             continue
+        number, misplaced = _addressed(house, issue, command)
         request = Request(
             f"{FROM_COMMENT}{comment.id}",
             REQUESTS[command.kind],
-            issue.number,
+            number,
             comment.created_at or house.clock.now(),
             note=command.note,
             by=comment.author,
         )
-        refusal = people.why_no_command(house, comment, command)
+        refusal = people.why_no_command(house, comment, command) or misplaced
         house.inbox.put(request)
         if refusal is None:
-            notice.acknowledge(house, issue.number, comment.id)
+            notice.acknowledge(house, number, comment.id)
         else:
             house.inbox.take(request.id, f"refused: {refusal}", house.clock.now())
             house.journal.note(
                 "command_refused",
-                f"/repoagents {command.kind} on issue {issue.number} is refused: {refusal}",
-                issue=issue.number,
+                f"/repoagents {command.kind} on #{issue.number} is refused: {refusal}",
+                issue=number,
             )
+
+
+def _addressed(house: House, issue: Issue, command: Command) -> tuple[int, str | None]:
+    """The issue that a command is about, and why it may not stand where it does, or None.
+
+    Below the bot's own pull request it is about the issue of the run that opened it.
+    """
+    if not issue.pull_request:
+        return issue.number, None
+    run = _run_behind(house, issue.number)
+    if run is None:
+        return issue.number, (
+            f"#{issue.number} is not the pull request of an issue's newest run: "
+            "write it below the issue"
+        )
+    if command.kind is CommandKind.RUN:
+        return run.issue_number, f"work is asked for below the issue, #{run.issue_number}"
+    return run.issue_number, None
+
+
+def _run_behind(house: House, pull: int) -> Run | None:
+    """The newest run of an issue whose open pull request has this number, by our own ledger."""
+    for run in house.runs.with_open_pull_request(tuple(RunStatus)):
+        for row in house.ledger.rows(run.id):
+            place = _PULL.search(row.location) if row.name == "draft_pull_request" else None
+            if place is not None and int(place[1]) == pull:
+                return run
+    return None
 
 
 def _new_command(house: House, comment: Comment) -> Command | None:

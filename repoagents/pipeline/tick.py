@@ -12,7 +12,7 @@ from repoagents.domain.delivery import Delivery
 from repoagents.domain.issue import Issue
 from repoagents.domain.run import FailureClass, Run, RunStatus
 from repoagents.errors import RepoAgentsError, StateUnreadable
-from repoagents.pipeline import approval, janitor, sendback
+from repoagents.pipeline import approval, janitor, sendback, tally
 from repoagents.pipeline.boundary import bugs_told, change
 from repoagents.pipeline.followup import follow_up
 from repoagents.pipeline.intake import accept, wish_of
@@ -44,7 +44,8 @@ class Rhythm:
     `followed_at` is forgotten when somebody did something to a pull request, `heard_at` is when
     comments were last asked for, `again` names the issues whose last look
     failed, `said` what was last said of each. `asked_at` is when missed deliveries were last asked
-    for, `may_ask` false once GitHub has refused that.
+    for, `may_ask` false once GitHub has refused that. `bare` is true once a poll has told that
+    nothing is labelled.
     """
 
     issue: int | None = None
@@ -58,6 +59,7 @@ class Rhythm:
     may_ask: bool = True
     again: set[int] = field(default_factory=set)
     said: dict[int, str] = field(default_factory=dict)
+    bare: bool = False
 
 
 def tick(house: House, flows: Flows, rhythm: Rhythm) -> None:
@@ -135,12 +137,10 @@ def poll(house: House, flows: Flows, rhythm: Rhythm) -> None:
     rhythm.again = {number for number, sight in sights.items() if not sight.whole}
     drain(house, flows)
     queued = sum(sight.run is not None for sight in sights.values())
-    label = house.settings.tracker.trigger_label
-    labelled = [issue for issue in issues if label is None or label.lower() in issue.labels]
-    house.journal.note(
-        "polled",
-        f"{len(issues)} open, {len(labelled)} labelled {label or '(any)'}, {queued} queued",
-    )
+    bare = tally.is_bare(house, issues)
+    found = tally.count(house, issues, help_out=bare and not rhythm.bare)
+    rhythm.bare = bare
+    house.journal.note("polled", f"{found}; {queued} queued")
 
 
 def _at_work(house: House) -> tuple[int, ...]:

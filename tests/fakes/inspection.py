@@ -32,4 +32,6 @@ class KnownAccess:
 
     def backlog(self) -> Backlog:
         """What is open."""
+        if self.broken:
+            raise self.broken
         return self.open

@@ -102,6 +102,8 @@ class MemoryHub(MemoryTracker):
                 self._up()
                 there = (effect.issue_number, effect.label) in self.labels
                 return f"label {effect.label}" if there is effect.on else None
+            case OpenDraftPullRequest():
+                return self.opened[effect.head].url if super().find(effect) else None
             case _:
                 return super().find(effect)
 
@@ -124,10 +126,11 @@ class MemoryHub(MemoryTracker):
                 self.reactions.append(effect.comment_id)
                 return f"comment {effect.comment_id}"
             case OpenDraftPullRequest():
+                super().perform(effect)
                 number = 100 + effect.issue_number
                 standing = self.opened.get(effect.head)
                 if standing is not None and standing.state is PullState.OPEN:
-                    return super().perform(effect)
+                    return standing.url
                 self.opened[effect.head] = PullRequest(
                     number,
                     f"https://hub.test/pull/{number}",
@@ -140,7 +143,7 @@ class MemoryHub(MemoryTracker):
                     mergeable=True,
                     author_id=self.people.us.id,
                 )
-                return super().perform(effect)
+                return self.opened[effect.head].url
             case _:
                 return super().perform(effect)
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from repoagents.domain.access import Backlog
 from repoagents.domain.delivery import Delivery
 from repoagents.domain.issue import Comment, Issue, IssueState
 from repoagents.domain.people import Account, Act
@@ -15,6 +16,7 @@ from repoagents.errors import Forbidden, StoreError, Unavailable
 from repoagents.pipeline.sighting import COMMANDS_HOLD
 from repoagents.pipeline.tick import DELIVERIES_STAY, Rhythm, sweep_when_due, tick
 from repoagents.ports import FROM_COMMENT
+from tests.fakes.inspection import KnownAccess
 from tests.fakes.people import MACHINE, MAINTAINER, STRANGER, MemoryPeople
 from tests.fakes.workspaces import MemoryWorkspaces
 from tests.pipeline.conftest import ISSUE, Place
@@ -231,6 +233,72 @@ def test_the_run_keeps_the_issue_whole(place: Place, monkeypatch: pytest.MonkeyP
     assert place.house.runs.issue(run.id).comments[0].body == "It needs the time."
 
 
+# --- where nothing is labelled ---------------------------------------------------------------
+
+
+@dataclass
+class CountedAccess(KnownAccess):
+    """An inspection that counts how often it is asked what is open."""
+
+    asked: int = 0
+
+    def backlog(self) -> Backlog:
+        """What is open."""
+        self.asked += 1
+        return super().backlog()
+
+
+def polls_told(place: Place) -> list[str]:
+    """What each poll found."""
+    return [text for code, text, _ in place.journal.lines if code == "polled"]
+
+
+def test_an_empty_poll_tells_once_how_to_ask_for_work(place: Place) -> None:
+    page = "https://git.example.com/octo/cat"
+    inspection = CountedAccess(open=Backlog(12, 7, more=False, has_label=False, page=page))
+    place.tracker.inspection = inspection
+    rhythm = Rhythm()
+    sees(place, rhythm)
+    sees(place, rhythm)
+    first, second = polls_told(place)
+    assert first.startswith("12 open, 0 labelled repoagents; `gh label create repoagents --repo ")
+    assert f"; `gh issue edit 7 --repo {page} --add-label repoagents`; 0 queued" in first
+    assert second == "0 labelled repoagents; 0 queued"
+    assert inspection.asked == 1
+    place.tracker.issues[1] = ISSUE
+    sees(place, rhythm)
+    assert polls_told(place)[-1] == "1 labelled repoagents; 1 queued"
+    place.tracker.issues.clear()
+    sees(place, rhythm)
+    assert inspection.asked == 2, "it is news again"
+
+
+def test_an_empty_poll_of_a_local_tracker_names_an_issue(place: Place) -> None:
+    place.tracker.people = None
+    place.tracker.issues[1] = replace(ISSUE, labels=(), source="issues/1.md")
+    rhythm = Rhythm()
+    sees(place, rhythm)
+    sees(place, rhythm)
+    first, second = polls_told(place)
+    assert first == (
+        "1 open, 0 labelled repoagents; add the label repoagents to an issue, "
+        "for example in issues/1.md; 0 queued"
+    )
+    assert second == "1 open, 0 labelled repoagents; 0 queued"
+
+
+def test_where_what_is_open_cannot_be_read_it_is_asked_again(place: Place) -> None:
+    inspection = CountedAccess(broken=Unavailable("cut off"))
+    place.tracker.inspection = inspection
+    rhythm = Rhythm()
+    sees(place, rhythm)
+    sees(place, rhythm)
+    assert place.journal.codes().count("poll_failed") == 2
+    inspection.broken = None
+    sees(place, rhythm)
+    assert polls_told(place) == ["0 open, 0 labelled repoagents; 0 queued"]
+
+
 # --- commands -------------------------------------------------------------------------------
 
 
@@ -291,6 +359,7 @@ REFUSED: dict[str, dict[str, object]] = {
     "may not ask": {"author": STRANGER.login, "author_id": STRANGER.id},
     "is a bot": {"author": MACHINE.login, "author_id": MACHINE.id, "bot": True},
     "not known who": {"author": "", "author_id": 0},
+    "was edited": {"edited": True},
 }
 
 

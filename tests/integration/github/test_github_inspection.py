@@ -190,7 +190,7 @@ def test_no_answer_is_an_error(
 def test_the_backlog_counts_issues_and_finds_the_label(stub: Stub, bed: Bed) -> None:
     stub.get(ISSUES, Reply([{**pull(9), "pull_request": {"url": "u"}}, issue(8), issue(3)]))
     stub.get(f"{ROOT}/labels/repoagents", Reply({"name": "repoagents"}))
-    assert inspection(bed).backlog() == Backlog(2, 8, more=False, has_label=True)
+    assert inspection(bed).backlog() == Backlog(2, 8, more=False, has_label=True, page=PAGE)
     assert len(stub.seen) == 2
 
 
@@ -198,7 +198,7 @@ def test_the_backlog_of_a_large_repository_is_one_page(stub: Stub, bed: Bed) -> 
     link = {"Link": f'<{stub.url}{ISSUES}?page=2>; rel="next"'}
     stub.get(ISSUES, Reply([issue(number) for number in range(200, 100, -1)], headers=link))
     found = inspection(bed, "in need of/work").backlog()
-    assert found == Backlog(100, 200, more=True, has_label=False)
+    assert found == Backlog(100, 200, more=True, has_label=False, page=PAGE)
     assert stub.count("GET", ISSUES) == 1
     assert stub.asked[-1] == f"GET {ROOT}/labels/in%20need%20of%2Fwork"
 
