@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from repoagents.pipeline.checkup import HostFacts
     from repoagents.pipeline.survey import Host
     from repoagents.ports import Bench, Books, House
+    from repoagents.store.bundles import FileBundles
     from repoagents.store.database import Database
     from repoagents.store.reader import Reader
     from repoagents.store.reports import FileReports
@@ -234,6 +235,12 @@ class Premises:
 
         return FileReports(self.control, self.redactor)
 
+    def bundles(self) -> "FileBundles":
+        """Where handoff bundles are kept."""
+        from repoagents.store.bundles import FileBundles
+
+        return FileBundles(self.control, self.redactor)
+
     def host(self) -> "Host":
         """What reports tell of this machine."""
         import shutil
@@ -315,8 +322,9 @@ class Premises:
 
 def _kept(database: "Database") -> Any:
     """The books' fields that are kept in the database, by name."""
-    names = ("runs", "stages", "spend", "ledger", "inbox", "deliveries", "approvals", "history")
-    return {"installation": database.installation} | {n: getattr(database, n) for n in names}
+    names = ("runs", "stages", "spend", "ledger", "inbox", "deliveries", "approvals")
+    kept = {name: getattr(database, name) for name in (*names, "history", "pulses")}
+    return {"installation": database.installation} | kept
 
 
 def open_premises(start: Path, *, terminal: bool = False) -> Premises:

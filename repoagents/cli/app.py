@@ -48,7 +48,11 @@ COMMANDS: dict[str, Entry] = {
     "serve": Entry(
         "Operate", "serve", "Receive GitHub's webhooks and record them, for the worker to act on."
     ),
-    "ops": Entry("Operate", "ops", "Write the reports and handoff bundles that operators open."),
+    "ops": Entry(
+        "Operate",
+        "ops",
+        "Write the reports and handoff bundles that operators open, and check them.",
+    ),
     "config": Entry("Expert", "config", "Show the configuration and where each value came from."),
     "webhook": Entry(
         "Expert",

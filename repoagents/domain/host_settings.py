@@ -73,3 +73,5 @@ class RetentionSettings:
     """Days that worktrees of finished runs stay."""
     artifact_days: Annotated[float, Gt(0)] = 90
     """Days that artifacts of finished runs stay."""
+    bundles: Annotated[int, Ge(1)] = 30
+    """How many handoff bundles stay; an older one is deleted when a new one is made."""

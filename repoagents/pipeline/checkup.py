@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
+from repoagents.domain.check import Check
 from repoagents.domain.issue import Issue
 from repoagents.domain.reports import Role
 from repoagents.domain.settings import EngineChoice, Settings, engine_for
 from repoagents.errors import RepoAgentsError
-from repoagents.pipeline.check import Check
 from repoagents.pipeline.checkup_github import compare_origin, count_unlabelled, examine_access
 from repoagents.ports import Bench, Inspection
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from repoagents.domain.access import Access, Backlog
+from repoagents.domain.check import Check
 from repoagents.domain.settings import Settings
 from repoagents.errors import RepoAgentsError
-from repoagents.pipeline.check import Check
 from repoagents.policy.safety import app_permissions
 from repoagents.ports import Bench, Inspection
 
@@ -27,6 +27,7 @@ PERSONAL = ("token", "fine_grained", "gh")
 """Credentials that reach as far as their account; an App and a job have no role of their own."""
 
 WIDE = re.compile(r"admin:.*|delete_repo|site_admin|write:org")
+LOGS = "actions: read"
 GUIDE = "docs/how-to/set-up-github.md has the table"
 
 
@@ -151,12 +152,15 @@ def _rights(access: Access, needed: Mapping[str, str]) -> list[Check]:
                 f"use a fine-grained token with {wanted}",
             )
         )
-    return lacking or [_enough(access, wanted)]
+    return lacking or [_enough(access, needed, wanted)]
 
 
-def _enough(access: Access, wanted: str) -> Check:
+def _enough(access: Access, needed: Mapping[str, str], wanted: str) -> Check:
     if access.kind != "fine_grained":
-        return Check("permissions", "ok", f"enough for the open flags ({wanted})")
+        blind = access.kind == "app" and "checks" in needed and LOGS not in (access.granted or ())
+        rest = f"; without {LOGS} the builder does not see the logs of failing checks"
+        message = f"enough for the open flags ({wanted}){rest if blind else ''}"
+        return Check("permissions", "ok", message)
     message = f"what can be read is there; GitHub does not tell what may be written ({wanted})"
     return Check("permissions", "ok", message)
 

@@ -10,15 +10,20 @@ from repoagents.views.ops_status import ops_status_row, render_ops_status
 from repoagents.views.snapshot import Snapshot
 
 
+def status_texts(snapshot: Snapshot, standing: Standing) -> dict[str, str]:
+    """`ops-status` and `ops-brief`, each as JSON and as Markdown, by file name."""
+    return {
+        "ops-brief.json": render_json(brief_row(snapshot, standing)),
+        "ops-brief.md": render_brief(snapshot, standing),
+        "ops-status.json": render_json(ops_status_row(snapshot, standing)),
+        "ops-status.md": render_ops_status(snapshot, standing),
+    }
+
+
 def write_status(reports: Reports, snapshot: Snapshot, standing: Standing) -> tuple[Path, ...]:
-    """Write `ops-status` and `ops-brief`, each as JSON and as Markdown; returns where."""
-    status, brief = ops_status_row(snapshot, standing), brief_row(snapshot, standing)
-    return (
-        reports.write("reports/ops-status.json", render_json(status)),
-        reports.write("reports/ops-status.md", render_ops_status(snapshot, standing)),
-        reports.write("reports/ops-brief.json", render_json(brief)),
-        reports.write("reports/ops-brief.md", render_brief(snapshot, standing)),
-    )
+    """Write both reports; returns where."""
+    texts = status_texts(snapshot, standing)
+    return tuple(reports.write(f"reports/{name}", text) for name, text in texts.items())
 
 
 def render_json(row: object) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from repoagents.pipeline.check import Check
+from repoagents.domain.check import Check
 
 CONFIG = ".ai-repoagents/repoagents.yaml"
 FILES = {

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from repoagents.domain.check import Check
 from repoagents.domain.issue import Issue
 from repoagents.domain.reports import Role
 from repoagents.domain.settings import (
@@ -16,7 +17,6 @@ from repoagents.domain.settings import (
     TrackerSettings,
     WorkspaceSettings,
 )
-from repoagents.pipeline.check import Check
 from repoagents.pipeline.checkup import LEAST_FREE_BYTES, HostFacts, examine
 from repoagents.ports import Bench, EngineHealth
 from tests.fakes.agents import ScriptedAgents

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from repoagents.domain.access import Backlog, Quota
+from repoagents.domain.check import Check
 from repoagents.domain.people import Permission
 from repoagents.domain.settings import SafetySettings, TrackerSettings
 from repoagents.errors import ConfigError, Unavailable
-from repoagents.pipeline.check import Check
 from repoagents.pipeline.checkup import LEAST_FREE_BYTES, HostFacts, examine
 from repoagents.pipeline.checkup_github import EXPIRES_SOON, parse_slug
 from tests.fakes.inspection import FINE, KnownAccess
@@ -234,3 +234,11 @@ def test_the_checkout_of_another_repository_is_an_error(place: Place) -> None:
 )
 def test_the_name_in_an_address(url: str, slug: str) -> None:
     assert parse_slug(url) == slug
+
+
+@pytest.mark.parametrize("granted", [(), ("actions: read",)])
+def test_an_app_that_may_not_read_logs_is_told_so(place: Place, granted: tuple[str, ...]) -> None:
+    known = KnownAccess(replace(ACCESS, kind="app", granted=("issues: write", *granted)))
+    said = checks(place, known)["permissions"]
+    assert said.status == "ok"
+    assert ("does not see the logs" in said.message) is not bool(granted)

@@ -1,0 +1,119 @@
+"""The landing of a handoff bundle: what happened, what is asked of you, what to open first."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from repoagents.policy.attention import MOST, Standing
+from repoagents.ports import BundleEntry, Member
+from repoagents.views.brief import concern_table
+from repoagents.views.html import render_page
+from repoagents.views.markdown import code, document, inline, neutral, section, table
+from repoagents.views.snapshot import Snapshot, instant
+
+READING = (
+    ("ops-brief.md", "how things stand, in a minute"),
+    ("github-smoke.md", "what GitHub lets the bot do"),
+    ("ops-status.md", "every number behind the brief"),
+    ("dashboard.html", "the runs, to search and to filter"),
+)
+"""What to open after the landing, in this order."""
+
+
+@dataclass(frozen=True)
+class Landing:
+    """What the first page of a bundle tells; `handoff` is the page of the one issue, if any."""
+
+    snapshot: Snapshot
+    standing: Standing
+    members: Sequence[str]
+    issue: int = 0
+    handoff: str = ""
+
+    @property
+    def title(self) -> str:
+        """What the bundle is about."""
+        about = f"issue #{self.issue} of " if self.issue else ""
+        return f"Handoff of {about}{self.snapshot.repo}"
+
+    @property
+    def reading(self) -> tuple[tuple[str, str], ...]:
+        """What to open, in order: path and what it tells."""
+        first = ((self.handoff, "what the bot did on this issue"),) if self.handoff else ()
+        return first + tuple(row for row in READING if row[0] in self.members)
+
+
+def render_landing_page(landing: Landing) -> str:
+    """`index.html` of the bundle."""
+    return render_page(
+        "bundle.html",
+        {
+            "rehearsal": landing.snapshot.rehearsal,
+            "landing": landing,
+            "concerns": landing.standing.concerns[:MOST],
+            "more": max(len(landing.standing.concerns) - MOST, 0),
+            "made_at": instant(landing.snapshot.now),
+        },
+    )
+
+
+def render_landing(landing: Landing) -> str:
+    """`README.md` of the bundle; what was made from a fixture says so on its first line."""
+    snapshot, standing = landing.snapshot, landing.standing
+    steps = [
+        f"{number}. {code(path)}: {what}" for number, (path, what) in enumerate(landing.reading, 1)
+    ]
+    return document(
+        f"**{snapshot.rehearsal}**" if snapshot.rehearsal else "",
+        f"# {inline(landing.title)}",
+        neutral(standing.headline),
+        section("What is asked of you", concern_table(standing.concerns[:MOST]) or "Nothing."),
+        section("What to open, in this order", "\n".join(steps)),
+        section(
+            "Is this what was made?",
+            f"{code('repoagents ops verify .')} checks every file and the signature, offline; "
+            f"compare the fingerprint with {code('repoagents ops key')} on the bot's machine. "
+            f"{code('bundle.md')} lists every file.",
+        ),
+        f"{instant(snapshot.now)}, repoagents {snapshot.version}.",
+    )
+
+
+def render_manifest(members: Sequence[Member], snapshot: Snapshot) -> str:
+    """`bundle.md`: every file with its size and checksum, and how often something was hidden."""
+    hidden = sum(member.redactions for member in members)
+    rows = [(code(m.path), f"{m.size:,}", code(m.sha256), str(m.redactions or "")) for m in members]
+    return document(
+        f"**{snapshot.rehearsal}**" if snapshot.rehearsal else "",
+        "# The files of this bundle",
+        f"{len(members)} files beside the manifest and its signature. "
+        + (f"{hidden} times a secret was hidden." if hidden else "Nothing had to be hidden."),
+        table(("file", "bytes", "SHA-256", "hidden"), rows),
+    )
+
+
+def render_latest(entry: BundleEntry) -> str:
+    """`latest.md`: where the newest bundle is."""
+    issue = f" of issue #{entry.issue}" if entry.issue else ""
+    return document(
+        "# The newest handoff bundle",
+        f"{code(entry.stamp)}{issue}, made at {entry.made_at}: {neutral(entry.headline)}",
+        f"Open {code(f'{entry.stamp}/README.md')}"
+        + (f"; the archive is {code(entry.archive)}." if entry.archive else "."),
+    )
+
+
+def render_history(entries: Sequence[BundleEntry]) -> str:
+    """`history.md`: the bundles that are kept, newest first."""
+    rows = [
+        (
+            code(entry.stamp),
+            f"#{entry.issue}" if entry.issue else "all",
+            entry.level,
+            neutral(entry.headline),
+            code(entry.archive) if entry.archive else "",
+        )
+        for entry in entries
+    ]
+    return document(
+        "# Handoff bundles", table(("bundle", "issue", "level", "headline", "archive"), rows)
+    )
