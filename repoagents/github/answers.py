@@ -12,6 +12,9 @@ from repoagents.errors import Forbidden, GitHubError, NotFound, Unavailable
 LEAST_WAIT = 60.0
 """Seconds to wait after a limit that does not say for how long."""
 
+LONGEST_WAIT = 86_400.0
+"""Seconds: whatever a server says, we ask again after a day."""
+
 _LIMITED = re.compile(
     r"^api rate limit exceeded|^you have exceeded a secondary rate limit"
     r"|please (retry your request again later|wait a few minutes before you try again)\.$",
@@ -87,10 +90,11 @@ def limit_in(answer: Answer, now: datetime, in_a_row: int) -> timedelta | None:
     if told:
         return timedelta(seconds=_retry_after(headers["retry-after"], now))
     reset = headers.get("x-ratelimit-reset", "")
-    if spent and reset.isdigit():
+    if spent and reset.isdecimal():
         # By GitHub's own clock: ours may be ahead or behind. One more second, because nobody says
         # when in that second it happens.
-        seconds = int(reset) - _server_time(headers, now).timestamp() + 1
+        server_time = parse_date(headers.get("date", "")) or now
+        seconds = float(reset) - server_time.timestamp() + 1
         return timedelta(seconds=min(max(seconds, 1.0), 7200.0))
     return timedelta(seconds=LEAST_WAIT * 2 ** min(in_a_row, 4))
 
@@ -156,21 +160,19 @@ def _unseen(ask: Ask) -> str:
 
 
 def _retry_after(value: str, now: datetime) -> float:
-    """Seconds of a Retry-After header, which holds a number or a date."""
+    """Seconds of a Retry-After header, which holds a number or a date; a day at most."""
     if value.strip().isdecimal():
-        return min(float(value), 86_400.0)
+        seconds = float(value)
+    else:
+        at = parse_date(value)
+        seconds = LEAST_WAIT if at is None else (at - now).total_seconds()
+    return min(max(seconds, 0.0), LONGEST_WAIT)
+
+
+def parse_date(value: str) -> datetime | None:
+    """The instant in a header, as HTTP writes it; None when it is none."""
     try:
-        return max((_aware(parsedate_to_datetime(value)) - now).total_seconds(), 0.0)
-    except (TypeError, ValueError):
-        return LEAST_WAIT
-
-
-def _server_time(headers: Mapping[str, str], now: datetime) -> datetime:
-    try:
-        return _aware(parsedate_to_datetime(headers.get("date", "")))
-    except (TypeError, ValueError):
-        return now
-
-
-def _aware(at: datetime) -> datetime:
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+        at = parsedate_to_datetime(value)
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        return None

@@ -29,6 +29,35 @@ class Headroom:
     reset_at: datetime
 
 
+@dataclass(frozen=True)
+class Limit:
+    """GitHub's word that nothing is to be asked before an instant.
+
+    It is over when either clock says so: the time of day may be set back, and the other one stands
+    still while the machine sleeps.
+    """
+
+    asked: str
+    told: str
+    over_at: datetime
+    over_after: float
+
+    def left(self, clock: Clock) -> float:
+        """Seconds until it is over."""
+        by_day = (self.over_at - clock.now()).total_seconds()
+        return min(by_day, self.over_after - clock.monotonic())
+
+    def error(self, clock: Clock) -> RateLimited:
+        """What whoever asks meanwhile is told."""
+        retry_at = clock.now() + timedelta(seconds=self.left(clock))
+        return RateLimited(
+            f"{self.asked}: GitHub's rate limit, until {retry_at:%H:%M:%S} UTC: {self.told}",
+            retry_at=retry_at,
+            next_step="Nothing to do: it goes on by itself. A longer tracker.poll_interval_seconds"
+            " asks less.",
+        )
+
+
 class Pace:
     """One per process: everything that asks GitHub with one credential shares it."""
 
@@ -38,7 +67,8 @@ class Pace:
         self._writing = threading.Lock()
         self._began: deque[float] = deque(maxlen=max(count for _, count in WRITES))
         self._ended: float | None = None
-        self._closed: RateLimited | None = None
+        self._telling = threading.Lock()
+        self._closed: Limit | None = None
         self._in_a_row = 0
         self.headroom: Headroom | None = None
 
@@ -47,32 +77,33 @@ class Pace:
 
         Whoever goes on asking while it is limited may be banned.
         """
-        closed = self._closed
-        if closed is None:
-            return
-        seconds = (closed.retry_at - self._clock.now()).total_seconds()
-        if seconds > self._longest:
-            raise closed
-        self.sleep(seconds)
-        self._closed = None
+        while (closed := self._closed) is not None:
+            seconds = closed.left(self._clock)
+            if seconds > self._longest:
+                raise closed.error(self._clock)
+            self.sleep(seconds)
+            with self._telling:
+                if self._closed is closed:  # else another thread was told of a new one meanwhile
+                    self._closed = None
 
     def learn(self, ask: Ask, answer: Answer) -> RateLimited | None:
         """Keep what an answer tells of quotas; a rate limit closes the way until its end."""
         self._note(answer.headers)
         now = self._clock.now()
-        wait = limit_in(answer, now, self._in_a_row)
-        if wait is None:
-            self._in_a_row = 0
-            return None
-        self._in_a_row += 1
-        retry_at = now + wait
-        self._closed = RateLimited(
-            f"{ask}: GitHub's rate limit, until {retry_at:%H:%M:%S} UTC: {message_of(answer)}",
-            retry_at=retry_at,
-            next_step="Nothing to do: it goes on by itself. A longer tracker.poll_interval_seconds"
-            " asks less.",
-        )
-        return self._closed
+        with self._telling:
+            # What was under way when the way was closed is no further limit, nor the end of it.
+            closed = self._closed
+            row = self._in_a_row if closed is None else max(self._in_a_row - 1, 0)
+            wait = limit_in(answer, now, row)
+            if wait is None:
+                self._in_a_row = 0 if closed is None else self._in_a_row
+                return None
+            self._in_a_row = row + 1
+            over_after = self._clock.monotonic() + wait.total_seconds()
+            limit = Limit(str(ask), message_of(answer), now + wait, over_after)
+            if closed is None or limit.over_after > closed.over_after:
+                self._closed = closed = limit
+        return closed.error(self._clock)
 
     @contextmanager
     def write(self) -> Iterator[None]:

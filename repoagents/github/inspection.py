@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from email.utils import parsedate_to_datetime
 from urllib.parse import quote
 
 from repoagents.domain.access import Access, Backlog, Quota
 from repoagents.domain.people import Permission
 from repoagents.errors import Forbidden, NotFound
+from repoagents.github.answers import parse_date
 from repoagents.github.auth import Credential
 from repoagents.github.people import GitHubPeople
 from repoagents.github.repository import GitHubClient
@@ -127,10 +127,8 @@ class GitHubInspection:
 
     def _clock_ahead(self) -> timedelta:
         """By the header of the latest answer, which is in whole seconds."""
-        try:
-            return self._clock.now() - parsedate_to_datetime(self._client.header("date") or "")
-        except (TypeError, ValueError):
-            return timedelta()
+        at = parse_date(self._client.header("date") or "")
+        return self._clock.now() - at if at else timedelta()
 
 
 def parse_role(fields: Fields) -> Permission:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from repoagents.errors import GitHubError
 from repoagents.github.answers import Answer, Ask, refusal
@@ -191,10 +191,8 @@ class GitHubClient:
 
 def _expiry(value: str) -> datetime | None:
     """`2026-01-02 03:04:05 UTC` or with an offset, as the header of a token's end has it."""
-    for form in ("%Y-%m-%d %H:%M:%S %z", "%Y-%m-%d %H:%M:%S %Z"):
-        try:
-            at = datetime.strptime(value, form)  # noqa: DTZ007 - the second form is always UTC
-        except ValueError:
-            continue
-        return at.astimezone() if at.tzinfo else datetime.fromisoformat(f"{value[:19]}+00:00")
-    return None
+    try:
+        at = datetime.fromisoformat(value.replace(" UTC", " +0000"))
+        return at.astimezone(UTC) if at.tzinfo else None
+    except (ValueError, OverflowError):
+        return None

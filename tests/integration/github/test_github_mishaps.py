@@ -1,0 +1,113 @@
+"""What a broken, a mistaken or a hostile server sends: an error of ours, and never a wrong fact."""
+
+from datetime import timedelta
+
+import pytest
+
+from repoagents.errors import RateLimited
+from repoagents.github.answers import Answer, Ask
+from repoagents.github.budget import Pace
+from repoagents.github.inspection import GitHubInspection
+from tests.fakes.clock import FakeClock
+from tests.integration.github.stub import ROOT, Bed, Reply
+
+SPENT = {"X-RateLimit-Limit": "5000", "X-RateLimit-Remaining": "0"}
+FAR_DATE = "Wed, 04 Mar 2026 05:16:07 +99999999999999999999"
+LIST = f"{ROOT}/issues"
+
+
+# --- times ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {**SPENT, "X-RateLimit-Reset": "\N{SUPERSCRIPT TWO}"},
+        {**SPENT, "X-RateLimit-Reset": "9" * 400},
+        {**SPENT, "X-RateLimit-Reset": "9" * 5000},
+        {**SPENT, "X-RateLimit-Reset": "1"},
+        {**SPENT, "X-RateLimit-Reset": "1772600000", "Date": FAR_DATE},
+        {"Retry-After": FAR_DATE},
+        {"Retry-After": "Fri, 31 Dec 9999 23:59:59 -2359"},
+        {"Retry-After": "Fri, 31 Dec 9999 23:59:59 GMT"},
+        {"Retry-After": "1000000000"},
+    ],
+)
+def test_a_limit_with_an_absurd_time_is_a_limit_of_a_day_at_most(
+    bed: Bed, headers: dict[str, str]
+) -> None:
+    bed.stub.get("/user", Reply({"message": "x"}, 429, headers))
+    with pytest.raises(RateLimited) as caught:
+        bed.client.get("/user")
+    assert caught.value.retry_at - bed.clock.now() <= timedelta(days=1)
+
+
+@pytest.mark.parametrize("at", ["9999-12-31 23:59:59 -2359", "0001-01-01 00:00:00 +2359"])
+def test_a_token_with_an_absurd_end_has_none(bed: Bed, at: str) -> None:
+    headers = {"GitHub-Authentication-Token-Expiration": at}
+    bed.stub.get("/user", Reply({"id": 1}, headers=headers))
+    bed.client.get("/user")
+    expires = bed.client.credential().expires_at
+    assert expires is None or expires.utcoffset() == timedelta()
+
+
+def test_an_absurd_date_says_nothing_of_our_clock(bed: Bed) -> None:
+    bed.stub.get("/user", Reply({"id": 1}, headers={"Date": FAR_DATE}))
+    bed.client.get("/user")
+    inspection = GitHubInspection(bed.client, bed.people, bed.clock, None, {})
+    assert inspection._clock_ahead() == timedelta()
+
+
+def limit(pace: Pace, seconds: int) -> None:
+    """GitHub tells of a limit that lasts for so long."""
+    assert pace.learn(Ask("GET", "/x"), Answer(429, {"retry-after": str(seconds)}, b""))
+
+
+def test_a_limit_ends_although_the_clock_was_set_back(clock: FakeClock) -> None:
+    pace = Pace(clock)
+    limit(pace, 600)
+    clock.instant -= timedelta(days=1)
+    with pytest.raises(RateLimited) as caught:
+        pace.admit()
+    assert caught.value.retry_at == clock.now() + timedelta(seconds=600)
+    clock.advance(600)
+    pace.admit()
+    assert clock.slept == []
+
+
+def test_a_limit_ends_after_a_night_in_which_the_machine_slept(clock: FakeClock) -> None:
+    """Then only the time of day has gone on."""
+    pace = Pace(clock)
+    limit(pace, 600)
+    clock.instant += timedelta(hours=8)
+    pace.admit()
+
+
+def test_a_longer_limit_that_comes_while_one_is_waited_for_stands(clock: FakeClock) -> None:
+    class Told(FakeClock):
+        async def sleep(self, seconds: float) -> None:
+            await super().sleep(seconds)
+            if len(self.slept) == 1:
+                limit(pace, 600)
+
+    pace = Pace(Told())
+    limit(pace, 3)
+    with pytest.raises(RateLimited):
+        pace.admit()
+
+
+def test_a_shorter_limit_does_not_replace_a_longer_one(clock: FakeClock) -> None:
+    """The answers to requests that went out together come in any order."""
+    pace = Pace(clock)
+    limit(pace, 600)
+    limit(pace, 1)
+    with pytest.raises(RateLimited):
+        pace.admit()
+
+
+def test_limits_that_come_together_count_as_one(clock: FakeClock) -> None:
+    pace, answer = Pace(clock), Answer(429, {}, b"")
+    for _ in range(4):
+        limited = pace.learn(Ask("GET", "/x"), answer)
+    assert limited is not None
+    assert limited.retry_at - clock.now() == timedelta(seconds=60)
