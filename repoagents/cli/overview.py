@@ -48,12 +48,13 @@ def open_records(control: Path) -> Reader:
 
 def _all(question: Question, reader: Reader) -> str:
     runs, counts = reader.runs(limit=question.limit), reader.counts()
+    pulses = reader.pulses()
     now, worker = SystemClock().now(), _worker(question.control)
     if question.as_json:
         from repoagents.views.snapshot import Snapshot, snapshot_row
 
-        return render_json(snapshot_row(Snapshot(now, runs, counts, worker)))
-    return render_status(runs, counts, now, columns(), worker).rstrip()
+        return render_json(snapshot_row(Snapshot(now, runs, counts, worker, pulses)))
+    return render_status(runs, counts, now, columns(), worker, pulses).rstrip()
 
 
 def _one(question: Question, reader: Reader, issue: int) -> str | None:

@@ -56,6 +56,7 @@ def listening(
 ) -> "Iterator[tuple[HttpServer, bool]]":
     """A server that listens, and is about to answer; and whether it asks for signatures."""
     from repoagents.logs import route_stdlib
+    from repoagents.web.heart import Heart
     from repoagents.web.receiver import Receiver, make_app
     from repoagents.web.reception import Recorder, recipient_of
     from repoagents.web.server import HttpServer
@@ -68,8 +69,10 @@ def listening(
     route_stdlib(premises.journal)
     with premises.database() as database, Recorder(database.deliveries) as recorder:
         receiver = Receiver(recipient, recorder, secrets, premises.clock, premises.journal)
+        heart = Heart(database.pulses, premises.clock, lambda: receiver.heard_at)
         server = HttpServer(make_app(receiver), host, port)
-        yield server, bool(secrets)
+        with heart:
+            yield server, bool(secrets)
 
 
 @contextmanager

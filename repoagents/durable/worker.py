@@ -17,6 +17,7 @@ from repoagents.durable.flows import DurableFlows
 from repoagents.errors import Bug, RepoAgentsError, StateUnreadable, StoreError
 from repoagents.pipeline import recovery
 from repoagents.pipeline.boundary import bugs_told
+from repoagents.pipeline.pulse import beat, first_beat
 from repoagents.pipeline.tick import Rhythm, run_errands, sweep_when_due, tick
 from repoagents.policy import retry
 from repoagents.ports import House
@@ -184,6 +185,7 @@ class _Shift:
         self._assignment = assignment
         self._changed = changed
         self._rhythm = Rhythm(issue=assignment.issue, insists=assignment.ends)
+        self._pulse = first_beat(house)
         self._seen: object = None
         self._errand: asyncio.Task[None] | None = None
         self._bugs = 0
@@ -219,7 +221,10 @@ class _Shift:
     async def _work(self) -> float | None:
         house, rhythm = self._house, self._rhythm
         await sweep_when_due(house, rhythm)
-        active = await asyncio.to_thread(_beat, house, self._flows, rhythm)
+        try:
+            active = await asyncio.to_thread(_beat, house, self._flows, rhythm)
+        finally:
+            self._pulse = await asyncio.to_thread(beat, house, rhythm, self._pulse)
         errand = await self._send()
         rhythm.polls = rhythm.polls and not self._assignment.once
         seen = [(run.id, run.updated_at, run.stage) for run in active]

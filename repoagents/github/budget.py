@@ -5,9 +5,10 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from repoagents.domain.access import Quota
+from repoagents.domain.pulse import Pause
 from repoagents.errors import RateLimited
 from repoagents.github.answers import Answer, Ask, limit_in, message_of
 from repoagents.ports import Clock
@@ -18,15 +19,6 @@ LONGEST_SLEEP = 5.0
 BETWEEN_WRITES = 1.0
 WRITES = ((60.0, 80), (3600.0, 500))
 """At most so many writes in any span of so many seconds: GitHub's secondary limits for content."""
-
-
-@dataclass(frozen=True)
-class Headroom:
-    """What is left of GitHub's hourly quota, as the latest answer told it."""
-
-    limit: int
-    remaining: int
-    reset_at: datetime
 
 
 @dataclass(frozen=True)
@@ -70,7 +62,15 @@ class Pace:
         self._telling = threading.Lock()
         self._closed: Limit | None = None
         self._in_a_row = 0
-        self.headroom: Headroom | None = None
+        self.quota: Quota | None = None
+
+    @property
+    def pause(self) -> Pause | None:
+        """Until when nothing is asked of GitHub, by its own word; None when requests go through."""
+        closed = self._closed
+        if closed is None or closed.retry_at <= self._clock.now():
+            return None
+        return Pause(closed.retry_at, str(closed))
 
     def admit(self) -> None:
         """Let a request through, or raise the `RateLimited` that GitHub has told us before.
@@ -145,6 +145,6 @@ class Pace:
                 int(float(headers[f"x-ratelimit-{name}"]))
                 for name in ("limit", "remaining", "reset")
             )
-            self.headroom = Headroom(limit, remaining, datetime.fromtimestamp(reset, UTC))
+            self.quota = Quota(limit, remaining, datetime.fromtimestamp(reset, UTC))
         except (KeyError, ValueError, OverflowError, OSError):
             return  # no quota told, or none that can be read

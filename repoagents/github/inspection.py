@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from repoagents.domain.access import Access, Backlog, Quota
 from repoagents.domain.people import Permission
+from repoagents.domain.pulse import Pause
 from repoagents.errors import Forbidden, NotFound
 from repoagents.github.answers import parse_date
 from repoagents.github.auth import Credential
@@ -41,6 +42,16 @@ class GitHubInspection:
         self._label = label
         self._needed = needed
 
+    @property
+    def quota(self) -> Quota | None:
+        """What is left of the requests of this hour; nobody is asked."""
+        return self._client.quota
+
+    @property
+    def pause(self) -> Pause | None:
+        """Until when nothing is asked, because a rate limit is reached."""
+        return self._client.pause
+
     def inspect(self) -> Access:
         """The credential, its account and its rights; at most six requests."""
         repo = self._client.get(self._client.root)
@@ -67,7 +78,7 @@ class GitHubInspection:
             refused=refused,
             people_problem=problem,
             people_step=step,
-            quota=self._quota(),
+            quota=self.quota,
             clock_ahead=ahead,
         )
 
@@ -120,10 +131,6 @@ class GitHubInspection:
         except Forbidden as error:
             return str(error), error.next_step
         return "", ""
-
-    def _quota(self) -> Quota | None:
-        left = self._client.headroom
-        return Quota(left.limit, left.remaining, left.reset_at) if left else None
 
     def _clock_ahead(self) -> timedelta:
         """By the header of the latest answer, which is in whole seconds."""

@@ -4,10 +4,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from repoagents.domain.access import Quota
+from repoagents.domain.pulse import Pause
 from repoagents.errors import GitHubError
 from repoagents.github.answers import Answer, Ask, refusal
 from repoagents.github.auth import Credential, CredentialSource
-from repoagents.github.budget import Headroom, Pace
+from repoagents.github.budget import Pace
 from repoagents.github.client import GRAPHQL, Sends
 from repoagents.github.pages import PER_PAGE, Memory, Page, Pages, Query
 from repoagents.github.wire import Fields, mapping
@@ -56,9 +58,14 @@ class GitHubClient:
         self._moved = False
 
     @property
-    def headroom(self) -> Headroom | None:
+    def quota(self) -> Quota | None:
         """What is left of the hourly quota; None before the first answer."""
-        return self._pace.headroom
+        return self._pace.quota
+
+    @property
+    def pause(self) -> Pause | None:
+        """Until when nothing is asked; None when requests go through."""
+        return self._pace.pause
 
     def header(self, name: str) -> str | None:
         """A header of the latest success; `name` is lower-case."""

@@ -41,6 +41,7 @@ class Rhythm:
     """When the loop last did what it does now and then; `issue` limits it to one issue.
 
     `insists` makes an unreadable tracker an error: of a worker that is to end, it is the answer.
+    A poll began at `polled_at`, one was whole at `read_at`; `problem` is why the last was not.
     `followed_at` is forgotten when somebody did something to a pull request, `heard_at` is when
     comments were last asked for, `again` names the issues whose last look
     failed, `said` what was last said of each. `asked_at` is when missed deliveries were last asked
@@ -52,6 +53,8 @@ class Rhythm:
     insists: bool = False
     polls: bool = True
     polled_at: datetime | None = None
+    read_at: datetime | None = None
+    problem: str = ""
     heard_at: datetime | None = None
     swept_at: datetime | None = None
     followed_at: datetime | None = None
@@ -74,7 +77,9 @@ def tick(house: House, flows: Flows, rhythm: Rhythm) -> None:
         try:
             with bugs_told(house.journal, "in the poll"):
                 poll(house, flows, rhythm)
+            rhythm.read_at, rhythm.problem = now, ""
         except RepoAgentsError as error:
+            rhythm.problem = str(error)
             if rhythm.insists or isinstance(error, StateUnreadable):
                 raise
             house.journal.warn("poll_failed", f"the tracker could not be read: {error}")

@@ -30,6 +30,7 @@ from repoagents.ports.records import (
     Member,
     Pulses,
     Reports,
+    Pulses,
     Request,
     Runs,
     Spend,
@@ -92,6 +93,7 @@ __all__ = [
     "People",
     "Processes",
     "PullRequests",
+    "Pulses",
     "Pulses",
     "Reports",
     "Request",
@@ -183,6 +185,7 @@ class Books:
     inbox: Inbox
     deliveries: Deliveries
     approvals: Approvals
+    pulses: Pulses
     pulses: Pulses
     history: History
 

@@ -6,13 +6,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from repoagents.domain.access import Access, Backlog
+from repoagents.domain.access import Access, Backlog, Quota
 from repoagents.domain.change import Base, ChangeSet, Conflict
 from repoagents.domain.delivery import Sending
 from repoagents.domain.effect import Effect
 from repoagents.domain.issue import Issue
 from repoagents.domain.people import Account, Act, Permission
 from repoagents.domain.pull_request import PullRequest
+from repoagents.domain.pulse import Pause
 from repoagents.domain.reports import (
     BuildReport,
     CheckResult,
@@ -90,6 +91,14 @@ class Inspection(Protocol):
 
     What cannot be read raises a `RepoAgentsError`.
     """
+
+    @property
+    def quota(self) -> Quota | None:
+        """What is left of the requests of this hour, as the latest answer told it."""
+
+    @property
+    def pause(self) -> Pause | None:
+        """Until when nothing is asked, because a rate limit is reached; None when it is not."""
 
     def inspect(self) -> Access:
         """The credential, its account and its rights; a handful of requests."""

@@ -14,6 +14,7 @@ from repoagents.store.engine import Door, make_engine, parse_place
 from repoagents.store.history import StoredHistory
 from repoagents.store.ledger import StoredLedger
 from repoagents.store.migrations import check_file, create_file, migrate, read_meta
+from repoagents.store.pulses import StoredPulses
 from repoagents.store.reader import Reader, refuse_foreign
 from repoagents.store.requests import StoredApprovals, StoredInbox
 from repoagents.store.rows import Column, Row
@@ -38,6 +39,7 @@ class Database:
     inbox: StoredInbox
     deliveries: StoredDeliveries
     approvals: StoredApprovals
+    pulses: StoredPulses
     history: StoredHistory
 
     @property
@@ -80,6 +82,7 @@ def open_database(url_or_path: str | Path, *, clock: Clock) -> Database:
         inbox=StoredInbox(door),
         deliveries=StoredDeliveries(door),
         approvals=StoredApprovals(door),
+        pulses=StoredPulses(door, reader),
         history=StoredHistory(door),
     )
 

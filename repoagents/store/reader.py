@@ -7,9 +7,12 @@ import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from repoagents.domain.access import Quota
+from repoagents.domain.pulse import Part, Pause, Pulse
 from repoagents.domain.run import Run, RunStatus, Stage
 from repoagents.errors import StateUnreadable, StoreError
 from repoagents.store.faults import corrupt, fault, foreign_schema
@@ -31,7 +34,7 @@ class StateOnServer(StoreError):
 
 
 class Reader:
-    """Runs, effects and timings as they stand; every method is one query."""
+    """Runs, effects, timings and pulses as they stand; every method is one query."""
 
     def __init__(self, query: Execute, *, started: bool = True) -> None:
         """Read through `query`; `started` is false when there is no state yet."""
@@ -59,6 +62,10 @@ class Reader:
         rows = self._query("SELECT status, runs FROM tallies WHERE runs > 0 ORDER BY status", {})
         return {RunStatus(row["status"]): row["runs"] for row in rows}
 
+    def pulses(self) -> tuple[Pulse, ...]:
+        """What each part of the bot told last of itself."""
+        return tuple(map(_parse_pulse, self._query("SELECT * FROM pulses ORDER BY part", {})))
+
     def effects(self, run_id: str) -> "tuple[LedgerRow, ...]":
         """All effects of a run, in the order first intended."""
         from repoagents.ports import LedgerRow
@@ -77,6 +84,23 @@ class Reader:
             {"id": run_id},
         )
         return tuple((Stage(row["stage"]), row["round"], row["seconds"]) for row in rows)
+
+
+def _parse_pulse(row: Row) -> Pulse:
+    def at(name: str) -> datetime | None:
+        return parse_instant(row[name]) if row[name] else None
+
+    reset_at, until = at("quota_reset_at"), at("paused_until")
+    return Pulse(
+        part=Part(row["part"]),
+        since=parse_instant(row["since"]),
+        beat_at=parse_instant(row["beat_at"]),
+        tried_at=at("tried_at"),
+        heard_at=at("heard_at"),
+        problem=row["problem"],
+        quota=Quota(row["quota_limit"], row["quota_left"], reset_at) if reset_at else None,
+        pause=Pause(until, row["pause_reason"]) if until else None,
+    )
 
 
 def _newest(statuses: tuple[str, ...], *, by_issue: bool) -> str:

@@ -174,6 +174,23 @@ deliveries = Table(
 Index("deliveries_pending", deliveries.c.seq, sqlite_where=deliveries.c.outcome.is_(None))
 Index("deliveries_by_twin", deliveries.c.twin)
 
+pulses = Table(
+    "pulses",
+    METADATA,
+    _text("part", primary_key=True),
+    _text("since"),
+    _text("beat_at"),
+    _text("tried_at", nullable=True),
+    _text("heard_at", nullable=True),
+    _text("problem"),
+    Column("quota_limit", BigInteger),
+    Column("quota_left", BigInteger),
+    _text("quota_reset_at", nullable=True),
+    _text("paused_until", nullable=True),
+    _text("pause_reason", nullable=True),
+)
+"""The newest signs of life of the worker and of the receiver."""
+
 approvals = Table(
     "approvals",
     METADATA,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from repoagents.domain.pulse import Part, Pulse
 from repoagents.domain.reports import Usage
 from repoagents.domain.run import Run, RunStatus, Stage
 
@@ -65,6 +66,7 @@ class Snapshot:
     runs: tuple[Run, ...] = ()
     counts: Mapping[RunStatus, int] | None = None
     holder: str = ""
+    pulses: tuple[Pulse, ...] = ()
     repo: str = ""
     version: str = ""
     installation: str = ""
@@ -109,12 +111,39 @@ def run_row(run: Run) -> dict[str, object]:
     }
 
 
+def pulse_row(pulse: Pulse) -> dict[str, object]:
+    """The signs of life of one part."""
+    return {
+        "since": instant(pulse.since),
+        "beat_at": instant(pulse.beat_at),
+        "tried_at": instant(pulse.tried_at),
+        "heard_at": instant(pulse.heard_at),
+        "problem": pulse.problem,
+    }
+
+
+def rate_limit_row(pulse: Pulse) -> dict[str, object]:
+    """GitHub's limits as the worker was told them; null is what was not told."""
+    quota, pause = pulse.quota, pulse.pause
+    return {
+        "limit": quota.limit if quota else None,
+        "remaining": quota.remaining if quota else None,
+        "reset_at": instant(quota.reset_at) if quota else None,
+        "paused_until": instant(pause.until) if pause else None,
+        "paused_because": pause.reason if pause else "",
+    }
+
+
 def snapshot_row(snapshot: Snapshot) -> dict[str, object]:
     """A snapshot as `status --json` shows it."""
     counts = snapshot.counts or {}
+    known = {pulse.part: pulse for pulse in snapshot.pulses}
+    worker = known.get(Part.WORKER)
     return {
         "rendered_at": instant(snapshot.now),
         "worker": snapshot.holder,
+        "pulse": {part.value: pulse_row(known[part]) if part in known else None for part in Part},
+        "rate_limit": rate_limit_row(worker) if worker else None,
         "counts": {status.value: counts[status] for status in RunStatus if counts.get(status)},
         "runs": [run_row(run) for run in snapshot.runs],
     }

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from repoagents.domain.pulse import Part, Pulse
 from repoagents.domain.run import Run, RunStatus, Stage
 from repoagents.policy.wording import age, one_line
 from repoagents.views.layout import GAP, columns, fit, folded, named_lines, pad
@@ -26,8 +27,9 @@ def render_status(
     now: datetime,
     width: int,
     holder: str,
+    pulses: Sequence[Pulse] = (),
 ) -> str:
-    """The runs as a table of at most `width` columns, with the counts and the worker below."""
+    """The runs as a table of at most `width` columns; below it counts, worker and signs of life."""
     width = min(max(width, NARROWEST), WIDEST)
     lines = _table(runs, now, width) if runs else ["no runs yet: `repoagents trigger N` makes one"]
     totals = [f"{counts[status]} {status}" for status in RunStatus if counts.get(status)]
@@ -35,7 +37,31 @@ def render_status(
         lines += ["", *folded(" · ".join(totals), width)]
     worker = one_line(holder) or "no worker is running: `repoagents run` starts one"
     lines += ["", *folded(worker, width)]
+    lines += [line for said in _signs(pulses, now) for line in folded(said, width)]
     return "\n".join(fit(line, width) for line in lines) + "\n"
+
+
+def _signs(pulses: Sequence[Pulse], now: datetime) -> Iterator[str]:
+    """When the tracker was read and a delivery came, and what GitHub's limits leave."""
+    short: list[str] = []
+    for pulse in sorted(pulses, key=lambda pulse: pulse.part is Part.RECEIVER):
+        heard = f"{age(now - pulse.heard_at)} ago" if pulse.heard_at else ""
+        if pulse.part is Part.RECEIVER:
+            short.append(f"last delivery {heard}" if heard else "no delivery yet")
+        elif pulse.problem and pulse.tried_at:
+            tried = f"the poll of {age(now - pulse.tried_at)} ago failed: {one_line(pulse.problem)}"
+            yield f"{tried}; the last whole one: {heard or 'none'}"
+        elif heard:
+            short.append(f"last poll {heard}")
+        if pulse.pause and pulse.pause.until > now:
+            left = age(pulse.pause.until - now)
+            yield f"GitHub is asked nothing for {left}: {one_line(pulse.pause.reason)}"
+        elif pulse.quota and pulse.quota.reset_at > now:
+            quota = pulse.quota
+            left = f"{quota.remaining} of {quota.limit} requests left"
+            short.append(f"GitHub: {left} for {age(quota.reset_at - now)}")
+    if short:
+        yield " · ".join(short)
 
 
 def _table(runs: Sequence[Run], now: datetime, width: int) -> list[str]:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from http import HTTPStatus
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -28,13 +29,17 @@ NOT_STORED = Answer(
 
 @dataclass
 class Receiver:
-    """Turns deliveries into answers; without secrets, signatures are not asked for."""
+    """Turns deliveries into answers; without secrets, signatures are not asked for.
+
+    `heard_at` is when the last genuine one came, a ping or a duplicate too.
+    """
 
     recipient: Recipient
     recorder: Recorder
     secrets: tuple[str, ...]
     clock: Clock
     journal: Journal
+    heard_at: datetime | None = None
     _noted: dict[int, float] = field(default_factory=dict)
 
     def receive(self, header: Header, body: bytes) -> Answer:
@@ -61,6 +66,7 @@ class Receiver:
         if self.secrets and not genuine(header("X-Hub-Signature-256"), body, self.secrets):
             raise WebhookRejected(HTTPStatus.UNAUTHORIZED, "the signature is missing or wrong")
         delivery = parse_delivery(header, body, self.clock.now())
+        self.heard_at = delivery.received_at
         answer = self.recipient.answer_at_once(delivery)
         if answer is not None:
             return answer

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from repoagents.domain.access import Access, Backlog
+from repoagents.domain.access import Access, Backlog, Quota
 from repoagents.domain.people import Permission
+from repoagents.domain.pulse import Pause
 from repoagents.errors import RepoAgentsError
 
 FINE = Access(
@@ -23,6 +24,8 @@ class KnownAccess:
     access: Access = FINE
     open: Backlog = Backlog(0, 0, more=False, has_label=True)  # noqa: RUF009 - frozen
     broken: RepoAgentsError | None = None
+    quota: Quota | None = None
+    pause: Pause | None = None
 
     def inspect(self) -> Access:
         """The access."""

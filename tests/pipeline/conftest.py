@@ -119,6 +119,7 @@ def place(git_repository: Callable[[Mapping[str, str]], Path]) -> Iterator[Place
         inbox=database.inbox,
         deliveries=database.deliveries,
         approvals=database.approvals,
+        pulses=database.pulses,
         history=database.history,
     )
     yield Place(house, agents, tracker, clock, journal, NotedFlows(), DirectWaits(house))

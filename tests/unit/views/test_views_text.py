@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from repoagents.domain.access import Quota
+from repoagents.domain.pulse import Part, Pause, Pulse
 from repoagents.domain.reports import Role
 from repoagents.domain.run import Failure, FailureClass, RunStatus, Stage
 from repoagents.policy.wording import age
@@ -48,6 +50,70 @@ def test_status_golden(width: int, golden: Callable[[str, str], None]) -> None:
 
 def test_status_of_nothing_says_how_to_begin(golden: Callable[[str, str], None]) -> None:
     golden("status-empty.txt", render_status((), {}, NOW, 80, ""))
+
+
+def signs(*pulses: Pulse) -> list[str]:
+    """What `status` says below the worker."""
+    return render_status((), {}, NOW, 120, HOLDER, pulses).splitlines()[3:]
+
+
+def test_status_says_when_something_was_heard_and_what_the_limits_leave() -> None:
+    minute = timedelta(minutes=1)
+    worker = Pulse(Part.WORKER, NOW, NOW)
+    assert signs() == signs(worker) == []
+    polled = replace(worker, tried_at=NOW - minute, heard_at=NOW - minute)
+    limited = replace(polled, quota=Quota(5000, 4321, NOW + 12 * minute))
+    receiver = Pulse(Part.RECEIVER, NOW, NOW)
+    assert signs(polled, receiver) == ["last poll 1 m ago · no delivery yet"]
+    assert signs(replace(receiver, heard_at=NOW - 5 * minute), limited) == [
+        "last poll 1 m ago · GitHub: 4321 of 5000 requests left for 12 m · last delivery 5 m ago"
+    ]
+    assert signs(replace(limited, quota=Quota(5000, 4321, NOW))) == ["last poll 1 m ago"]
+
+
+def test_status_says_what_is_wrong_in_lines_of_their_own() -> None:
+    minute = timedelta(minutes=1)
+    pause = Pause(NOW + 30 * minute, "GET /user: GitHub's rate limit\x1b[2J")
+    worker = Pulse(Part.WORKER, NOW, NOW, NOW - minute, None, "no route\nto host", None, pause)
+    assert signs(worker) == [
+        "the poll of 1 m ago failed: no route to host; the last whole one: none",
+        "GitHub is asked nothing for 30 m: GET /user: GitHub's rate limit",
+    ]
+    over = replace(worker, heard_at=NOW - 90 * minute, pause=Pause(NOW, "over"))
+    assert signs(over) == [
+        "the poll of 1 m ago failed: no route to host; the last whole one: 1 h ago"
+    ]
+
+
+def test_the_json_of_the_signs_of_life() -> None:
+    row = snapshot_row(Snapshot(NOW))
+    assert (row["pulse"], row["rate_limit"]) == ({"worker": None, "receiver": None}, None)
+    later = NOW + timedelta(hours=1)
+    worker = Pulse(
+        *(Part.WORKER, NOW, later, NOW, None, "no route"),
+        quota=Quota(5000, 17, later),
+        pause=Pause(later, "slow down"),
+    )
+    row = snapshot_row(Snapshot(NOW, pulses=(worker,)))
+    told = json.loads(json.dumps(row))
+    begun, then = NOW.isoformat(), later.isoformat()
+    assert told["pulse"] == {
+        "worker": {
+            "since": begun,
+            "beat_at": then,
+            "tried_at": begun,
+            "heard_at": None,
+            "problem": "no route",
+        },
+        "receiver": None,
+    }
+    assert told["rate_limit"] == {
+        "limit": 5000,
+        "remaining": 17,
+        "reset_at": then,
+        "paused_until": then,
+        "paused_because": "slow down",
+    }
 
 
 @given(st.lists(st.text(), max_size=4), st.integers(0, 250), st.text())
