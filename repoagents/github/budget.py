@@ -5,6 +5,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from repoagents.domain.access import Quota
@@ -68,9 +69,10 @@ class Pace:
     def pause(self) -> Pause | None:
         """Until when nothing is asked of GitHub, by its own word; None when requests go through."""
         closed = self._closed
-        if closed is None or closed.retry_at <= self._clock.now():
+        if closed is None or closed.left(self._clock) <= 0:
             return None
-        return Pause(closed.retry_at, str(closed))
+        error = closed.error(self._clock)
+        return Pause(error.retry_at, str(error))
 
     def admit(self) -> None:
         """Let a request through, or raise the `RateLimited` that GitHub has told us before.
