@@ -30,7 +30,6 @@ from repoagents.ports.records import (
     Member,
     Pulses,
     Reports,
-    Pulses,
     Request,
     Runs,
     Spend,
@@ -93,7 +92,6 @@ __all__ = [
     "People",
     "Processes",
     "PullRequests",
-    "Pulses",
     "Pulses",
     "Reports",
     "Request",
@@ -185,7 +183,6 @@ class Books:
     inbox: Inbox
     deliveries: Deliveries
     approvals: Approvals
-    pulses: Pulses
     pulses: Pulses
     history: History
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from repoagents.domain.pulse import Pause
 from repoagents.errors import (
     ConfigError,
     Forbidden,
@@ -426,24 +427,27 @@ def test_a_retry_after_may_be_a_date(bed: Bed) -> None:
     with pytest.raises(RateLimited) as caught:
         bed.client.get("/user")
     assert (caught.value.retry_at - bed.clock.now()).total_seconds() == 600
+    assert bed.client.pause == Pause(caught.value.retry_at, str(caught.value))
+    bed.clock.advance(600)
+    assert bed.client.pause is None, "it is over"
 
 
 def test_the_quota_is_known_after_an_answer(bed: Bed) -> None:
-    assert bed.client.headroom is None
+    assert bed.client.quota is None
     headers = {**AHEAD, "X-RateLimit-Remaining": "4321", "X-RateLimit-Reset": "1772600000"}
     bed.stub.get("/user", Reply({"id": 1}, headers=headers))
     bed.client.get("/user")
-    headroom = bed.client.headroom
-    assert headroom is not None
-    assert (headroom.limit, headroom.remaining) == (5000, 4321)
-    assert headroom.reset_at.timestamp() == 1772600000
+    quota = bed.client.quota
+    assert quota is not None
+    assert (quota.limit, quota.remaining) == (5000, 4321)
+    assert quota.reset_at.timestamp() == 1772600000
     bed.stub.get("/user", Reply({"id": 1}, headers={**headers, "X-RateLimit-Remaining": "lots"}))
     bed.client.get("/user")
-    assert bed.client.headroom == headroom
+    assert bed.client.quota == quota
     search = {**headers, "X-RateLimit-Resource": "search", "X-RateLimit-Remaining": "9"}
     bed.stub.get("/user", Reply({"id": 1}, headers=search))
     bed.client.get("/user")
-    assert bed.client.headroom == headroom
+    assert bed.client.quota == quota
 
 
 def test_writes_of_many_threads_go_out_one_by_one(bed: Bed) -> None:
