@@ -254,6 +254,7 @@ class Premises:
         return Host(
             version=__version__,
             holder=f"a worker is live: {owner}" if owner else "",
+            polls=owner is not None and " run" in owner.command,
             free_bytes=shutil.disk_usage(self.control).free,
             drift=find_drift(self.control).behind,
         )

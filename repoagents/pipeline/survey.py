@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from datetime import timedelta
 
+from repoagents.domain.pulse import Part
 from repoagents.domain.reports import Review, Verdict
 from repoagents.domain.run import Run, RunStatus, Stage
 from repoagents.pipeline import approval, dossier
@@ -32,10 +33,15 @@ REHEARSAL = "Rehearsal: made from a fixture, not from a live repository."
 
 @dataclass(frozen=True)
 class Host:
-    """What the composition root knows of this machine: version, worker, disk, outdated texts."""
+    """What the composition root knows of this machine.
+
+    `holder` is a line about the live worker, empty without one; `polls` is whether that one reads
+    the tracker: one that works on a single issue does not. `drift` are outdated texts of `init`.
+    """
 
     version: str
     holder: str = ""
+    polls: bool = False
     free_bytes: int | None = None
     drift: tuple[str, ...] = ()
 
@@ -54,6 +60,7 @@ def survey(books: Books, host: Host, *, runs: int = RUNS, cards: int = CARDS) ->
         runs=listed,
         counts=books.runs.counts(),
         holder=host.holder,
+        pulses=books.pulses.all(),
         repo=settings.tracker.repo or settings.tracker.kind,
         version=host.version,
         installation=books.installation,
@@ -69,6 +76,9 @@ def survey(books: Books, host: Host, *, runs: int = RUNS, cards: int = CARDS) ->
 def stand(books: Books, snapshot: Snapshot, host: Host) -> Standing:
     """How things stand by a snapshot."""
     settings, caps = books.settings, snapshot.caps
+    pulses = {pulse.part: pulse for pulse in snapshot.pulses}
+    worker, receiver = pulses.get(Part.WORKER), pulses.get(Part.RECEIVER)
+    every = timedelta(seconds=settings.tracker.poll_interval_seconds)
     used = {
         "limits.calls_per_hour": caps.hour.calls,
         "limits.tokens_per_day": caps.day.tokens,
@@ -81,6 +91,12 @@ def stand(books: Books, snapshot: Snapshot, host: Host) -> Standing:
             runs=sorted(runs.values(), key=lambda run: run.created_at, reverse=True),
             waiting=frozenset(card.run.id for card in snapshot.cards if card.waits),
             worker_live=bool(snapshot.holder),
+            worker_since=worker.since if worker else None,
+            poll_every=every if host.polls else None,
+            polled_at=worker.heard_at if worker else None,
+            poll_problem=worker.problem if worker else "",
+            receiver_beat=receiver.beat_at if receiver else None,
+            paused_until=worker.pause.until if worker and worker.pause else None,
             caps=tuple(Cap(key, value, caps.limits[key]) for key, value in used.items()),
             run_limit=timedelta(seconds=settings.agent.run_timeout_seconds),
             drift=host.drift,

@@ -15,6 +15,7 @@ SILENT_POLLS = 3
 """After how many missed polls a poller counts as broken, not as idle."""
 
 GRACE = timedelta(minutes=5)
+GIVEN_UP = timedelta(days=7)
 NEARLY = 0.9
 LEAST_FREE_BYTES = 1_000_000_000
 RECENT = timedelta(days=14)
@@ -68,11 +69,11 @@ class Signs:
     """What is known about the whole at one instant.
 
     `runs` are newest first; `waiting` are the ids of those whose result waits for a person or for
-    a flag. `polled_at` is the latest poll that succeeded and `poll_every` what lies between two;
-    `poll_problem` is why the latest one failed. `received_at` is the latest delivery of a webhook,
-    `missed` how many of the last days never came. `paused_until` is when GitHub takes requests
-    again. `run_limit` is how long an attempt may take. `drift` are texts of `init` that are
-    outdated or missing. What is None or empty is not known, or not so.
+    a flag. `polled_at` is the latest poll that succeeded and `poll_every` what lies between two,
+    None where the worker does not poll; `poll_problem` is why the latest one failed.
+    `receiver_beat` is the webhook receiver's last sign of life. `paused_until` is when GitHub
+    takes requests again. `run_limit` is how long an attempt may take. `drift` are texts of `init`
+    that are outdated or missing. What is None or empty is not known, or not so.
     """
 
     now: datetime
@@ -83,7 +84,7 @@ class Signs:
     polled_at: datetime | None = None
     poll_problem: str = ""
     worker_since: datetime | None = None
-    receiver_problem: str = ""
+    receiver_beat: datetime | None = None
     paused_until: datetime | None = None
     caps: tuple[Cap, ...] = ()
     run_limit: timedelta = timedelta(hours=2)
@@ -141,24 +142,27 @@ def _stuck(signs: Signs) -> Iterator[Concern]:
 def _poller(signs: Signs) -> Iterator[Concern]:
     if not signs.worker_live or signs.poll_every is None:
         return
-    since = signs.polled_at or signs.worker_since
-    silent = signs.now - since if since else timedelta(0)
+    known = [at for at in (signs.polled_at, signs.worker_since) if at]
+    silent = signs.now - max(known) if known else timedelta(0)
     if signs.poll_problem:
         weight = Weight.CRITICAL if silent > SILENT_POLLS * signs.poll_every else Weight.HIGH
-        evidence = f"{one_line(signs.poll_problem)}; the last good poll was {_when(signs, since)}"
+        last = _when(signs, signs.polled_at)
+        evidence = f"{one_line(signs.poll_problem)}; the last good poll was {last}"
         yield Concern("poll_failing", weight, "Polling fails", evidence, "repoagents doctor")
     elif silent > SILENT_POLLS * signs.poll_every + GRACE:
-        evidence = f"last poll {_when(signs, since)}, due every {age(signs.poll_every)}"
+        evidence = f"last poll {_when(signs, signs.polled_at)}, due every {age(signs.poll_every)}"
         title = "The poller is silent"
         command = "repoagents status --json"
         yield Concern("poller_silent", Weight.CRITICAL, title, evidence, command)
 
 
 def _receiver(signs: Signs) -> Iterator[Concern]:
-    if signs.receiver_problem:
-        title = "Webhooks do not arrive"
-        evidence = one_line(signs.receiver_problem)
-        yield Concern("receiver_silent", Weight.HIGH, title, evidence, "repoagents doctor")
+    """One that ran this week and gives no sign of life any more; an older one was given up."""
+    beat = signs.receiver_beat
+    if beat is not None and GRACE < signs.now - beat < GIVEN_UP:
+        title = "The webhook receiver is not running"
+        evidence = f"its last sign of life was {_when(signs, beat)}; polling goes on without it"
+        yield Concern("receiver_silent", Weight.MEDIUM, title, evidence, "repoagents serve")
 
 
 def _rate(signs: Signs) -> Iterator[Concern]:

@@ -176,11 +176,28 @@ def test_the_host_is_looked_at() -> None:
         QUIET,
         free_bytes=5_000_000,
         paused_until=NOW + 10 * MINUTE,
-        receiver_problem="4 deliveries were never received",
     )
 
-    assert codes(weigh(signs)) == ["rate_limited", "receiver_silent", "disk_low"]
+    assert codes(weigh(signs)) == ["rate_limited", "disk_low"]
     assert codes(weigh(replace(QUIET, free_bytes=5_000_000_000, paused_until=NOW))) == []
+
+
+@pytest.mark.parametrize(
+    ("quiet", "codes_"),
+    [(MINUTE, []), (timedelta(hours=1), ["receiver_silent"]), (timedelta(days=8), [])],
+)
+def test_a_receiver_that_stopped_this_week_is_missed(quiet: timedelta, codes_: list[str]) -> None:
+    assert codes(weigh(replace(QUIET, receiver_beat=NOW - quiet))) == codes_
+
+
+def test_a_worker_that_does_not_poll_is_not_silent() -> None:
+    assert codes(weigh(replace(QUIET, poll_every=None, polled_at=None))) == []
+
+
+def test_a_worker_that_has_just_begun_is_not_silent() -> None:
+    young = replace(QUIET, polled_at=NOW - timedelta(days=1), worker_since=NOW - MINUTE)
+
+    assert codes(weigh(young)) == []
 
 
 def test_text_from_outside_stays_on_one_line() -> None:
