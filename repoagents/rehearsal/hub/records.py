@@ -10,6 +10,9 @@ Json = dict[str, object]
 MAXIMUM_BODY = 65_536
 """Characters of an issue's, comment's or pull request's body."""
 
+MAXIMUM_TITLE = 256
+"""Characters of an issue's or pull request's title."""
+
 
 @dataclass
 class Label:

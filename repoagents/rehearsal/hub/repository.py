@@ -8,6 +8,7 @@ from threading import RLock
 from repoagents.ports import Clock
 from repoagents.rehearsal.hub.records import (
     MAXIMUM_BODY,
+    MAXIMUM_TITLE,
     Comment,
     Edit,
     Happening,
@@ -83,8 +84,7 @@ class Repository:
 
     def add(self, title: str, body: str | None, by: str) -> Issue:
         """A new number with a checked title and body; nobody is told yet."""
-        if not title.strip():
-            raise invalid("Issue", "title", "missing_field")
+        check_title(title)
         check_body("Issue", body)
         at, number = self.now(), len(self.issues) + 1
         self.issues[number] = Issue(self.next_id(), number, title, body, by, at, at)
@@ -95,6 +95,7 @@ class Repository:
     ) -> None:
         """Change the text."""
         issue = self.issue(number)
+        check_title(issue.title if title is None else title)
         check_body("Issue", body)
         changes: dict[str, object] = {}
         if title is not None and title != issue.title:
@@ -251,6 +252,15 @@ class Repository:
     def redate(self, number: int, at: datetime) -> None:
         """Set when an issue was opened: priorities go by age."""
         self.issues[number] = replace(self.issue(number), created_at=at)
+
+
+def check_title(title: str) -> None:
+    """Refuse a title that is empty or longer than GitHub stores."""
+    if not title.strip():
+        raise invalid("Issue", "title", "missing_field")
+    if len(title) > MAXIMUM_TITLE:
+        message = f"title is too long (maximum is {MAXIMUM_TITLE} characters)"
+        raise invalid("Issue", "title", "custom", message)
 
 
 def check_body(resource: str, body: str | None) -> None:

@@ -174,6 +174,15 @@ def test_text_that_is_too_long_is_refused(hub: LoopbackGitHub, ask: Ask, verb: s
     assert "65536" in reply.json()["errors"][0]["message"]
 
 
+@pytest.mark.parametrize("verb", ["POST", "PATCH"])
+def test_a_title_that_is_too_long_is_refused(hub: LoopbackGitHub, ask: Ask, verb: str) -> None:
+    path = ISSUES if verb == "POST" else f"{ISSUES}/{hub.open_issue('One', by='maya')}"
+    assert ask(verb, path, json={"title": "x" * 256}).status_code in (200, 201)
+    reply = ask(verb, path, json={"title": "x" * 257})
+    assert reply.status_code == 422
+    assert "256" in reply.json()["errors"][0]["message"]
+
+
 def test_labels_of_the_repository(hub: LoopbackGitHub, repo: Repository, ask: Ask) -> None:
     repo.create_label("RepoAgents", "00ff00", "for the bot")
     assert repo.get_label("repoagents").name == "RepoAgents"
