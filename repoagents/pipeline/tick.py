@@ -17,6 +17,7 @@ from repoagents.pipeline.boundary import bugs_told, change
 from repoagents.pipeline.followup import follow_up
 from repoagents.pipeline.intake import accept, wish_of
 from repoagents.pipeline.outcome import say
+from repoagents.pipeline.people import AskerUnknown
 from repoagents.pipeline.redelivery import ask_again
 from repoagents.pipeline.sighting import ACTIVE, COMMANDS_HOLD, Sight, look
 from repoagents.policy import eligibility
@@ -221,6 +222,9 @@ def drain(house: House, flows: Flows, issue: int | None = None) -> None:
             raise
         except RepoAgentsError as error:
             came = f"failed: {error}"
+            if isinstance(error, AskerUnknown):
+                number = request.issue_number
+                house.journal.warn("asker_unread", f"issue {number}: {error}", issue=number)
         house.inbox.take(request.id, came, house.clock.now())
         house.journal.note(
             "request_taken",
