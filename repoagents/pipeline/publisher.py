@@ -112,10 +112,8 @@ def _carry_out(house: House, run_id: str, effect: Effect) -> Receipt:
 
 
 def _find(house: House, effect: Effect) -> str | None:
-    if isinstance(effect, PushBranch):
-        head = house.workspaces.branch_head(effect.branch)
-        return effect.branch if head == effect.commit else None
-    return house.tracker.find(effect)
+    # A push looks for itself, and of a commit that is there already it says only where.
+    return None if isinstance(effect, PushBranch) else house.tracker.find(effect)
 
 
 def _perform(house: House, effect: Effect) -> str:

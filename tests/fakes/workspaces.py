@@ -147,7 +147,7 @@ class MemoryWorkspaces:
         """Move a branch that is absent or where it was expected."""
         if self.branches.get(branch) not in (None, expected, commit):
             raise GitError(f"The branch {branch} holds another commit")
-        self.pushes += 1
+        self.pushes += self.branches.get(branch) != commit
         self.branches[branch] = commit
         return f"branch {branch}"
 

@@ -172,7 +172,7 @@ def test_what_stands_already_is_adopted(place: Place, spaces: MemoryWorkspaces) 
     spaces.branches[BRANCH] = COMMIT
     place.tracker.pull_requests[BRANCH] = "What was done."
     published = publisher.publish(place.house, run.id, effects(run)[:2])
-    assert [receipt.location for receipt in published.done] == [BRANCH, BRANCH]
+    assert [receipt.location for receipt in published.done] == [f"branch {BRANCH}", BRANCH]
     assert (spaces.pushes, place.tracker.writes) == (0, 0)
     assert set(states(place, run).values()) == {"done"}
 
