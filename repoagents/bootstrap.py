@@ -85,7 +85,6 @@ class Premises:
         from repoagents.config.scaffold import LEFT_BEHIND, own_paths
         from repoagents.git.remote import Remote
         from repoagents.git.workspaces import GitWorkspaces
-        from repoagents.logs import secret_values
         from repoagents.ports import Bench
         from repoagents.store.artifacts import FileArtifacts
         from repoagents.trackers import lives_on_github, make_tracker
@@ -121,7 +120,7 @@ class Premises:
             processes=supervisor,
             artifacts=artifacts,
             journal=self.journal,
-            sensitive=secret_values(environment),
+            sensitive=lambda: self.redactor.secrets,
         )
 
     @cached_property
@@ -144,7 +143,7 @@ class Premises:
 
         return connect(
             tracker,
-            Surroundings(loaded.environment, loaded.root, ask_gh),
+            Surroundings(loaded.environment, loaded.root, ask_gh, self.redactor.learn),
             app_permissions(loaded.settings),
             self.clock,
             self.journal,
@@ -166,7 +165,6 @@ class Premises:
     @contextmanager
     def books(self) -> Iterator["Books"]:
         """What is remembered, for reports; no credential is asked for, no tracker is opened."""
-        from repoagents.logs import secret_values
         from repoagents.ports import Books
         from repoagents.store.artifacts import FileArtifacts
 
@@ -176,7 +174,7 @@ class Premises:
                 root=self.loaded.root,
                 clock=self.clock,
                 artifacts=FileArtifacts(self.control, self.redactor),
-                sensitive=secret_values(self.loaded.environment),
+                sensitive=lambda: self.redactor.secrets,
                 **_kept(database),
             )
 

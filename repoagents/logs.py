@@ -23,6 +23,9 @@ HIDDEN = "[redacted]"
 SHORTEST = 8
 """Shorter values are not searched for: hiding every `on` or `1` would hide everything."""
 
+LEARNED = 8
+"""How many learned values are remembered: of logins that replace each other, all that hold."""
+
 FILE_BYTES = 10_000_000
 FILES = 4
 """The log and the three before it, `.1` the youngest."""
@@ -61,12 +64,23 @@ class Redactor:
     """Takes secrets out of text: by value, in every form it may be written in, and by shape."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        forms = {form for secret in secrets for form in _forms(secret)}
-        longest_first = sorted(forms, key=lambda form: (-len(form), form))
-        self._values = re.compile("|".join(map(re.escape, longest_first))) if forms else None
+        self._given = tuple(secrets)
+        self._learned: tuple[str, ...] = ()
+        self._values = _pattern(self._given)
         self._shapes = re.compile(_SHAPES)
         self._headers = re.compile(_HEADERS)
         self._credentials = re.compile(_CREDENTIALS)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The values that are hidden: those given, and the newest that were learned."""
+        return (*self._given, *self._learned)
+
+    def learn(self, secret: str) -> None:
+        """Hide this value as well from now on: one that was asked for, like a login for an hour."""
+        if secret not in self.secrets:
+            self._learned = (*self._learned, secret)[-LEARNED:]
+            self._values = _pattern(self.secrets)
 
     def redact(self, text: str) -> str:
         """The text with `[redacted]` in the place of every secret."""
@@ -75,6 +89,12 @@ class Redactor:
         text = self._shapes.sub(HIDDEN, text)
         text = self._headers.sub(lambda found: f"{found[1] or found[2]}{HIDDEN}", text)
         return self._credentials.sub(rf"\1{HIDDEN}", text)
+
+
+def _pattern(secrets: Iterable[str]) -> re.Pattern[str] | None:
+    forms = {form for secret in secrets for form in _forms(secret)}
+    longest_first = sorted(forms, key=lambda form: (-len(form), form))
+    return re.compile("|".join(map(re.escape, longest_first))) if forms else None
 
 
 def _forms(secret: str) -> Iterator[str]:

@@ -233,11 +233,15 @@ class AppKey:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What the machine offers: variables, the repository's root, and `gh` (empty: not known)."""
+    """What the machine offers: variables, the repository's root, and `gh` (empty: not known).
+
+    `learned` is told every secret that the bot logs in with: nothing written may hold one.
+    """
 
     environment: Mapping[str, str] = field(repr=False)
     root: Path
     ask_gh: Callable[[], str]
+    learned: Callable[[str], None] = lambda _secret: None
 
 
 def choose_source(

@@ -24,17 +24,27 @@ if TYPE_CHECKING:
 class LateSource:
     """Looks for the credential when one is first needed: a command without a network needs none.
 
-    What is wrong with it is raised there, each time.
+    What is wrong with it is raised there, each time. `learned` is told each new secret before
+    anybody else is.
     """
 
-    def __init__(self, choose: Callable[[], CredentialSource]) -> None:
+    def __init__(
+        self, choose: Callable[[], CredentialSource], learned: Callable[[str], None]
+    ) -> None:
         self._choose = choose
+        self._learned = learned
+        self._told = ""
         self._lock = threading.Lock()
         self._source: CredentialSource | None = None
 
     def current(self) -> Credential:
         """The credential; `ConfigError` when there is none."""
-        return self.choose().current()
+        credential = self.choose().current()
+        with self._lock:
+            if credential.token != self._told:
+                self._learned(credential.token)
+                self._told = credential.token
+        return credential
 
     def renew(self, stale: Credential) -> bool:
         """Whether `current` now gives another."""
@@ -88,7 +98,9 @@ def connect(
     whether webhooks come here, so that missed ones are asked for.
     """
     door: Sends = Door(settings.api_url, clock)
-    source = LateSource(lambda: choose_source(settings, around, permissions, door, clock))
+    source = LateSource(
+        lambda: choose_source(settings, around, permissions, door, clock), around.learned
+    )
     client = GitHubClient(door, settings.repo, source, clock, journal, Pace(clock))
     people = GitHubPeople(client, source)
     tracker = GitHubTracker(client, people, settings.trigger_label)

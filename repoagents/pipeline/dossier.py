@@ -20,15 +20,14 @@ def gather(books: Books, run: Run) -> Handoff:
     built = stages.last(run.id, Stage.BUILD, Built, round_)
     plan = stages.last(run.id, Stage.PLAN, Plan)
     folder = books.artifacts.folder(run.issue_number, run.id)
+    rules, sensitive = books.settings.guardrails, books.sensitive()
     return Handoff(
         run=run,
         issue=books.runs.issue(run.id),
         plan=plan,
         change=built.change if built else None,
         build=built.report if built else None,
-        findings=guardrails.inspect(built.change, plan, books.settings.guardrails, books.sensitive)
-        if built
-        else (),
+        findings=guardrails.inspect(built.change, plan, rules, sensitive) if built else (),
         verification=stages.last(run.id, Stage.VERIFY, Verification, round_),
         base_verification=stages.last(run.id, Stage.BASE_CHECK, Verification),
         review=stages.last(run.id, Stage.REVIEW, Review, round_),

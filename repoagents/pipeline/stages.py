@@ -294,7 +294,7 @@ async def decide(attempt: Attempt, run: Run, round_: int) -> StepResult:
             built.change,
             planned,
             settings.guardrails,
-            house.sensitive,
+            house.sensitive(),
         ),
         verification=_proof(house, run, built, round_),
         base=house.stages.last(run.id, Stage.BASE_CHECK, Verification),

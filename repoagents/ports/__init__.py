@@ -147,7 +147,7 @@ class Flows(Protocol):
 class Bench:
     """What one look at an issue needs, without a word of it being recorded: a dry run's world.
 
-    `sensitive` are the secrets that this machine holds; a change must not contain one.
+    `sensitive` gives the secrets that this machine holds now; a change must not contain one.
     """
 
     settings: Settings
@@ -160,7 +160,7 @@ class Bench:
     processes: Processes
     artifacts: Artifacts
     journal: Journal
-    sensitive: tuple[str, ...] = field(repr=False)
+    sensitive: Callable[[], tuple[str, ...]] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ class Books:
     root: Path
     clock: Clock
     artifacts: Artifacts
-    sensitive: tuple[str, ...] = field(repr=False)
+    sensitive: Callable[[], tuple[str, ...]] = field(repr=False)
     installation: str
     runs: Runs
     stages: Stages

@@ -109,7 +109,7 @@ def place(git_repository: Callable[[Mapping[str, str]], Path]) -> Iterator[Place
         processes=supervisor,
         artifacts=artifacts,
         journal=journal,
-        sensitive=(SECRET,),
+        sensitive=lambda: (SECRET,),
         owner="test",
         installation=database.installation,
         runs=database.runs,

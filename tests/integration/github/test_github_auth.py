@@ -574,6 +574,7 @@ def test_gh_itself_is_asked_by_the_composition_root(
     stub.get(f"{ROOT}/issues", Reply([]))
     premises = open_premises(root, terminal=True)
     assert premises.bench().tracker.read_issues() == ()
+    assert "gho_0123456789abcdef0123456789" in premises.bench().sensitive()
     assert stub.seen[0].headers["authorization"] == "Bearer gho_0123456789abcdef0123456789"
     host = stub.url.removeprefix("http://")
     assert script.with_name("gh.argv").read_text().split() == ["auth", "token", "--hostname", host]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repoagents.logs import HIDDEN, Redactor, secret_values
+from repoagents.logs import HIDDEN, LEARNED, Redactor, secret_values
 
 BODY = "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
 KEY = "\n".join(
@@ -221,3 +221,17 @@ def test_a_key_ends_at_its_own_end_mark() -> None:
     body = "Proc-Type: 4,ENCRYPTED\n\nab-cd"
     key = f"-----BEGIN RSA PRIVATE KEY-----\n{body}\n-----END RSA PRIVATE KEY-----"
     assert Redactor([]).redact(f"{key} and {key}!") == f"{HIDDEN} and {HIDDEN}!"
+
+
+def test_what_is_learned_later_is_hidden_too_and_the_newest_are_remembered() -> None:
+    redactor = Redactor(("given-from-the-start",))
+    for number in range(LEARNED + 1):
+        redactor.learn(f"learned-later-{number}")
+        redactor.learn(f"learned-later-{number}")
+    redactor.learn("given-from-the-start")
+    kept = tuple(f"learned-later-{number}" for number in range(1, LEARNED + 1))
+    assert redactor.secrets == ("given-from-the-start", *kept)
+    told = f"given-from-the-start {base64.b64encode(kept[-1].encode()).decode()}"
+    assert "given" not in redactor.redact(told)
+    assert told[-10:] not in redactor.redact(told)
+    assert redactor.redact("learned-later-0") == "learned-later-0"
