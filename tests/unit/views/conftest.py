@@ -1,6 +1,5 @@
-"""Golden files: `REGENERATE_GOLDEN=1 pytest tests/unit/views` writes them anew."""
+"""Golden files of the views: `pytest --regenerate tests/unit/views` writes them anew."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,14 +9,6 @@ GOLDEN = Path(__file__).parents[2] / "golden"
 
 
 @pytest.fixture
-def golden() -> Callable[[str, str], None]:
+def golden(golden: Callable[[Path, str], None]) -> Callable[[str, str], None]:
     """Compare a text with the file of that name under `tests/golden`."""
-
-    def compare(name: str, text: str) -> None:
-        path = GOLDEN / name
-        if os.environ.get("REGENERATE_GOLDEN"):
-            path.write_text(text, "utf-8")
-        assert path.exists(), f"{name} is missing: set REGENERATE_GOLDEN=1 and look at the result"
-        assert text == path.read_text("utf-8")
-
-    return compare
+    return lambda name, text: golden(GOLDEN / name, text)
