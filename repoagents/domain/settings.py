@@ -88,7 +88,9 @@ class TrackerSettings:
     """The branch that changes start from; when empty the default branch of origin, or without an
     origin the branch that HEAD names."""
     clone_url: str = ""
-    """Where git fetches from: a path or URL; overrides the checkout's origin."""
+    """Where git fetches from, and where the branches of pull requests are pushed to: a path or URL;
+    overrides the checkout's origin. Local trackers fetch only, and leave branches in the
+    checkout."""
 
 
 @dataclass(frozen=True)
