@@ -60,6 +60,16 @@ class Answer:
         found = re.search(r'<([^>]*)>\s*;[^,]*\brel="?next"?', self.headers.get("link", ""))
         return found[1] if found else ""
 
+    def fields(self, ask: Ask) -> Mapping[str, object]:
+        """The JSON object in it; `Unavailable` for anything else, which is no empty object."""
+        found = self.parse(ask)
+        if isinstance(found, dict):
+            return found
+        raise Unavailable(
+            f"{ask}: the answer ({self.status}, {len(self.body)} bytes) is not an object",
+            next_step="It is tried again.",
+        )
+
     def parse(self, ask: Ask) -> object:
         """The JSON in it, None when there is none; `Unavailable` for anything else."""
         if not self.body.strip():

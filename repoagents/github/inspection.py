@@ -1,6 +1,6 @@
 """What the credential is and reaches: read from GitHub's answers, never tried by a write."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from urllib.parse import quote
 
@@ -106,18 +106,13 @@ class GitHubInspection:
 
     def _refused(self, branch: str) -> tuple[str, ...]:
         """The permissions that are needed and cannot even be read; a public one always can."""
-        tries = {
-            "pull_requests": "pulls",
-            "checks": f"commits/{quote(branch, safe='')}/check-runs",
+        root, one = self._client.root, {"per_page": 1}
+        runs = f"{root}/commits/{quote(branch, safe='')}/check-runs"
+        tries: Mapping[str, Callable[[], object]] = {
+            "pull_requests": lambda: self._client.first_page(f"{root}/pulls", one),
+            "checks": lambda: self._client.get(runs, query=one),
         }
-        return tuple(n for n, path in tries.items() if n in self._needed and self._refuses(path))
-
-    def _refuses(self, path: str) -> bool:
-        try:
-            self._client.get(f"{self._client.root}/{path}", query={"per_page": 1})
-        except (Forbidden, NotFound):
-            return True
-        return False
+        return tuple(n for n, ask in tries.items() if n in self._needed and _is_refused(ask))
 
     def _why_nobody_is_known(self, credential: Credential, account: str) -> tuple[str, str]:
         """Why permissions cannot be read, and what to do; both empty when they can.
@@ -136,6 +131,14 @@ class GitHubInspection:
         """By the header of the latest answer, which is in whole seconds."""
         at = parse_date(self._client.header("date") or "")
         return self._clock.now() - at if at else timedelta()
+
+
+def _is_refused(ask: Callable[[], object]) -> bool:
+    try:
+        ask()
+    except (Forbidden, NotFound):
+        return True
+    return False
 
 
 def parse_role(fields: Fields) -> Permission:

@@ -4,6 +4,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from urllib.parse import parse_qsl, urlsplit
 
 from repoagents.errors import GitHubError, Unavailable
@@ -34,7 +35,7 @@ class Page:
     answer: Answer
     changed: bool
 
-    @property
+    @cached_property
     def items(self) -> tuple[Fields, ...]:
         """The objects of the listing; `Unavailable` when it is none."""
         items = self.answer.parse(self.ask)
@@ -81,11 +82,19 @@ class Pages:
         self._whole: dict[str, float] = {}
 
     def page(self, ask: Ask) -> Page:
-        """One page or object as it is now."""
-        known = self._memory.recall(ask)
-        page = self._again(ask, known)
+        """One page of a listing as it is now."""
+        page = self._again(ask, self._memory.recall(ask))
+        # First read, then remembered: whatever was cut on the way bears the ETag of the whole.
+        _ = page.items
         self._memory.keep(ask, page.answer)
         return page
+
+    def fields(self, ask: Ask) -> Fields:
+        """One object as it is now."""
+        answer = self._again(ask, self._memory.recall(ask)).answer
+        fields = answer.fields(ask)
+        self._memory.keep(ask, answer)
+        return fields
 
     def listing(self, path: str, query: Query, *, newest_first: bool = False) -> tuple[Fields, ...]:
         """Every object of a listing as it stood at one instant; all or an error.

@@ -89,14 +89,14 @@ class GitHubClient:
         """
         ask = Ask("GET", path, query or {})
         if lagging:
-            return mapping(self._checked(ask, lagging=True).parse(ask))
-        return mapping(self._pages.page(ask).answer.parse(ask))
+            return self._checked(ask, lagging=True).fields(ask)
+        return self._pages.fields(ask)
 
     def look(self, path: str) -> tuple[Fields, bool]:
         """One object that may lag, and whether GitHub redirected to it: it was moved or renamed."""
         ask = Ask("GET", path)
         answer = self._checked(ask, lagging=True)
-        return mapping(answer.parse(ask)), answer.moved
+        return answer.fields(ask), answer.moved
 
     def listing(
         self, path: str, query: Query | None = None, *, newest_first: bool = False
@@ -106,7 +106,7 @@ class GitHubClient:
 
     def first_page(self, path: str, query: Query) -> tuple[tuple[Fields, ...], bool]:
         """The first objects of a listing, and whether there are more."""
-        page = self._pages.page(Ask("GET", path, {**query, "per_page": PER_PAGE}))
+        page = self._pages.page(Ask("GET", path, {"per_page": PER_PAGE, **query}))
         return page.items, bool(page.answer.next_page)
 
     def scroll(self, path: str, *, as_app: bool = False) -> Iterator[tuple[Fields, ...]]:
@@ -134,7 +134,7 @@ class GitHubClient:
     def query(self, question: str, variables: Mapping[str, object] | None = None) -> Fields:
         """The `data` of a GraphQL query; a mutation goes through `mutate`."""
         ask = Ask("POST", GRAPHQL, body={"query": question, "variables": variables or {}})
-        told = mapping(self._checked(ask, lagging=False).parse(ask))
+        told = self._checked(ask, lagging=False).fields(ask)
         if told.get("errors"):
             raise GitHubError(f"{ask}: GitHub answered {str(told['errors'])[:300]}")
         return mapping(told.get("data"))
@@ -147,7 +147,7 @@ class GitHubClient:
     def as_app(self, path: str) -> Fields:
         """One object that is told to the App itself, to none of its installations."""
         ask = Ask("GET", path, as_app=True)
-        return mapping(self._checked(ask, lagging=False).parse(ask))
+        return self._checked(ask, lagging=False).fields(ask)
 
     def _checked(self, ask: Ask, *, lagging: bool) -> Answer:
         answer = self._answer(ask, lagging=lagging)

@@ -4,12 +4,13 @@ from datetime import timedelta
 
 import pytest
 
-from repoagents.errors import RateLimited
+from repoagents.domain.effect import SetLabel
+from repoagents.errors import RateLimited, Unavailable
 from repoagents.github.answers import Answer, Ask
 from repoagents.github.budget import Pace
 from repoagents.github.inspection import GitHubInspection
 from tests.fakes.clock import FakeClock
-from tests.integration.github.stub import ROOT, Bed, Reply
+from tests.integration.github.stub import ROOT, Bed, Reply, Seen, issue, pull
 
 SPENT = {"X-RateLimit-Limit": "5000", "X-RateLimit-Remaining": "0"}
 FAR_DATE = "Wed, 04 Mar 2026 05:16:07 +99999999999999999999"
@@ -111,3 +112,59 @@ def test_limits_that_come_together_count_as_one(clock: FakeClock) -> None:
         limited = pace.learn(Ask("GET", "/x"), answer)
     assert limited is not None
     assert limited.retry_at - clock.now() == timedelta(seconds=60)
+
+
+# --- answers that are no facts ----------------------------------------------------------------
+
+EMPTY = [Reply(raw=b""), Reply(status=204), Reply([]), Reply(raw=b"null"), Reply(raw=b'"x"')]
+
+
+@pytest.mark.parametrize("reply", EMPTY)
+def test_an_answer_that_is_no_object_is_not_taken_for_an_empty_one(bed: Bed, reply: Reply) -> None:
+    bed.stub.get("/user", reply)
+    bed.stub.on("POST", "/graphql", reply)
+    for ask in (
+        lambda: bed.client.get("/user"),
+        lambda: bed.client.get("/user", lagging=True),
+        lambda: bed.client.look("/user"),
+        lambda: bed.client.as_app("/user"),
+        lambda: bed.client.query("query { x }"),
+    ):
+        with pytest.raises(Unavailable, match="not an object"):
+            ask()
+
+
+def test_a_pull_request_is_not_closed_by_an_empty_answer(bed: Bed) -> None:
+    bed.stub.get(f"{ROOT}/pulls", Reply([pull(9)]))
+    bed.stub.get(f"{ROOT}/pulls/9", Reply(raw=b""))
+    with pytest.raises(Unavailable):
+        bed.tracker.pulls.pull_request("repoagents/issue-1")
+
+
+def test_a_label_is_not_off_because_of_an_empty_answer(bed: Bed) -> None:
+    bed.stub.get(f"{ROOT}/issues/1", Reply(raw=b""))
+    with pytest.raises(Unavailable):
+        bed.tracker.find(SetLabel("run", 1, "wip", on=False))
+
+
+def test_a_write_may_be_answered_by_nothing(bed: Bed) -> None:
+    bed.stub.on("DELETE", f"{LIST}/1/labels/x", Reply(status=204))
+    assert bed.client.write("DELETE", f"{LIST}/1/labels/x", None) == {}
+
+
+@pytest.mark.parametrize("cut", [b'[{"number": 1, "ti', b"<html>", b"", b'{"message": "odd"}'])
+def test_an_answer_that_cannot_be_read_is_not_remembered(bed: Bed, cut: bytes) -> None:
+    """Its ETag is that of the whole answer: GitHub would say that nothing has changed, for ever."""
+    etag, cuts = 'W/"1"', [cut]
+
+    def answer(seen: Seen) -> Reply:
+        if seen.headers.get("if-none-match") == etag:
+            return Reply(status=304, headers={"ETag": etag})
+        if cuts:
+            return Reply(raw=cuts.pop(), headers={"ETag": etag})
+        return Reply([issue(1)], headers={"ETag": etag})
+
+    bed.stub.get(LIST, answer)
+    with pytest.raises(Unavailable):
+        bed.tracker.read_issues()
+    assert [found.number for found in bed.tracker.read_issues()] == [1]
