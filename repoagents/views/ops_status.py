@@ -1,6 +1,7 @@
 """The state of operations: all that a snapshot holds, for a person who was not there."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from repoagents.domain.reports import Usage
 from repoagents.domain.run import RunStatus
@@ -8,7 +9,8 @@ from repoagents.policy.attention import Standing
 from repoagents.policy.wording import age
 from repoagents.views.brief import concern_row, concern_table
 from repoagents.views.markdown import bullets, code, document, inline, neutral, section, table
-from repoagents.views.snapshot import Card, Snapshot, instant, run_row
+from repoagents.views.snapshot import Card, Snapshot, instant, snapshot_row
+from repoagents.views.text import signs_of_life
 
 LISTED = 500
 """How many runs the report lists."""
@@ -17,21 +19,18 @@ _SHOWN = 50
 
 
 def ops_status_row(snapshot: Snapshot, standing: Standing) -> dict[str, object]:
-    """The report as `ops-status.json` holds it."""
-    counts = snapshot.counts or {}
-    caps = snapshot.caps
+    """The report as `ops-status.json` holds it: what `status --json` has, and more."""
+    caps, live = snapshot.caps, snapshot_row(replace(snapshot, runs=snapshot.runs[:LISTED]))
     return {
         "rehearsal": snapshot.rehearsal,
-        "rendered_at": instant(snapshot.now),
+        **live,
         "repo": snapshot.repo,
         "version": snapshot.version,
         "installation": snapshot.installation,
         "level": standing.level.value,
         "headline": standing.headline,
-        "worker": snapshot.holder,
         "flags": dict(snapshot.flags),
         "free_bytes": snapshot.free_bytes,
-        "counts": {status.value: counts[status] for status in RunStatus if counts.get(status)},
         "total_runs": snapshot.total,
         "spent": {"hour": _usage_row(caps.hour), "day": _usage_row(caps.day)},
         "limits": dict(caps.limits),
@@ -45,7 +44,6 @@ def ops_status_row(snapshot: Snapshot, standing: Standing) -> dict[str, object]:
             for day in snapshot.days
         ],
         "findings": [concern_row(concern) for concern in standing.concerns],
-        "runs": [run_row(run) for run in snapshot.runs[:LISTED]],
         "details": [_card_row(card) for card in snapshot.cards],
     }
 
@@ -87,6 +85,7 @@ def render_ops_status(snapshot: Snapshot, standing: Standing) -> str:
 
 def _now(snapshot: Snapshot) -> Iterator[str]:
     yield inline(snapshot.holder) or "no worker is live; `repoagents run` starts one"
+    yield from (inline(line) for line in signs_of_life(snapshot.pulses, snapshot.now))
     on = [code(name) for name, is_on in snapshot.flags.items() if is_on]
     yield f"allowed: {', '.join(on)}" if on else "every write is withheld: all flags are off"
     if snapshot.free_bytes is not None:

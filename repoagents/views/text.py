@@ -37,11 +37,11 @@ def render_status(
         lines += ["", *folded(" · ".join(totals), width)]
     worker = one_line(holder) or "no worker is running: `repoagents run` starts one"
     lines += ["", *folded(worker, width)]
-    lines += [line for said in _signs(pulses, now) for line in folded(said, width)]
+    lines += [line for said in signs_of_life(pulses, now) for line in folded(said, width)]
     return "\n".join(fit(line, width) for line in lines) + "\n"
 
 
-def _signs(pulses: Sequence[Pulse], now: datetime) -> Iterator[str]:
+def signs_of_life(pulses: Sequence[Pulse], now: datetime) -> Iterator[str]:
     """When the tracker was read and a delivery came, and what GitHub's limits leave."""
     short: list[str] = []
     for pulse in sorted(pulses, key=lambda pulse: pulse.part is Part.RECEIVER):
