@@ -3,6 +3,7 @@
 Fixtures of one room live in that room's own conftest.py.
 """
 
+import itertools
 import os
 import re
 import signal
@@ -17,9 +18,14 @@ from pytest_socket import socket_allow_hosts
 
 LOOPBACK = ["127.0.0.1", "::1"]
 NOBODY_LISTENS = "http://127.0.0.1:9"
+MEMORY = Path("/dev/shm")
+"""The file system in memory that most Linux machines have; small and noexec in some containers."""
+ROOM_BYTES = 2**31
 
 SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|CREDENTIAL|API_?KEY|ACCESS_KEY")
 STRAY = re.compile(r"^(REPOAGENTS|GIT|GH|GITHUB|CODEX|OPENAI|ANTHROPIC|XDG|LC)_|_PROXY$", re.I)
+# Programs that are installed have their byte code at hand, and so do those that tests start.
+COSTLY = "PYTHONDONTWRITEBYTECODE"
 
 FIXED = {
     "GIT_AUTHOR_NAME": "Test Author",
@@ -64,19 +70,31 @@ def golden(request: pytest.FixtureRequest) -> Callable[[Path, str], None]:
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C reach the programs that tests start, also when the tests run in the background.
+    """Prepare this process, before anything of pytest looks at it.
 
-    A shell starts background jobs with SIGINT ignored, and every child inherits that.
+    Ctrl-C reaches the programs that tests start, also when the tests run in the background: a shell
+    starts background jobs with SIGINT ignored, and every child inherits that. And their files are
+    in memory where it can be had: git and SQLite wait for the disk at every step otherwise.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if keeps_files(MEMORY):
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+def keeps_files(place: Path) -> bool:
+    """Whether tests have room here, and their programs may run from here."""
+    if not os.access(place, os.W_OK):
+        return False
+    found = os.statvfs(place)
+    return not found.f_flag & os.ST_NOEXEC and found.f_bavail * found.f_frsize > ROOM_BYTES
 
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No secret and no setting of whoever runs the tests; git, language and time are fixed."""
     for name in list(os.environ):
-        if SECRET.search(name.upper()) or STRAY.search(name):
+        if SECRET.search(name.upper()) or STRAY.search(name) or name == COSTLY:
             monkeypatch.delenv(name)
     for name, value in FIXED.items():
         monkeypatch.setenv(name, value)
@@ -92,17 +110,22 @@ def loopback_only() -> None:
     socket_allow_hosts(LOOPBACK, allow_unix_socket=True)
 
 
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Paths in an empty folder, each given to one test alone."""
+    folder = tmp_path_factory.mktemp("no-home")
+    return (folder / f"home-{number}" for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
 def untouchable_home(
-    clean_environment: None,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path_factory: pytest.TempPathFactory,
+    clean_environment: None, monkeypatch: pytest.MonkeyPatch, homes: Iterator[Path]
 ) -> Iterator[Path]:
     """A $HOME that does not exist; a test that creates it fails, whoever did the writing.
 
     It cannot be a read-only folder: the superuser writes into those.
     """
-    home = tmp_path_factory.mktemp("no-home") / "home"
+    home = next(homes)
     monkeypatch.setenv("HOME", str(home))
     yield home
     if home.exists():

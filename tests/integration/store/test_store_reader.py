@@ -85,7 +85,8 @@ def test_a_folder_that_cannot_be_written_can_be_read(
         "print(open_reader(Path(sys.argv[1])).runs()[0].id)\n"
     )
     for folder in (control, *control.parents):
-        if folder.stat().st_mode & 0o005 != 0o005 and folder.is_relative_to("/tmp"):
+        ours = folder.is_relative_to("/tmp") or folder.is_relative_to("/dev/shm")
+        if ours and folder.stat().st_mode & 0o005 != 0o005:
             folder.chmod(0o755)
     done = subprocess.run(
         [sys.executable, "-c", code, str(control)], capture_output=True, text=True, check=False
