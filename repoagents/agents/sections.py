@@ -17,6 +17,7 @@ COMMENTS_LIMIT = 20
 PATCH_LIMIT = 200_000
 TAIL_LIMIT = 4_000
 REPORT_LIMIT = 20_000
+CONTRACT_LIMIT = 60_000
 
 UNVERIFIED = "Checks: none configured"
 PASSED = "Checks: passed"
@@ -91,8 +92,13 @@ def criteria_block(plan: Plan | None, nonce: str) -> str:
 
 
 def contract_block(contract: tuple[str, ...], nonce: str) -> str:
-    """What the next build must put right, numbered."""
-    return _own(numbered(contract), nonce)
+    """What the next build must put right, numbered; below its first line a point quotes others."""
+    points = [_point(point, nonce) for point in contract]
+    shown = len(points)
+    while sum(map(len, points[:shown])) > CONTRACT_LIMIT:
+        shown -= 1
+    more = [f"[{len(points) - shown} more points are left out]"] if shown < len(points) else []
+    return numbered((*points[:shown], *more))
 
 
 def change_block(change: ChangeSet | None, nonce: str) -> ChangeBlock:
@@ -169,6 +175,12 @@ def _check(result: CheckResult, nonce: str) -> str:
     line = f"- {result.name} ({result.kind}, {needed}): {result.outcome.value}, exit code {code}"
     tail = fence("OUTPUT-TEXT", nonce, reveal(result.tail, TAIL_LIMIT))
     return f"{line}\n{tail}" if tail else line
+
+
+def _point(point: str, nonce: str) -> str:
+    ours, _, theirs = point.partition("\n")
+    quoted = fence("QUOTED-TEXT", nonce, reveal(theirs, REPORT_LIMIT))
+    return "\n".join(filter(None, (_own(ours, nonce), quoted)))
 
 
 def _own(text: str, nonce: str) -> str:

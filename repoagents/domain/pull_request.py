@@ -39,16 +39,44 @@ GREEN = frozenset({"success", "neutral", "skipped"})
 
 @dataclass(frozen=True)
 class CheckRun:
-    """One check on the head commit; `conclusion` is None while it runs, `tail` the log's end."""
+    """One check on the head commit.
+
+    `conclusion` is None while it runs, `tail` the end of its own words. `id` is 0 for a commit
+    status; `has_log` says whether there is the log of a job of this id.
+    """
 
     name: str
     conclusion: str | None
     tail: str = ""
+    id: int = 0
+    has_log: bool = False
 
     @property
     def green(self) -> bool:
         """Whether it has passed."""
         return self.conclusion in GREEN
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """What a check remarks on a line; `level` is failure, warning or notice."""
+
+    path: str
+    line: int
+    level: str
+    message: str
+
+
+@dataclass(frozen=True)
+class CheckDetail:
+    """What a failed check left behind: annotations, failures first, and the end of its log.
+
+    `unread` says of each part that could not be read why.
+    """
+
+    annotations: tuple[Annotation, ...] = ()
+    log: str = ""
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

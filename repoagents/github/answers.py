@@ -26,7 +26,8 @@ _LIMITED = re.compile(
 class Ask:
     """One request: `path` is below the API's root, or a whole URL of the same host.
 
-    With `as_app` a GitHub App asks for itself, not for its installation.
+    With `as_app` a GitHub App asks for itself, not for its installation. `handed_on` says that a
+    302 is the answer that is wanted: it names a place elsewhere.
     """
 
     verb: str
@@ -35,6 +36,7 @@ class Ask:
     body: object = None
     etag: str = ""
     as_app: bool = False
+    handed_on: bool = False
 
     @property
     def is_write(self) -> bool:

@@ -118,10 +118,15 @@ class Mints(Protocol):
         """The answer, whatever its status."""
 
 
+BESIDE_CHECKS: Mapping[str, str] = {"actions": "read"}
+"""What reads the log of a failed check, a help to the builder and no more."""
+
+
 class AppInstallation:
     """Installation tokens of a GitHub App: an hour each, renewed five minutes before the end.
 
-    `permissions` is what every token is narrowed to, besides the one repository.
+    `permissions` is what every token is narrowed to, besides the one repository. Where they hold
+    `checks`, `BESIDE_CHECKS` is asked for too, and done without when its owner has not granted it.
     """
 
     def __init__(
@@ -136,6 +141,7 @@ class AppInstallation:
         self._installation = installation_id
         self._repo = repo
         self._permissions = dict(permissions)
+        self._beside = BESIDE_CHECKS if "checks" in permissions else {}
         self._door = door
         self._lock = threading.Lock()
         self._credential: Credential | None = None
@@ -160,10 +166,10 @@ class AppInstallation:
         return self._key.sign()
 
     def _mint(self) -> Credential:
-        path = f"/app/installations/{self._installation}/access_tokens"
-        name = self._repo.partition("/")[2]
-        ask = Ask("POST", path, body={"permissions": self._permissions, "repositories": [name]})
-        answer = self._door.send(ask, f"Bearer {self._key.sign()}")
+        ask, answer = self._request({**self._permissions, **self._beside})
+        if answer.status == 422 and self._beside:
+            self._beside = {}
+            ask, answer = self._request(self._permissions)
         if answer.status != 201:
             error = refusal(ask, answer)
             error.next_step = (
@@ -182,6 +188,12 @@ class AppInstallation:
             _granted(told, self._permissions),
             now,
         )
+
+    def _request(self, permissions: Mapping[str, str]) -> tuple[Ask, Answer]:
+        path = f"/app/installations/{self._installation}/access_tokens"
+        name = self._repo.partition("/")[2]
+        ask = Ask("POST", path, body={"permissions": permissions, "repositories": [name]})
+        return ask, self._door.send(ask, f"Bearer {self._key.sign()}")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ an exchange of its own that carries it and keeps the answer from PyGithub.
 """
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http.cookiejar import DefaultCookiePolicy
 from typing import Protocol
 from urllib.parse import urlencode, urljoin, urlsplit
@@ -24,6 +24,7 @@ from repoagents.github.answers import Answer, Ask
 from repoagents.ports import Clock
 
 API_VERSION = "2022-11-28"
+AGENT = f"repoagents/{__version__}"
 CONNECT_SECONDS, READ_SECONDS, WHOLE_SECONDS = 10.0, 30.0, 90.0
 """To connect, between two pieces of an answer, and for the answer in all."""
 MOST_BYTES = 64 * 1024 * 1024
@@ -38,6 +39,9 @@ class Sends(Protocol):
 
     def send(self, ask: Ask, authorization: str) -> Answer:
         """The answer, whatever its status; `GitHubError` when there is none."""
+
+    def tail(self, url: str, most: int) -> bytes:
+        """The end of a text elsewhere, asked for without a credential; `GitHubError` without it."""
 
 
 class SafeRetry(GithubRetry):
@@ -78,10 +82,41 @@ class Door:
             self._refuse_elsewhere(ask, url)
         for _ in range(REDIRECTS + 1):
             answer = self._once(ask, url, authorization)
-            if answer.status not in (301, 302, 303, 307, 308):
+            wanted = answer.status == 302 and ask.handed_on
+            if wanted or answer.status not in (301, 302, 303, 307, 308):
                 return Answer(answer.status, answer.headers, answer.body, moved)
             url, moved = self._redirected(ask, answer), True
         raise GitHubError(f"{ask}: GitHub redirects in circles")
+
+    def tail(self, url: str, most: int) -> bytes:
+        """The end of a text on whatever host GitHub named: the address alone opens it.
+
+        No credential goes there and no redirect is followed from there.
+        """
+        host, session = "a host without a name", _session(0)
+        try:
+            host = urlsplit(url).netloc
+            here = urlsplit(self.api_url).hostname in LOOPBACK
+            if not _is_url(url) or not (_is_safe(url) if here else url.startswith("https:")):
+                raise GitHubError("GitHub names no https:// address for it")
+            with session.get(
+                url,
+                headers={"User-Agent": AGENT, "Accept": "text/plain"},
+                timeout=(CONNECT_SECONDS, self._seconds),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                if response.status_code != 200:
+                    raise GitHubError(f"{host} answers {response.status_code}")
+                end = b""
+                for piece in _pieces(response, self._clock.monotonic):
+                    end = (end + piece)[-most:]
+                return end
+        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+            # What stands in the address opens the text: it is not repeated.
+            raise GitHubError(f"no whole answer from {host}: {type(error).__name__}") from None
+        finally:
+            session.close()
 
     def close(self) -> None:
         """Close the connections that are kept open."""
@@ -141,7 +176,7 @@ class Door:
             auth=None,
             base_url=self.api_url,
             timeout=int(READ_SECONDS),
-            user_agent=f"repoagents/{__version__}",
+            user_agent=AGENT,
             per_page=100,
             verify=True,
             retry=None,
@@ -187,24 +222,25 @@ class _Exchange(HTTPSRequestsConnectionClass):
         )
         with response:
             headers = {name.lower(): value for name, value in response.headers.items()}
-            self.answer = Answer(response.status_code, headers, self._read(response))
+            body = b"".join(_pieces(response, self._monotonic))
+            self.answer = Answer(response.status_code, headers, body)
         blank = requests.Response()
         blank.status_code, blank.raw = 200, io.BytesIO()
         return RequestsResponse(blank)
 
-    def _read(self, response: requests.Response) -> bytes:
-        """The body, within its size and its time: `requests` limits neither."""
-        deadline = self._monotonic() + WHOLE_SECONDS
-        whole = bytearray()
-        while piece := response.raw.read1(65536, decode_content=True):
-            whole += piece
-            if len(whole) > MOST_BYTES:
-                raise requests.exceptions.ContentDecodingError(
-                    f"the answer is larger than {MOST_BYTES} bytes"
-                )
-            if self._monotonic() > deadline:
-                raise requests.exceptions.ReadTimeout("the answer trickles in too slowly")
-        return bytes(whole)
+
+def _pieces(response: requests.Response, monotonic: Callable[[], float]) -> Iterator[bytes]:
+    """The body, within its size and its time: `requests` limits neither."""
+    deadline, size = monotonic() + WHOLE_SECONDS, 0
+    while piece := response.raw.read1(65536, decode_content=True):
+        size += len(piece)
+        if size > MOST_BYTES:
+            raise requests.exceptions.ContentDecodingError(
+                f"the answer is larger than {MOST_BYTES} bytes"
+            )
+        if monotonic() > deadline:
+            raise requests.exceptions.ReadTimeout("the answer trickles in too slowly")
+        yield piece
 
 
 def _session(retries: GithubRetry | int) -> requests.Session:
@@ -218,17 +254,27 @@ def _session(retries: GithubRetry | int) -> requests.Session:
 
 
 def _refuse_unsafe(api_url: str) -> None:
-    parts = urlsplit(api_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+    if not _is_url(api_url):
         raise ConfigError(
             f"tracker.api_url: {api_url!r} is not an https:// address without credentials",
             next_step="Write https://api.github.com, or https://HOST/api/v3.",
         )
-    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+    if not _is_safe(api_url):
         raise ConfigError(
             f"tracker.api_url: {api_url!r} would send the token in the clear",
             next_step="Write https:// instead of http://.",
         )
+
+
+def _is_url(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
+
+
+def _is_safe(url: str) -> bool:
+    """Whether nobody on the way can read along: https, or this machine."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or parts.hostname in LOOPBACK
 
 
 def _reason(error: BaseException) -> str:

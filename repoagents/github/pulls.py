@@ -1,11 +1,11 @@
 """Pull requests as people and checks left them, and the two things that are done to them."""
 
-from collections.abc import Iterator
 from urllib.parse import quote
 
 from repoagents.domain.effect import MergePullRequest, ReplyToRemark
 from repoagents.domain.issue import canonical
 from repoagents.domain.pull_request import (
+    CheckDetail,
     CheckRun,
     PeerReview,
     PullRequest,
@@ -14,6 +14,7 @@ from repoagents.domain.pull_request import (
     ReviewState,
 )
 from repoagents.errors import NotFound, Unavailable
+from repoagents.github.checks import GitHubChecks
 from repoagents.github.comments import shortened
 from repoagents.github.people import GitHubPeople
 from repoagents.github.repository import GitHubClient
@@ -28,10 +29,6 @@ from repoagents.github.wire import (
     plain,
     text,
 )
-
-PER_PAGE = 100
-TAIL = 4_000
-"""Characters of a check's own words."""
 
 READY = """mutation ($input: MarkPullRequestReadyForReviewInput!) {
   markPullRequestReadyForReview(input: $input) { pullRequest { isDraft } }
@@ -50,6 +47,7 @@ class GitHubPulls:
     def __init__(self, client: GitHubClient, people: GitHubPeople) -> None:
         self._client = client
         self._people = people
+        self._checks = GitHubChecks(client)
 
     def rows(self, head_branch: str) -> tuple[PullRow, ...]:
         """Every pull request whose head is this branch of this repository, newest first."""
@@ -86,25 +84,17 @@ class GitHubPulls:
             mergeable=mergeable if isinstance(mergeable, bool) else None,
             author_id=parse_account(fields.get("user")).id,
             reviews=self._reviews(row.number),
-            checks=(*self._check_runs(head_sha), *self._statuses(head_sha)),
+            checks=self._checks.of(head_sha),
             remarks=self._remarks(row.number),
         )
 
     def required_checks(self, base: str) -> tuple[str, ...]:
         """The checks that rulesets and the branch's protection require, each named once."""
-        branch = quote(base, safe="")
-        rules = self._client.listing(f"{self._client.root}/rules/branches/{branch}")
-        of_rules = [
-            text(mapping(check), "context")
-            for rule in rules
-            if text(rule, "type") == "required_status_checks"
-            for check in _items(mapping(rule.get("parameters")), "required_status_checks")
-        ]
-        fields = self._client.get(f"{self._client.root}/branches/{branch}")
-        protection = mapping(fields.get("protection"))
-        contexts = _items(mapping(protection.get("required_status_checks")), "contexts")
-        of_protection = [context for context in contexts if isinstance(context, str)]
-        return tuple(dict.fromkeys(name for name in (*of_rules, *of_protection) if name))
+        return self._checks.required(base)
+
+    def check_detail(self, check: CheckRun) -> CheckDetail:
+        """What an ended check left on lines and in its log."""
+        return self._checks.detail(check)
 
     def mark_ready(self, number: int) -> None:
         """End the draft; nothing when it is none."""
@@ -198,46 +188,12 @@ class GitHubPulls:
             if not number(fields, "in_reply_to_id")
         )
 
-    def _check_runs(self, sha: str) -> Iterator[CheckRun]:
-        for fields in self._wrapped(f"{self._client.root}/commits/{sha}/check-runs", "check_runs"):
-            output = mapping(fields.get("output"))
-            words = "\n".join(filter(None, (text(output, n) for n in ("title", "summary", "text"))))
-            done = text(fields, "status") == "completed"
-            conclusion = text(fields, "conclusion") or None
-            yield CheckRun(text(fields, "name"), conclusion if done else None, words[-TAIL:])
-
-    def _statuses(self, sha: str) -> Iterator[CheckRun]:
-        """Commit statuses, the older kind: `pending` is one that has not ended."""
-        for fields in self._wrapped(f"{self._client.root}/commits/{sha}/status", "statuses"):
-            state = text(fields, "state")
-            yield CheckRun(
-                text(fields, "context"),
-                None if state == "pending" else state,
-                text(fields, "description")[-TAIL:],
-            )
-
-    def _wrapped(self, path: str, name: str) -> Iterator[Fields]:
-        """The objects of a listing that GitHub gives inside an object, page by page."""
-        page = 1
-        while True:
-            answer = self._client.get(path, query={"per_page": PER_PAGE, "page": page})
-            items = [mapping(item) for item in _items(answer, name)]
-            yield from items
-            if len(items) < PER_PAGE:
-                return
-            page += 1
-
     def _path(self, pull: int | None = None) -> str:
         return f"{self._client.root}/pulls" + (f"/{pull}" if pull else "")
 
 
 def _reply_text(effect: ReplyToRemark) -> str:
     return shortened(plain(effect.body).replace("\r\n", "\n"))
-
-
-def _items(fields: Fields, name: str) -> list[object]:
-    value = fields.get(name)
-    return value if isinstance(value, list) else []
 
 
 def _state(fields: Fields) -> PullState:

@@ -122,6 +122,16 @@ class GitHubClient:
                 return
             ask = Ask("GET", page.answer.next_page, as_app=as_app)
 
+    def tail(self, path: str, most: int) -> bytes:
+        """The end of a text that GitHub keeps elsewhere and names the address of."""
+        ask = Ask("GET", path, handed_on=True)
+        answer = self._answer(ask, lagging=False)
+        if answer.status == 302:
+            return self._door.tail(answer.headers.get("location", ""), most)
+        if 200 <= answer.status < 300:
+            return answer.body[-most:]
+        raise refusal(ask, answer)
+
     def write(self, verb: str, path: str, body: object, *, as_app: bool = False) -> Fields:
         """Change something, once: it is never sent again unless it was certainly not done.
 

@@ -35,7 +35,9 @@ def send_back(house: House, run: Run, pull: PullRequest, *, approved: bool) -> b
     remarks = _unanswered(house, pull, words) if hears else ()
     if not checks and not remarks:
         return False
-    _keep(house, run, feedback.contract(checks, remarks))
+    pulls = merge.pulls_of(house)
+    failed = [(check, pulls.check_detail(check)) for check in checks]
+    _keep(house, run, feedback.contract(failed, remarks))
     if checks:
         _note(house, run, " ".join((CHECKS, *(check.name for check in checks))))
     if remarks:

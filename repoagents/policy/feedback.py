@@ -1,9 +1,16 @@
 """What checks and people ask for after the pull request, as a contract for the builder."""
 
+import re
 from collections.abc import Sequence
 
 from repoagents.domain.change import Conflict
-from repoagents.domain.pull_request import CheckRun, PullRequest, Remark
+from repoagents.domain.pull_request import (
+    Annotation,
+    CheckDetail,
+    CheckRun,
+    PullRequest,
+    Remark,
+)
 from repoagents.policy.wording import clean, one_line, tail
 
 ROUNDS = 3
@@ -13,7 +20,12 @@ PATHS = 100
 """Conflicting paths that are named."""
 
 TAIL_LIMIT = 3_000
+ANNOTATIONS, ANNOTATION_LIMIT = 20, 300
 BODY_LIMIT = 4_000
+ERROR = "##[error]"
+"""How Actions begins the line of a step's error."""
+
+_STAMP = re.compile(r"^\d{4}-\d\d-\d\dT[\d:.]+Z ", re.MULTILINE)
 
 
 def failed_checks(pull: PullRequest, required: Sequence[str]) -> tuple[CheckRun, ...]:
@@ -27,9 +39,15 @@ def failed_checks(pull: PullRequest, required: Sequence[str]) -> tuple[CheckRun,
     return tuple(c for c in counted if c.conclusion in ("failure", "timed_out", "action_required"))
 
 
-def contract(checks: Sequence[CheckRun], remarks: Sequence[Remark]) -> tuple[str, ...]:
-    """What the next round must put right, a point for each."""
-    return tuple(_failed(check) for check in checks) + tuple(_asked(remark) for remark in remarks)
+def contract(
+    checks: Sequence[tuple[CheckRun, CheckDetail]], remarks: Sequence[Remark]
+) -> tuple[str, ...]:
+    """What the next round must put right, a point for each.
+
+    The first line of a point is ours; what follows are words from outside, cleaned and bounded.
+    """
+    failed = tuple(_failed(check, detail) for check, detail in checks)
+    return failed + tuple(_asked(remark) for remark in remarks)
 
 
 def resolve(conflict: Conflict, branch: str) -> tuple[str, ...]:
@@ -48,10 +66,31 @@ def resolve(conflict: Conflict, branch: str) -> tuple[str, ...]:
     return (how, *points, *([f"and {more} more paths"] if more > 0 else []))
 
 
-def _failed(check: CheckRun) -> str:
-    head = f"the check {one_line(check.name)} fails on the pull request"
-    end = tail(check.tail, TAIL_LIMIT)
-    return f"{head}:\n{end}" if end else head
+def _failed(check: CheckRun, detail: CheckDetail) -> str:
+    missing = f" ({'; '.join(one_line(why) for why in detail.unread)})" if detail.unread else ""
+    parts = [
+        f"the check {one_line(check.name)} fails on the pull request{missing}:",
+        tail(check.tail, TAIL_LIMIT),
+        *(_annotated(note) for note in detail.annotations[:ANNOTATIONS]),
+    ]
+    if more := len(detail.annotations[ANNOTATIONS:]):
+        parts.append(f"and {more} more annotations")
+    if end := tail(_failing_part(detail.log), TAIL_LIMIT):
+        parts += ["the end of its log:", end]
+    return "\n".join(filter(None, parts)).removesuffix(":")
+
+
+def _annotated(note: Annotation) -> str:
+    place = f"{note.path}:{note.line}" if note.line else note.path
+    return one_line(f"{place}: {note.level}: {note.message}", ANNOTATION_LIMIT)
+
+
+def _failing_part(log: str) -> str:
+    """A job's log up to its last error: behind that it only cleans up. Without its time stamps."""
+    plain = _STAMP.sub("", log.removeprefix("\ufeff"))
+    last = plain.rfind(ERROR)
+    end = plain.find("\n", last)
+    return plain if last < 0 or end < 0 else plain[:end]
 
 
 def _asked(remark: Remark) -> str:

@@ -12,7 +12,7 @@ from repoagents.domain.delivery import Sending
 from repoagents.domain.effect import Effect
 from repoagents.domain.issue import Issue
 from repoagents.domain.people import Account, Act, Permission
-from repoagents.domain.pull_request import PullRequest
+from repoagents.domain.pull_request import CheckDetail, CheckRun, PullRequest
 from repoagents.domain.pulse import Pause
 from repoagents.domain.reports import (
     BuildReport,
@@ -81,6 +81,9 @@ class PullRequests(Protocol):
 
     def required_checks(self, base: str) -> tuple[str, ...]:
         """The names of the checks that the base branch's protection and rulesets require."""
+
+    def check_detail(self, check: CheckRun) -> CheckDetail:
+        """What an ended check left on lines and in its log; what may not be read is told in it."""
 
     def mark_ready(self, number: int) -> None:
         """End the draft; nothing when it is none."""

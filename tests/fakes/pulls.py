@@ -13,6 +13,7 @@ from repoagents.domain.effect import (
 )
 from repoagents.domain.people import Account
 from repoagents.domain.pull_request import (
+    CheckDetail,
     CheckRun,
     PeerReview,
     PullRequest,
@@ -48,6 +49,7 @@ class MemoryHub(MemoryTracker):
     reactions: list[int] = field(default_factory=list)
     reads: int = 0
     refuses: GitHubError | None = None
+    details: dict[str, CheckDetail] = field(default_factory=dict)
 
     @property
     def pulls(self) -> "MemoryHub":
@@ -78,6 +80,11 @@ class MemoryHub(MemoryTracker):
         """What the test requires."""
         self._up()
         return self.required
+
+    def check_detail(self, check: CheckRun) -> CheckDetail:
+        """What the test says by the check's name."""
+        self._up()
+        return self.details.get(check.name, CheckDetail())
 
     def mark_ready(self, number: int) -> None:
         """End the draft."""

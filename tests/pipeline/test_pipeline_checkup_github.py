@@ -238,7 +238,7 @@ def test_the_name_in_an_address(url: str, slug: str) -> None:
 
 @pytest.mark.parametrize("granted", [(), ("actions: read",)])
 def test_an_app_that_may_not_read_logs_is_told_so(place: Place, granted: tuple[str, ...]) -> None:
-    known = KnownAccess(replace(ACCESS, kind="app", granted=("issues: write", *granted)))
+    known = KnownAccess(replace(FINE, kind="app", granted=("issues: write", *granted)))
     said = checks(place, known)["permissions"]
     assert said.status == "ok"
     assert ("does not see the logs" in said.message) is not bool(granted)

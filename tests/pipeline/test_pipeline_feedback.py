@@ -6,10 +6,11 @@ from dataclasses import replace
 import pytest
 
 from repoagents.domain.people import Account
-from repoagents.domain.pull_request import CheckRun, ReviewState
+from repoagents.domain.pull_request import Annotation, CheckDetail, CheckRun, ReviewState
 from repoagents.domain.reports import BuildReport, Role
 from repoagents.domain.run import Run, RunStatus, Stage
 from repoagents.domain.settings import SafetySettings
+from repoagents.errors import Unavailable
 from repoagents.pipeline import approval, feedback
 from repoagents.pipeline.followup import follow_up
 from repoagents.ports import RoleTask
@@ -72,6 +73,37 @@ async def test_a_failing_check_is_mended_on_the_same_branch(
     assert "AssertionError: 1 != 2" in builds[1]
     assert place.agents.count(Role.PLANNER) == 1, "the plan stands"
     assert place.now(run).attempt == 2
+
+
+async def test_what_a_failed_check_left_is_told(place: Place, hub: MemoryHub) -> None:
+    run = await published(place)
+    note = Annotation("fixed.txt", 1, "failure", "not this")
+    hub.details["ci"] = CheckDetail((note,), "make\n##[error]no\nclean\n", ("no more",))
+    hub.check(run.branch, RED, CheckRun("lint", "success"))
+    await next_round(place, run)
+    prompt = [prompt for role, prompt in place.agents.asked if role is Role.BUILDER][1]
+    assert "fixed.txt:1: failure: not this" in prompt
+    assert "the end of its log:" in prompt
+    assert "##[error]no" in prompt
+    assert "(no more)" in prompt
+
+
+async def test_a_check_whose_detail_is_out_of_reach_comes_back_later(
+    place: Place, hub: MemoryHub
+) -> None:
+    run = await published(place)
+    hub.check(run.branch, RED)
+    detail = hub.check_detail
+
+    def down(_check: CheckRun) -> CheckDetail:
+        raise Unavailable("502")
+
+    hub.check_detail = down
+    await follow_up(place.house)
+    assert place.now(run).status is RunStatus.AWAITING_APPROVAL
+    assert "followup_failed" in place.journal.codes()
+    hub.check_detail = detail
+    assert (await next_round(place, run)).round == 2
 
 
 async def test_nothing_comes_back_while_a_check_runs(place: Place, hub: MemoryHub) -> None:

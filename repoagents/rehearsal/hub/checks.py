@@ -31,6 +31,7 @@ class Checks:
         self.statuses: list[CommitStatus] = []
         self.protection: dict[str, Protection] = {}
         self.rulesets: list[dict[str, object]] = []
+        self.log_host = ""
 
     def set_run(
         self,

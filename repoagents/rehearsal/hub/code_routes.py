@@ -181,8 +181,9 @@ def annotations(call: Call) -> Reply:
 
 @route("GET", f"{REPO}/actions/jobs/{{id}}/logs", "actions:read")
 def job_log(call: Call) -> Reply:
-    """Where an Actions job's log lies; its id is the check run's."""
-    return Reply(302, headers={"Location": f"{call.forge.payloads.site}/logs/{_run(call).id}"})
+    """Where an Actions job's log lies, on another host; its id is the check run's."""
+    run, checks = _run(call), call.forge.checks
+    return Reply(302, headers={"Location": f"{checks.log_host}/logs/{run.id}?sig={run.sha}"})
 
 
 def _run(call: Call) -> Check:

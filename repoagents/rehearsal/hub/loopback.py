@@ -22,6 +22,7 @@ from repoagents.rehearsal.hub.pulls import Pulls
 from repoagents.rehearsal.hub.quota import Quota
 from repoagents.rehearsal.hub.records import Comment, Issue, Notice
 from repoagents.rehearsal.hub.repository import Repository
+from repoagents.rehearsal.hub.routing import Request
 
 BOT = "repoagents-bot"
 """The account that the bot works by, unless it is a GitHub App."""
@@ -43,12 +44,14 @@ class LoopbackGitHub(People):
         port: int = 0,
     ) -> None:
         self._server = Server(port, lambda request: self._front.answer(request))
+        self._elsewhere = Server(0, lambda request: self._front.answer_elsewhere(request))
         self.site = f"http://{HOST}:{self._server.server_address[1]}"
         self.url = f"{self.site}{API}"
         repository = Repository(repo, clock)
         accounts = Accounts(repository)
         bare = BareRepository(folder / f"{repo}.git", environment, repository.default_branch)
         checks = Checks(repository, accounts)
+        checks.log_host = f"http://{HOST}:{self._elsewhere.server_address[1]}"
         pulls = Pulls(repository, bare, checks)
         payloads = Payloads(repository, accounts, self.url, self.site)
         code = CodePayloads(payloads, pulls, bare, checks)
@@ -65,6 +68,7 @@ class LoopbackGitHub(People):
 
     def __enter__(self) -> "LoopbackGitHub":
         self._server.start()
+        self._elsewhere.start()
         return self
 
     def __exit__(
@@ -75,9 +79,11 @@ class LoopbackGitHub(People):
     ) -> None:
         self._front.close()
         self._server.stop()
+        self._elsewhere.stop()
         self.hooks.close()
-        if self._server.crashes and error is None:
-            raise self._server.crashes[0]
+        crashes = [*self._server.crashes, *self._elsewhere.crashes]
+        if crashes and error is None:
+            raise crashes[0]
 
     def _publish(self, notice: Notice) -> None:
         payload = payload_of(notice, self.forge.payloads, self.forge.code)
@@ -170,6 +176,11 @@ class LoopbackGitHub(People):
     def requests(self) -> tuple[Seen, ...]:
         """Every request to the API, in order."""
         return tuple(self._front.seen)
+
+    @property
+    def fetched(self) -> tuple[Request, ...]:
+        """What was asked of the other host, where logs lie: credentials have no business there."""
+        return tuple(self._front.fetched)
 
     @property
     def writes(self) -> tuple[Seen, ...]:

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from repoagents.domain.effect import OpenDraftPullRequest, PostComment, SetLabel
 from repoagents.domain.settings import AppSettings, SafetySettings, Settings, TrackerSettings
-from repoagents.github.auth import Surroundings
+from repoagents.github.auth import BESIDE_CHECKS, Surroundings
 from repoagents.github.connection import GitHub, connect
 from repoagents.policy.safety import app_permissions
 from repoagents.rehearsal.hub import LoopbackGitHub
@@ -79,8 +79,8 @@ def connect_as_app(api_url: str, folder: Path, ids: tuple[int, int]) -> GitHub:
 
 
 def install(hub: LoopbackGitHub) -> tuple[int, int]:
-    """Install the bot's App with what it needs; its id and its installation's."""
-    app = hub.install_app("repoagents", PUBLIC, NEEDED)
+    """Install the bot's App with what it needs and the logs; its id and its installation's."""
+    app = hub.install_app("repoagents", PUBLIC, {**NEEDED, **BESIDE_CHECKS})
     return app.id, app.installation
 
 

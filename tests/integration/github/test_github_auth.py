@@ -222,6 +222,24 @@ def test_permissions_follow_the_flags() -> None:
     assert app_permissions(silent) == {**READ, "issues": "write"}
 
 
+def test_what_reads_logs_is_asked_for_and_done_without(
+    stub: Stub, door: Door, clock: FakeClock, key: Path
+) -> None:
+    settings = TrackerSettings(repo=REPO, app=AppSettings(11, key.name, 12))
+    around = Surroundings({}, key.parent, no_gh)
+    needed = {**READ, "checks": "read"}
+    source = choose_source(settings, around, needed, door, clock)
+    lacking = "The permissions requested are not granted to this installation."
+    stub.on("POST", MINT, Reply({"message": lacking}, 422), token(clock))
+    assert source.current().token == "ghs_1"
+    asked = [seen.body["permissions"] for seen in stub.seen]
+    assert asked == [{**needed, "actions": "read"}, needed]
+    clock.advance(3600)
+    stub.on("POST", MINT, token(clock, "ghs_2"))
+    assert source.current().token == "ghs_2"
+    assert stub.seen[-1].body["permissions"] == needed, "not asked for again"
+
+
 def test_a_token_is_renewed_five_minutes_before_its_end(
     stub: Stub, door: Door, clock: FakeClock, key: Path
 ) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from repoagents.domain.delivery import WEBHOOKS
-from repoagents.domain.effect import MergePullRequest, ReplyToRemark
+from repoagents.domain.effect import MergePullRequest, React, ReplyToRemark
 from repoagents.errors import GitHubError
 from repoagents.github.connection import GitHub
 from repoagents.github.repository import GitHubClient
@@ -42,6 +42,8 @@ def say_something(hub: LoopbackGitHub, github: GitHub) -> None:
     for effect in said:
         github.tracker.find(effect)
         github.tracker.perform(effect)
+    (comment, *_) = hub.comments(1)
+    github.tracker.perform(React("", 1, comment.id))
 
 
 def take_a_no(hub: LoopbackGitHub, github: GitHub) -> None:
@@ -58,6 +60,15 @@ def answer(hub: LoopbackGitHub, github: GitHub) -> None:
     effect = ReplyToRemark("run-1", 1, pull.number, remark.id, "Because.")
     assert github.tracker.find(effect) is None
     github.tracker.perform(effect)
+
+
+def explain(hub: LoopbackGitHub, github: GitHub) -> None:
+    hub.set_check(hub.heads[story.BRANCH], "ci", "failure", log="1 != 2\n")
+    pull = github.tracker.pulls.pull_request(story.BRANCH)
+    assert pull is not None
+    (failed,) = pull.checks
+    assert github.tracker.pulls.check_detail(failed).log == "1 != 2\n"
+    hub.set_check(hub.heads[story.BRANCH], "ci", "success")
 
 
 def merge(hub: LoopbackGitHub, github: GitHub) -> None:
@@ -90,7 +101,7 @@ def ask_again(hub: LoopbackGitHub, github: GitHub) -> None:
     hooks.resend(hooks.sendings(YESTERDAY)[0])
 
 
-DRIVES = (look_around, say_something, take_a_no, answer, merge, inspect_access, ask_again)
+DRIVES = (look_around, say_something, take_a_no, answer, explain, merge, inspect_access, ask_again)
 """A way through every method that asks GitHub, in this order."""
 
 REPO = "/repos/{owner}/{repo}"
@@ -108,6 +119,8 @@ WORDS = {
     f"GET {REPO}/compare/{{basehead}}",
     f"GET {REPO}/commits/{{ref}}/check-runs",
     f"GET {REPO}/commits/{{ref}}/status",
+    f"GET {REPO}/check-runs/{{check_run_id}}/annotations",
+    f"GET {REPO}/actions/jobs/{{job_id}}/logs",
     f"GET {REPO}/branches/{{branch}}",
     f"GET {REPO}/rules/branches/{{branch}}",
     f"GET {REPO}/pulls",
@@ -116,6 +129,7 @@ WORDS = {
     f"GET {PULL}/reviews",
     f"POST {ISSUE}/comments",
     f"PATCH {REPO}/issues/comments/{{comment_id}}",
+    f"POST {REPO}/issues/comments/{{comment_id}}/reactions",
     f"POST {ISSUE}/labels",
     f"DELETE {ISSUE}/labels/{{name}}",
     f"POST {REPO}/pulls",

@@ -30,9 +30,12 @@ def test_a_failing_check_with_its_annotations_and_log(
     assert (seen.path, seen.start_line, seen.message) == ("src/sums.py", 2, "expected 3")
     log = ask("GET", f"{REPO}/actions/jobs/{run.id}/logs")
     assert log.status_code == 302
-    text = requests.get(log.headers["Location"], timeout=20).text
-    assert text.endswith("E assert -1 == 3\n")
-    assert requests.get(f"{hub.site}/logs/1", timeout=20).status_code == 404
+    place = log.headers["Location"]
+    assert not place.startswith(hub.site), "another host"
+    assert requests.get(place, timeout=20).text.endswith("E assert -1 == 3\n")
+    assert requests.get(place.partition("?")[0], timeout=20).status_code == 404
+    assert requests.get(place, headers={"Authorization": "x"}, timeout=20).status_code == 400
+    assert len(hub.fetched) == 3
 
 
 def test_a_rerun_replaces_the_old_result_in_the_latest_list(
