@@ -10,7 +10,6 @@ from repoagents.domain.settings import GuardrailSettings
 from repoagents.policy.content import find_content
 from repoagents.policy.patch import Patch, read_patch
 from repoagents.policy.paths import CONTROL_FILES, matches, named, planned
-from repoagents.policy.secrets import find_hidden_secrets, find_secrets, find_secrets_in_name
 from repoagents.policy.weakening import find_weakening
 
 _SYMLINK, _SUBMODULE, _EXECUTABLE = "120000", "160000", "100755"
@@ -28,6 +27,9 @@ def inspect(
     `sensitive` are secrets that this machine holds; none is ever repeated in a message. Any patch
     text is answered: one that cannot be read is itself a finding.
     """
+    # Only a change needs the detectors, which take longer to import than most commands run.
+    from repoagents.policy.secrets import find_hidden_secrets, find_secrets, find_secrets_in_name
+
     patch = read_patch(change.patch)
     likely = plan.likely_files if plan else ()
     found = [*_whole(change, patch, settings)]
