@@ -2,7 +2,7 @@
 
 import hashlib
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -19,7 +19,7 @@ class Comment:
     """One comment below an issue; `ours` is true when this bot wrote it (known by its marker).
 
     Where a tracker knows accounts, `id` and `author_id` are its numbers, and `bot` is true for an
-    author who is no person. `edited` comments may hold words that are not their author's.
+    author who is no person. `changed_at` is when the text was last written.
     """
 
     author: str
@@ -29,7 +29,17 @@ class Comment:
     author_id: int = 0
     bot: bool = False
     created_at: datetime | None = None
-    edited: bool = False
+    changed_at: datetime | None = None
+
+    @property
+    def edited(self) -> bool:
+        """Whether the text is not the first one; people who may write can edit anybody's."""
+        return self.changed_at not in (None, self.created_at)
+
+    def stood_at(self, instant: datetime) -> bool:
+        """Whether the text was there before this instant; without a time nobody knows."""
+        written = self.changed_at or self.created_at
+        return written is not None and written < instant
 
 
 @dataclass(frozen=True)
@@ -64,6 +74,11 @@ class Issue:
         """
         text = f"{canonical(self.title)}\0{canonical(self.body)}"
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+    def as_asked(self, login: str, at: datetime) -> "Issue":
+        """The issue without what others than who asked have said since that instant."""
+        heard = (said for said in self.comments if said.author == login or said.stood_at(at))
+        return replace(self, comments=tuple(heard))
 
 
 def canonical(text: str) -> str:

@@ -149,7 +149,7 @@ class GitHubTracker:
                 author_id=posted.author.id,
                 bot=posted.author.kind is AccountKind.BOT,
                 created_at=posted.created_at,
-                edited=posted.edited,
+                changed_at=posted.changed_at,
             )
             for posted in self._posted(number)
         )

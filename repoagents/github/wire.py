@@ -21,7 +21,7 @@ class PostedComment:
     body: str
     url: str
     created_at: datetime | None
-    edited: bool = False
+    changed_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -140,14 +140,13 @@ def parse_issue(fields: Fields, comments: tuple[Comment, ...] = ()) -> Issue | s
 def parse_comment(fields: Fields) -> PostedComment:
     """A comment."""
     author = parse_account(fields.get("user"), fields.get("performed_via_github_app"))
-    written, changed = instant(fields, "created_at"), instant(fields, "updated_at")
     return PostedComment(
         number(fields, "id"),
         author,
         text(fields, "body"),
         link(fields),
-        written,
-        edited=changed not in (None, written),
+        instant(fields, "created_at"),
+        instant(fields, "updated_at"),
     )
 
 

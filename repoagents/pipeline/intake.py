@@ -1,9 +1,9 @@
 """From an issue to a queued run: eligibility, the checkout's state, the frozen text."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from repoagents.domain.issue import Issue
+from repoagents.domain.people import Account, Act
 from repoagents.domain.run import Run, RunStatus
 from repoagents.pipeline import people
 from repoagents.pipeline.followup import why_too_many
@@ -15,28 +15,21 @@ from repoagents.ports import Bench, House, Request
 class Wish:
     """How an issue was asked for: by hand (no label needed), again, or anew from the plan on.
 
-    `asked_by` is the login of who asked by hand, and `asked_at` when; for the operator they are
-    empty.
+    `asked` is who asked by hand and when, None for the operator.
     """
 
     by_hand: bool = False
     forced: bool = False
     fresh: bool = False
     note: str = ""
-    asked_by: str = ""
-    asked_at: datetime | None = None
+    asked: Act | None = None
 
 
 def wish_of(request: Request, *, fresh: bool = False) -> Wish:
     """What the operator, or a comment, asks for."""
-    return Wish(
-        by_hand=True,
-        forced=request.force,
-        fresh=fresh,
-        note=request.note,
-        asked_by=request.asked_by,
-        asked_at=None if request.comment_id is None else request.at,
-    )
+    heard = request.comment_id is not None
+    asked = Act(Account(request.by, 0), request.at) if heard else None
+    return Wish(by_hand=True, forced=request.force, fresh=fresh, note=request.note, asked=asked)
 
 
 def why_dirty(bench: Bench) -> str | None:
@@ -66,13 +59,16 @@ def accept(house: House, issue: Issue, wish: Wish) -> Run | str:
     reason = eligibility.why_not(
         issue, latest, house.settings, forced=wish.forced, again=wish.fresh, by_hand=wish.by_hand
     )
-    reason, asked_by = reason or why_dirty(house) or why_too_many(house), wish.asked_by
+    reason = reason or why_dirty(house) or why_too_many(house)
+    asked = wish.asked
     if reason is None and not wish.by_hand:
-        asked_by, reason = people.vouch(house, issue)
-    elif reason is None and wish.asked_at is not None:
-        reason = people.why_not_as_commanded(house, issue, wish.asked_at)
+        asked, reason = people.vouch(house, issue)
+    elif reason is None and asked is not None:
+        reason = people.why_not_as_commanded(house, issue, asked.at)
     if reason is not None:
         return reason
+    if asked is not None:
+        issue = issue.as_asked(asked.by.login, asked.at)
     now = house.clock.now()
     run = Run(
         id=f"{now:%Y%m%d-%H%M%S}-{house.clock.token(6)}",
@@ -83,7 +79,7 @@ def accept(house: House, issue: Issue, wish: Wish) -> Run | str:
         created_at=now,
         updated_at=now,
         note=wish.note,
-        asked_by=asked_by,
+        asked_by=asked.by.login if asked else "",
     )
     if not house.runs.add(run, issue):
         return f"issue {issue.number} already has an active run"

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from repoagents.domain.issue import Comment, Issue
-from repoagents.domain.people import Account, AccountKind
+from repoagents.domain.people import Account, AccountKind, Act
 from repoagents.domain.run import Run
 from repoagents.errors import RepoAgentsError
 from repoagents.policy import permission
@@ -16,25 +16,24 @@ class AskerUnknown(RepoAgentsError):
     """Who asked for an issue, or what they may do, could not be read: nothing starts."""
 
 
-def vouch(bench: Bench, issue: Issue) -> tuple[str, str | None]:
-    """The login of who set the trigger label, and why nothing follows from it, or None.
+def vouch(bench: Bench, issue: Issue) -> tuple[Act | None, str | None]:
+    """Who set the trigger label and when, and why nothing follows from it, or None.
 
-    The login is empty for a tracker without accounts. Raises `AskerUnknown`.
+    A tracker without accounts tells nobody. Raises `AskerUnknown`.
     """
     people = bench.tracker.people
     if people is None:
-        return "", None
+        return None, None
     label = trigger_label(bench.settings)
     if not label:
-        return "", (
+        return None, (
             f"nobody can be made out who asked for issue {issue.number}, for "
             "tracker.trigger_label is null: name a label, or the issue with "
             f"`repoagents trigger {issue.number}`"
         )
     try:
         asked = people.labelled_by(issue.number, label)
-        asker = asked.by if asked else None
-        reason = why_not_permitted(bench, people, asker)
+        reason = why_not_permitted(bench, people, asked.by if asked else None)
         if reason is None and asked is not None:
             anew = f"take the label '{label}' off and set it again"
             reason = _why_not_as_read(bench, issue, asked.at, anew)
@@ -43,7 +42,7 @@ def vouch(bench: Bench, issue: Issue) -> tuple[str, str | None]:
             f"it cannot be read who asked for issue {issue.number} and whether they may: {error}",
             next_step=error.next_step,
         ) from error
-    return asker.login if asker else "", reason
+    return asked, reason
 
 
 def why_not_as_commanded(bench: Bench, issue: Issue, at: datetime) -> str | None:

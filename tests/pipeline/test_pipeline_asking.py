@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from repoagents.domain.issue import Issue, IssueState
+from repoagents.domain.issue import Comment, Issue, IssueState
 from repoagents.domain.people import Account, AccountKind, Act, Permission
 from repoagents.domain.run import FailureClass, Run, RunStatus
 from repoagents.domain.settings import TrackerSettings
@@ -265,14 +265,37 @@ def test_by_a_command_it_counts_what_was_changed_since_the_command(
     place: Place, people: MemoryPeople
 ) -> None:
     changed(people, STRANGER)
-    wish = Wish(by_hand=True, asked_by="mona", asked_at=LABELLED)
+    wish = Wish(by_hand=True, asked=Act(MAINTAINER, LABELLED))
     assert "write the command again" in str(accept(place.house, WRITTEN, wish))
     people.faults["edits_since"] = FORBIDDEN
     with pytest.raises(AskerUnknown):
         accept(place.house, WRITTEN, wish)
     people.faults.clear()
-    later = replace(wish, asked_at=LABELLED + 2 * SECOND)
+    later = replace(wish, asked=Act(MAINTAINER, LABELLED + 2 * SECOND))
     assert isinstance(accept(place.house, WRITTEN, later), Run)
+
+
+def test_what_others_said_since_is_no_part_of_what_was_asked_for(
+    place: Place, people: MemoryPeople
+) -> None:
+    people.labelled_at[1] = LABELLED
+
+    def said(body: str, by: Account, at: datetime, changed: datetime | None = None) -> Comment:
+        return Comment(by.login, body, author_id=by.id, created_at=at, changed_at=changed)
+
+    before, after = LABELLED - SECOND, LABELLED + SECOND
+    comments = (
+        said("seen", STRANGER, before),
+        said("seen, reworded in time", STRANGER, before - SECOND, before),
+        said("reworded since", STRANGER, before, after),
+        said("in that second", STRANGER, LABELLED),
+        said("since", STRANGER, after),
+        said("of the asker", MAINTAINER, after),
+        Comment("eve", "at no time"),
+    )
+    run = accepted(place, replace(WRITTEN, comments=comments))
+    kept = [comment.body for comment in place.house.runs.issue(run.id).comments]
+    assert kept == ["seen", "seen, reworded in time", "of the asker"]
 
 
 # --- while it is at work --------------------------------------------------------------------

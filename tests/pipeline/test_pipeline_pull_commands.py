@@ -10,7 +10,7 @@ from repoagents.domain.run import Run, RunStatus
 from repoagents.domain.settings import SafetySettings
 from repoagents.pipeline.tick import Rhythm, tick
 from repoagents.ports import FROM_COMMENT
-from tests.fakes.people import MACHINE, MAINTAINER, STRANGER
+from tests.fakes.people import EPOCH, MACHINE, MAINTAINER, STRANGER
 from tests.fakes.pulls import MemoryHub
 from tests.pipeline.conftest import ISSUE, Place
 from tests.pipeline.test_pipeline_sighting import deliver
@@ -113,7 +113,7 @@ async def test_an_approval_from_before_the_push_is_none(place: Place, hub: Memor
 OTHERS: dict[str, tuple[Account, dict[str, object]]] = {
     "may not ask": (STRANGER, {}),
     "is a bot": (MACHINE, {"bot": True}),
-    "was edited": (MAINTAINER, {"edited": True}),
+    "was edited": (MAINTAINER, {"changed_at": EPOCH}),
 }
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -18,7 +18,7 @@ from repoagents.pipeline.sighting import COMMANDS_HOLD
 from repoagents.pipeline.tick import DELIVERIES_STAY, Rhythm, sweep_when_due, tick
 from repoagents.ports import FROM_COMMENT
 from tests.fakes.inspection import KnownAccess
-from tests.fakes.people import MACHINE, MAINTAINER, STRANGER, MemoryPeople
+from tests.fakes.people import EPOCH, MACHINE, MAINTAINER, STRANGER, MemoryPeople
 from tests.fakes.workspaces import MemoryWorkspaces
 from tests.pipeline.conftest import ISSUE, Place
 
@@ -225,7 +225,8 @@ def test_the_state_that_cannot_be_written_is_no_issues_fault(
 
 
 def test_the_run_keeps_the_issue_whole(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    place.tracker.issues[1] = replace(ISSUE, comments=(Comment("eve", "It needs the time."),))
+    said = Comment("eve", "It needs the time.", created_at=EPOCH - timedelta(days=1))
+    place.tracker.issues[1] = replace(ISSUE, comments=(said,))
     bare = tuple(replace(issue, comments=()) for issue in place.tracker.read_issues())
     monkeypatch.setattr(place.tracker, "read_issues", lambda: bare)
     sees(place)
@@ -360,7 +361,7 @@ REFUSED: dict[str, dict[str, object]] = {
     "may not ask": {"author": STRANGER.login, "author_id": STRANGER.id},
     "is a bot": {"author": MACHINE.login, "author_id": MACHINE.id, "bot": True},
     "not known who": {"author": "", "author_id": 0},
-    "was edited": {"edited": True},
+    "was edited": {"changed_at": datetime(2026, 3, 4, tzinfo=UTC)},
 }
 
 
