@@ -316,6 +316,34 @@ def test_a_webhook_does_what_polling_does(live: Live, hub: LoopbackGitHub) -> No
     assert run.status in (RunStatus.COMPLETED, RunStatus.NO_CHANGE)
 
 
+def test_a_base_that_conflicts_is_resolved_and_approved_anew(
+    live: Live, hub: LoopbackGitHub, git: Callable[..., str]
+) -> None:
+    merging = {"REPOAGENTS_SAFETY__ALLOW_MERGE": "true"}
+    live.run("run", "--until-idle", **merging)
+    (pull,) = hub.pulls
+    assert pull.pull is not None
+    first = pull.pull.head_sha
+    theirs = {"adding.py": "def add(a, b):\n    return b - a\n", "NEWS": "Subtracts\n"}
+    base = hub.commit_on("main", by="mia", files=theirs, message="Subtract otherwise")
+    hub.review(pull.number, by="mia", state="APPROVED")
+    live.run("run", "--until-idle", **merging)
+    run = live.latest()
+    assert run is not None
+    assert (run.status, run.round, run.base_sha) == (RunStatus.AWAITING_APPROVAL, 2, base)
+    assert (pull.pull.head_sha, pull.pull.merged_at) == (run.head_sha, None)
+    clone = hub.clone_url
+    parents = set(git(Path(clone), "rev-parse", f"{run.head_sha}^@").split())
+    assert parents == {first, base}, "pushed without force"
+    assert "conflict_sent_back" in live.run("logs", "1", "--json").stdout
+    hub.review(pull.number, by="mia", state="APPROVED")
+    live.run("run", "--until-idle", **merging)
+    assert pull.pull.merged_at is not None
+    assert git(Path(clone), "show", "main:adding.py").endswith("return a + b")
+    assert git(Path(clone), "show", "main:NEWS") == "Subtracts"
+    assert live.calls.read_text().count("start planner") == 1
+
+
 def until(reached: Callable[[], object], seconds: float = 60) -> None:
     """Wait for it, with a deadline."""
     deadline = time.monotonic() + seconds

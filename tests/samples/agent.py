@@ -6,9 +6,12 @@ Environment: CALL_LOG (a file outside the worktree; one line per start and end) 
 
 import json
 import os
+import re
 import sys
 import time
 from pathlib import Path
+
+CONFLICT = re.compile(r"^<{7} .*?\n(.*?)^={7}\n.*?^>{7} .*?\n", re.DOTALL | re.MULTILINE)
 
 
 def say(word: str, role: str) -> None:
@@ -19,7 +22,7 @@ def say(word: str, role: str) -> None:
 
 
 def answer(role: str) -> dict[str, object]:
-    """What the role reports; the builder also mends the bug."""
+    """What the role reports; the builder also mends the bug, and takes our side of a conflict."""
     if role == "planner":
         return {
             "summary": "add instead of subtract",
@@ -33,7 +36,8 @@ def answer(role: str) -> dict[str, object]:
         }
     if role == "builder":
         source = Path("adding.py")
-        source.write_text(source.read_text().replace("a - b", "a + b"))
+        ours = CONFLICT.sub(r"\1", source.read_text())
+        source.write_text(ours.replace("a - b", "a + b"))
         return {
             "summary": "adds now",
             "changed_files": ["adding.py"],
