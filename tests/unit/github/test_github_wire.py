@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repoagents.domain.issue import Issue, IssueState
+from repoagents.domain.issue import Comment, Issue, IssueState
 from repoagents.domain.people import AccountKind
 from repoagents.github import wire
 
@@ -54,6 +54,37 @@ def test_any_record_is_an_issue_or_a_sentence(fields: dict[str, Any]) -> None:
 def test_any_record_is_a_comment_and_a_pull_request(fields: dict[str, Any]) -> None:
     assert wire.parse_comment(fields).id >= 0
     assert wire.parse_pull_request(fields).number >= 0
+
+
+@given(RECORD)
+def test_any_record_is_an_account_as_graphql_tells_it(fields: dict[str, Any]) -> None:
+    who = wire.parse_actor(fields)
+    assert who.id >= 0
+    assert "\0" not in who.login
+
+
+NOON, LATER = "2026-03-04T12:00:00Z", "2026-03-04T12:00:01Z"
+
+
+@pytest.mark.parametrize(
+    ("times", "edited", "stood_at_noon"),
+    [
+        ({"created_at": NOON, "updated_at": NOON}, False, False),
+        ({"created_at": NOON, "updated_at": LATER}, True, False),
+        ({"created_at": "2026-03-04T11:59:59Z", "updated_at": NOON}, True, False),
+        ({"created_at": "2026-03-04T11:59:58Z", "updated_at": "2026-03-04T11:59:59Z"}, True, True),
+        ({"created_at": "2026-03-04T11:59:59Z"}, False, True),
+        ({"updated_at": "2026-03-04T11:59:59Z"}, True, True),
+        ({}, False, False),
+    ],
+)
+def test_when_a_comment_got_its_words(
+    times: dict[str, Any], edited: bool, stood_at_noon: bool
+) -> None:
+    posted = wire.parse_comment({"id": 1, "user": None, "body": "b", **times})
+    said = Comment("ann", "b", created_at=posted.created_at, changed_at=posted.changed_at)
+    assert said.edited is edited
+    assert said.stood_at(datetime(2026, 3, 4, 12, tzinfo=UTC)) is stood_at_noon
 
 
 @given(st.text(st.characters()))
