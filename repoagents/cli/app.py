@@ -38,6 +38,11 @@ COMMANDS: dict[str, Entry] = {
         "First evening", "run", "Be the worker: take up eligible issues and see them through."
     ),
     "status": Entry("First evening", "status", "Show the runs, and whether a worker is live."),
+    "dashboard": Entry(
+        "First evening",
+        "dashboard",
+        "Draw the dashboard: one static page, to search, to filter and to watch.",
+    ),
     "approval": Entry(
         "First evening", "approval", "See, approve or reject what waits for a person's word."
     ),
