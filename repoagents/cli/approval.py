@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from repoagents.cli.boundary import DONE, UNFINISHED
-from repoagents.cli.output import examples, print_json, remark, shown_path
+from repoagents.cli.boundary import DONE
+from repoagents.cli.output import examples, print_json, remark, shown_path, unanswered
 from repoagents.domain.effect import effect_name
 
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ def show(*, number: int, as_json: bool) -> int:
     with open_desk() as desk:
         waiting = approval.show(desk.house, number)
         if waiting is None:
-            remark(f"nothing of issue {number} waits for a person's word")
-            return UNFINISHED
+            reason = f"nothing of issue {number} waits for a person's word"
+            return unanswered(reason, as_json=as_json, issue=number)
         files = _files(desk, waiting)
     if as_json:
         print_json(_row(waiting) | {"files": files})

@@ -39,7 +39,7 @@ def command(*, host: str | None, port: int | None, allow_unsigned: bool) -> int:
         listening(premises, host, port, allow_unsigned=allow_unsigned) as (server, is_signed),
         ended_by_signals(server) as signals,
     ):
-        click.echo(_where(premises, server, signed=is_signed))
+        click.echo(_where(premises, server, host, signed=is_signed))
         server.serve()
     remark("stopped; what was answered is recorded")
     return INTERRUPTED if signal.SIGINT in signals else DONE
@@ -84,15 +84,19 @@ def serving(premises: "Premises") -> "Iterator[str]":
         thread = Thread(target=server.serve, name="receiver")
         thread.start()
         try:
-            yield _where(premises, server, signed=is_signed)
+            yield _where(premises, server, None, signed=is_signed)
         finally:
             server.stop()
             thread.join()
 
 
-def _where(premises: "Premises", server: "HttpServer", *, signed: bool) -> str:
+def _where(premises: "Premises", server: "HttpServer", host: str | None, *, signed: bool) -> str:
     from repoagents.domain.delivery import WEBHOOKS
 
     which = "signed" if signed else "UNSIGNED"
     repo = premises.loaded.settings.tracker.repo
-    return f"listening on {server.url}{WEBHOOKS} for {which} webhooks of {repo}"
+    said = f"listening on {server.url}{WEBHOOKS} for {which} webhooks of {repo}"
+    name, _ = address(premises.loaded.settings.webhook, host, None)
+    if ":" in name or name in server.url:
+        return said
+    return f"{said}; of {name} this is the IPv4 address, and there is no other listener"

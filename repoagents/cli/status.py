@@ -9,9 +9,9 @@ from typing import NoReturn
 import click
 
 from repoagents.cli import overview, place
-from repoagents.cli.boundary import DONE, UNFINISHED
+from repoagents.cli.boundary import DONE
 from repoagents.cli.follow import Lines, Timing, Watch, follow
-from repoagents.cli.output import at_terminal, examples, remark
+from repoagents.cli.output import at_terminal, examples, unanswered
 from repoagents.domain.run import Run, RunStatus
 
 WATCH_SECONDS = 1.0
@@ -41,8 +41,8 @@ def command(*, issue: int | None, watch: bool, limit: int, as_json: bool) -> int
         _watch(question)
     text = overview.answer(question)
     if text is None:
-        remark(f"issue {issue} has no run yet: `repoagents trigger {issue}` makes one")
-        return UNFINISHED
+        reason = f"issue {issue} has no run yet: `repoagents trigger {issue}` makes one"
+        return unanswered(reason, as_json=as_json, issue=issue)
     click.echo(text)
     return DONE
 

@@ -3,7 +3,7 @@
 import click
 
 from repoagents.cli.boundary import UNFINISHED
-from repoagents.cli.output import examples, print_json, remark
+from repoagents.cli.output import examples, print_json, unanswered
 from repoagents.views.snapshot import run_row
 
 
@@ -45,12 +45,13 @@ def _work(number: int, *, force: bool, as_json: bool) -> int:
         run = desk.house.runs.latest(number)
         # An unchanged, completed issue is refused too, and nothing is unfinished about it.
         code = UNFINISHED if run is None else work.code_of_runs([run])
+        told = {"issue": number, "outcome": answer.outcome, "run": run and run_row(run)}
+        if answer.refused and code == UNFINISHED:
+            return unanswered(answer.reason, as_json=as_json, **told)
         if as_json:
-            print_json({"issue": number, "outcome": answer.outcome, "run": run and run_row(run)})
+            print_json(told)
         elif run is not None and not answer.refused:
             click.echo(work.story(desk, run))
-        elif code == UNFINISHED:
-            remark(f"error: {answer.reason}")
         else:
             click.echo(answer.reason)
         return code

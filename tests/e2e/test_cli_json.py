@@ -55,6 +55,7 @@ PREVIEW = {
 EXPORTED = RUN - {"issue"} | {"issue_number", "fingerprint", "failures", "generation", "note"}
 
 EFFECTS = ["branch", "draft_pull_request", "comment"]
+NOTHING_WAITS = {"issue": 1, "error": "nothing of issue 1 waits for a person's word"}
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,9 @@ def test_before_any_run(shell: Shell, project: Project) -> None:
     status = shell.ask("status")
     assert set(status) == STATUS
     assert (status["worker"], status["counts"], status["runs"]) == ("", {}, [])
-    assert "issue 1 has no run yet" in shell.refuse("status", "--issue", "1", code=1)
+    unknown = shell.ask("status", "--issue", "1", code=1)
+    assert set(unknown) == {"issue", "error"}
+    assert "issue 1 has no run yet" in unknown["error"]
 
     assert shell.ask("approval", "list") == {"waiting": []}
     assert shell.ask("logs", "1") == {"issue": 1, "lines": []}
@@ -153,7 +156,7 @@ def test_before_any_run(shell: Shell, project: Project) -> None:
     for argv in (("retry", "1"), ("cancel", "1"), ("approval", "approve", "1")):
         assert shell.answer(*argv, code=1).startswith("refused: ")
     assert shell.answer("approval", "reject", "1", code=1).startswith("refused: ")
-    assert "issue 1" in shell.refuse("approval", "show", "1", code=1)
+    assert shell.ask("approval", "show", "1", code=1) == NOTHING_WAITS
     assert project.calls.read_text() == ""
 
 
@@ -173,7 +176,10 @@ def test_what_is_only_looked_at_leaves_no_run(shell: Shell, project: Project) ->
 
     unplanned = shell.ask("trigger", "1", "--dry-run", "--no-agent")
     assert unplanned["plan"] is None
-    assert "there is no issue 99" in shell.refuse("trigger", "99", "--dry-run", code=1)
+    unknown: dict[str, object] = {"issue": 99, "error": "there is no issue 99"}
+    assert shell.ask("trigger", "99", "--dry-run", code=1) == unknown
+    refused = {"outcome": "refused: there is no issue 99", "run": None}
+    assert shell.ask("trigger", "99", code=1) == unknown | refused
     assert shell.ask("status")["runs"] == []
     assert project.calls.read_text().count("start planner") == 1
 
@@ -288,7 +294,7 @@ def test_a_run_that_is_blocked_sent_back_and_cancelled(shell: Shell, project: Pr
     withheld = [(effect["name"], effect["state"]) for effect in one["effects"]]
     assert withheld == [("comment", "withheld")], "there is no change to publish"
     assert_the_export_says_the_same(project, run)
-    assert "issue 1" in shell.refuse("approval", "show", "1", code=1)
+    assert shell.ask("approval", "show", "1", code=1) == NOTHING_WAITS
     assert shell.ask("clean")["removed"] == [], "a person has not seen it yet"
 
     assert shell.ask("retry", "--blocked", "--reason", "auth")["answers"] == []

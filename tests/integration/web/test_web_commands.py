@@ -134,8 +134,10 @@ def test_without_a_secret_it_refuses_and_says_how_to_make_one(root: Path, run: C
 def test_unsigned_needs_the_flag_and_a_loopback_address(root: Path, run: Command) -> None:
     ended = run(root, "serve", "--allow-unsigned", "--host", "0.0.0.0")
     assert (ended.returncode, "loopback" in ended.stderr) == (2, True)
-    server = Serving(root, "--allow-unsigned")
+    server = Serving(root, "--allow-unsigned", "--host", "localhost")
     assert "UNSIGNED" in server.said
+    assert "127.0.0.1" in server.said
+    assert "of localhost this is the IPv4 address" in server.said
     server.process.send_signal(signal.SIGTERM)
     server.process.communicate(timeout=20)
     assert server.process.returncode == 0
