@@ -9,10 +9,16 @@ from pathlib import Path
 import pytest
 
 from repoagents.bootstrap import SystemClock
-from repoagents.domain.effect import Effect, OpenDraftPullRequest, PostComment, SetLabel
+from repoagents.domain.effect import (
+    Effect,
+    OpenDraftPullRequest,
+    PostComment,
+    React,
+    SetLabel,
+)
 from repoagents.domain.people import AccountKind, Permission
 from repoagents.domain.settings import TrackerSettings
-from repoagents.errors import Forbidden, GitHubError, RateLimited, Unavailable
+from repoagents.errors import Forbidden, GitHubError, NotFound, RateLimited, Unavailable
 from repoagents.github.auth import Surroundings
 from repoagents.github.connection import GitHub, connect
 from repoagents.github.tracker import GitHubTracker
@@ -216,6 +222,18 @@ def test_one_label_is_set_and_the_others_stay(taking: HubBed) -> None:
     tracker.perform(off)
     tracker.perform(off)
     assert taking.hub.labels(2) == ("bug",)
+
+
+def test_a_pair_of_eyes_is_put_below_a_comment_once(taking: HubBed) -> None:
+    said = taking.hub.comment(2, "/repoagents run", by="maya")
+    eyes, tracker = React("", 2, said.id), taking.github.tracker
+    for _ in range(2):
+        assert tracker.find(eyes) is None
+        assert str(said.id) in tracker.perform(eyes)
+    (found,) = taking.hub.comments(2)
+    assert [(reaction.content, reaction.by) for reaction in found.reactions] == [("eyes", BOT)]
+    with pytest.raises(NotFound):
+        tracker.perform(replace(eyes, comment_id=999_999))
 
 
 # --- faults -----------------------------------------------------------------------------------

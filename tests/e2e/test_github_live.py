@@ -12,6 +12,7 @@ import pytest
 from repoagents.bootstrap import SystemClock
 from repoagents.domain.run import RunStatus
 from repoagents.rehearsal.hub import LoopbackGitHub
+from repoagents.rehearsal.hub.front import GRAPHQL
 from repoagents.store.reader import open_reader
 from tests.e2e.conftest import AGENT, FILES, Project
 
@@ -109,6 +110,8 @@ def test_from_label_to_draft_pull_request(live: Live, hub: LoopbackGitHub) -> No
         ("PATCH", f"/issues/comments/{comment.id}"),
     ]
     assert live.print_of_checkout() == before, "the operator's checkout is only read"
+    asked = [seen.path for seen in hub.requests]
+    assert asked.count(GRAPHQL) == 1, "who changed the text is asked once, for the new issue"
 
 
 def test_what_is_done_is_not_done_again(live: Live, hub: LoopbackGitHub) -> None:
@@ -223,8 +226,9 @@ def test_unlabelled_issues_are_the_operators_own_to_ask_for(
     live: Live, hub: LoopbackGitHub
 ) -> None:
     hub.unlabel(1, LABEL, by="mia")
-    live.run("run", "--until-idle")
+    told = live.run("run", "--until-idle").stderr
     assert live.latest() is None
+    assert f"1 open, 0 labelled {LABEL}; `gh issue edit 1 --repo {hub.site}/example/adding" in told
     live.run("trigger", "1")
     run = live.latest()
     assert run is not None

@@ -168,7 +168,6 @@ ENDS: dict[str, Callable[[Run, Place], Run]] = {
     "no_change": lambda run, place: run.end_without_change(place.clock.now()),
     "blocked": lambda run, place: run.block(WHY, place.clock.now()),
     "failed": lambda run, place: run.fail(WHY, place.clock.now()),
-    "cancelled": lambda run, place: run.cancel(place.clock.now(), "alex"),
 }
 
 
@@ -186,13 +185,29 @@ async def test_every_end_has_a_handoff_and_a_comment(place: Place, run: Run, end
     assert "comment-1" in written, "the handoff tells where the comment stands"
 
 
-async def test_a_run_that_waits_for_its_retry_says_nothing_yet(place: Place, run: Run) -> None:
-    place.with_settings(safety=LOUD)
+def waits(run: Run, place: Place) -> Run:
+    """The run, until its next attempt."""
     now = place.clock.now()
-    waits = change(place.house, run.id, lambda was: was.wait_for_retry(WHY, now, now, spent=True))
-    await outcome.finish(place.house, waits)
+    return run.wait_for_retry(WHY, now, now, spent=True)
+
+
+QUIET: dict[str, Callable[[Run, Place], Run]] = {
+    "retry_pending": waits,
+    "cancelled": lambda run, place: run.cancel(place.clock.now(), "alex"),
+}
+
+
+@pytest.mark.parametrize("loud", [True, False])
+@pytest.mark.parametrize("end", QUIET)
+async def test_what_was_called_off_or_goes_on_makes_no_comment_of_its_own(
+    place: Place, run: Run, end: str, loud: bool
+) -> None:
+    place.with_settings(safety=SafetySettings(allow_write_comments=loud))
+    ended = change(place.house, run.id, lambda was: QUIET[end](was, place))
+    await outcome.finish(place.house, ended)
     assert place.tracker.comments == {}
-    assert place.house.artifacts.read(1, run.id, "handoff.md") is None
+    assert place.house.ledger.rows(run.id) == (), "nor is one withheld"
+    assert "Asked of you" in place.artifact(run, "handoff.md")
 
 
 async def test_a_comment_that_is_withheld_is_in_the_handoff(place: Place, run: Run) -> None:

@@ -213,6 +213,32 @@ def test_the_three_errors_about_the_file_itself_differ(write: Write, tmp_path: P
         ("tracker: {kind: local_file, path: 'a '}\n", 1, "path inside the repository, given 'a '"),
         ("tracker:\n  kind: local_file\n  mode: fixture\n", 1, "tracker.fixtures_path is missing"),
         (LOCAL[:-2] + ", trigger_label: ''}\n", 1, "trigger_label is empty: write null"),
+        (LOCAL[:-2] + ", working_label: ' '}\n", 1, "working_label is empty: write null for none"),
+        (
+            LOCAL[:-2] + ", trigger_label: Bot, working_label: ' bot '}\n",
+            1,
+            "tracker.working_label: ' bot ' is tracker.trigger_label already",
+        ),
+        (
+            LOCAL[:-2] + ", waiting_label: repoagents-stop}\n",
+            1,
+            "tracker.waiting_label: 'repoagents-stop' is tracker.stop_label already",
+        ),
+        (
+            LOCAL[:-2] + ", waiting_label: busy, working_label: busy}\n",
+            1,
+            "tracker.waiting_label: 'busy' is tracker.working_label already",
+        ),
+        (
+            LOCAL[:-2] + ", working_label: wip, filters: {exclude_labels: [Wip]}}\n",
+            1,
+            "tracker.working_label: 'wip' is tracker.filters.exclude_labels already",
+        ),
+        (
+            LOCAL[:-2] + ", working_label: ok, filters: {labels: [ok]}}\n",
+            1,
+            "tracker.working_label: 'ok' is tracker.filters.labels already",
+        ),
         (LOCAL + 'codex: {model: "a\\0b"}\n', 2, "holds a NUL or half a character"),
         (LOCAL + 'codex: {model: "\\uD83D"}\n', 2, "holds a NUL or half a character"),
         (LOCAL + 'commit: {name: "a\\nb"}\n', 2, "'a\\nb' cannot stand in a commit"),

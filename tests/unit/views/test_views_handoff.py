@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -10,16 +11,17 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from repoagents.domain.reports import BuildReport, VerdictKind
-from repoagents.domain.run import Failure, FailureClass, RunStatus
+from repoagents.domain.run import Failure, FailureClass, RunStatus, Stage
 from repoagents.views.handoff import (
     render_comment,
     render_commit_message,
     render_handoff,
+    render_progress,
     render_pull_request,
 )
 from repoagents.views.headline import headline
 from repoagents.views.markdown import BODY_LIMIT
-from tests.unit.policy.builders import a_change, a_plan
+from tests.unit.policy.builders import NOW, a_change, a_plan
 from tests.unit.views import stories
 from tests.unit.views.stories import STORIES, ended
 
@@ -45,6 +47,30 @@ def test_pull_request_golden(name: str, golden: Callable[[str, str], None]) -> N
 @pytest.mark.parametrize("name", sorted(STORIES))
 def test_comment_golden(name: str, golden: Callable[[str, str], None]) -> None:
     golden(f"comment-{name}.md", render_comment(STORIES[name](), MARKER))
+
+
+@pytest.mark.parametrize("stage", [Stage.PLAN, Stage.BUILD, Stage.REVIEW])
+def test_the_comment_at_work_names_the_stage(stage: Stage) -> None:
+    at_work = replace(stories.withheld(), run=ended(RunStatus.IN_PROGRESS), verdict=None)
+    marker, first, *rest = render_progress(at_work, stage, MARKER).splitlines()
+    assert marker == MARKER
+    assert first == (
+        "**Rehearsal: no model was called.** Issue #7: is being worked on. Asked of you: nothing."
+    )
+    told = "\n".join(rest)
+    words = {Stage.PLAN: "Planning", Stage.BUILD: "Building", Stage.REVIEW: "Reviewing"}
+    assert [stage for stage, word in words.items() if word in told] == [stage]
+    assert "attempt 1, round 1" in told
+
+
+def test_who_waits_for_the_next_attempt_is_told_when_it_begins() -> None:
+    failure = Failure(FailureClass.NETWORK, "no route to the model's host")
+    waits = ended(RunStatus.RETRY_PENDING, failure, next_at=NOW + timedelta(minutes=5))
+    story = replace(stories.failed(), run=waits)
+    when = f"not before {NOW + timedelta(minutes=5):%Y-%m-%d %H:%M} UTC"
+    for shown in (render_handoff(story), render_comment(story, MARKER)):
+        assert when in shown
+    assert "not before" not in render_comment(stories.failed(), MARKER)
 
 
 @pytest.mark.parametrize(
