@@ -8,13 +8,16 @@ import pytest
 
 from repoagents.bootstrap import open_premises
 from repoagents.domain.delivery import WEBHOOKS, Sending
+from repoagents.domain.settings import TrackerSettings
 from repoagents.errors import Forbidden, NotFound, RateLimited, Unavailable
-from repoagents.github.connection import GitHub
+from repoagents.github.auth import Surroundings
+from repoagents.github.connection import GitHub, connect
 from repoagents.ports import Hooks
 from repoagents.rehearsal.hub import LoopbackGitHub
 from repoagents.rehearsal.hub.hooks import Hook
 from repoagents.rehearsal.hub.loopback import BOT
 from tests.fakes.clock import FakeClock
+from tests.fakes.world import ListJournal
 from tests.integration.github import loopback as story
 from tests.integration.github.stub import Reply, Stub
 
@@ -224,6 +227,34 @@ def test_what_passes_is_no_missing_permission(
     with pytest.raises(error) as refused:
         hooks_of(story.connect_by_token(stub.url, tmp_path, "ghp_1")).sendings(LONG_AGO)
     assert refused.value.kind == kind
+
+
+def test_an_app_that_is_refused_is_not_asked_twice(stub: Stub, tmp_path: Path) -> None:
+    """Another installation token would not help: it is the App's own signature that counts."""
+    token = {"token": "ghs_1", "expires_at": "2099-01-01T00:00:00Z", "permissions": {}}
+    stub.on("POST", "/app/installations/2/access_tokens", Reply(token, 201))
+    stub.get(f"/repos/{story.REPO}", Reply({"id": 5}))
+    stub.get("/app/hook/deliveries", refuse(401))
+    with pytest.raises(Forbidden) as refused:
+        hooks_of(story.connect_as_app(stub.url, tmp_path, (1, 2))).sendings(LONG_AGO)
+    assert refused.value.kind == "auth"
+    assert stub.count("GET", "/app/hook/deliveries") == 1
+    assert stub.count("POST") == 1
+
+
+def test_they_are_asked_for_at_the_pace_of_writes(
+    hub: LoopbackGitHub, clock: FakeClock, tmp_path: Path
+) -> None:
+    hub.subscribe(NOBODY, SECRET)
+    assert hub.hooks.drain()
+    around = Surroundings({"GITHUB_TOKEN": hub.token_of(BOT)}, tmp_path, lambda: "")
+    settings = TrackerSettings(repo=story.REPO, api_url=hub.url)
+    hooks = hooks_of(connect(settings, around, {}, clock, ListJournal(), receives=True))
+    (ping,) = hooks.sendings(LONG_AGO)
+    start = clock.monotonic()
+    for _ in range(4):
+        hooks.resend(ping)
+    assert clock.monotonic() - start >= 3
 
 
 def test_what_is_gone_cannot_be_sent_again(hub: LoopbackGitHub, tmp_path: Path) -> None:
