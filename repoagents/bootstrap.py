@@ -133,9 +133,9 @@ class Premises:
         from repoagents.policy.safety import app_permissions
 
         loaded, tracker = self.loaded, self.loaded.settings.tracker
-        host = urlsplit(web_url(tracker.api_url)).netloc
 
         def ask_gh() -> str:
+            host = urlsplit(web_url(tracker.api_url)).netloc
             supervisor = Supervisor(self.control / "state" / "processes")
             argv = ("gh", "auth", "token", "--hostname", host)
             ended = supervisor.probe(argv, loaded.environment, loaded.root)

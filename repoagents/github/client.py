@@ -16,10 +16,11 @@ import requests
 from github.GithubRetry import GithubRetry
 from github.Requester import HTTPSRequestsConnectionClass, Requester, RequestsResponse
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, LocationValueError, ProxyError
 
 from repoagents import __version__
-from repoagents.errors import ConfigError, GitHubError, Unavailable
+from repoagents.errors import GitHubError, Unavailable
+from repoagents.github.address import LOOPBACK, is_private, origin_of, parse_api_url
 from repoagents.github.answers import Answer, Ask
 from repoagents.ports import Clock
 
@@ -31,7 +32,6 @@ MOST_BYTES = 64 * 1024 * 1024
 REDIRECTS = 3
 GRAPHQL = "/graphql"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class Sends(Protocol):
@@ -62,8 +62,7 @@ class Door:
     """
 
     def __init__(self, api_url: str, clock: Clock, *, read_seconds: float = READ_SECONDS) -> None:
-        self.api_url = api_url.rstrip("/")
-        _refuse_unsafe(self.api_url)
+        self.api_url = parse_api_url(api_url)
         self._clock = clock
         self._seconds = read_seconds
         again = SafeRetry(
@@ -73,7 +72,7 @@ class Door:
             respect_retry_after_header=False,
             raise_on_status=False,
         )
-        self._reading = _session(again)
+        self._reading = _session(again, self.api_url)
 
     def send(self, ask: Ask, authorization: str) -> Answer:
         """The answer, redirects followed; `GitHubError` when there is none that can be used."""
@@ -93,12 +92,11 @@ class Door:
 
         No credential goes there and no redirect is followed from there.
         """
-        host, session = "a host without a name", _session(0)
+        there, here = origin_of(url), urlsplit(self.api_url).hostname in LOOPBACK
+        if there is None or not (is_private(there) if here else there[0] == "https"):
+            raise GitHubError("GitHub names no https:// address for it")
+        host, session = there[1], _session(0, url)
         try:
-            host = urlsplit(url).netloc
-            here = urlsplit(self.api_url).hostname in LOOPBACK
-            if not _is_url(url) or not (_is_safe(url) if here else url.startswith("https:")):
-                raise GitHubError("GitHub names no https:// address for it")
             with session.get(
                 url,
                 headers={"User-Agent": AGENT, "Accept": "text/plain"},
@@ -135,10 +133,12 @@ class Door:
         return location if told else f"{location}?{urlencode(ask.query)}"
 
     def _refuse_elsewhere(self, ask: Ask, url: str) -> None:
-        if urlsplit(url)[:2] != urlsplit(self.api_url)[:2]:
+        there = origin_of(url)
+        if there != origin_of(self.api_url):
+            place = there[1] if there else "what is no address"
             raise GitHubError(
-                f"{ask}: GitHub sends us to {urlsplit(url).netloc or url!r}, which gets no request"
-                " and no credential of ours",
+                f"{ask}: GitHub sends us to {place}, which gets no request and no credential of"
+                " ours",
                 next_step="Correct tracker.api_url.",
             )
 
@@ -146,7 +146,7 @@ class Door:
         headers = {"Authorization": authorization, "Accept": "application/vnd.github+json"}
         if ask.etag:
             headers["If-None-Match"] = ask.etag
-        session = _session(0) if ask.is_write else self._reading
+        session = _session(0, self.api_url) if ask.is_write else self._reading
         exchange = _Exchange(self.api_url, session, self._seconds, self._clock.monotonic)
         requester = self._requester()
         try:
@@ -243,9 +243,11 @@ def _pieces(response: requests.Response, monotonic: Callable[[], float]) -> Iter
         yield piece
 
 
-def _session(retries: GithubRetry | int) -> requests.Session:
-    """A session that keeps no cookie and looks into no .netrc."""
+def _session(retries: GithubRetry | int, url: str) -> requests.Session:
+    """A session for this address that keeps no cookie and looks into no .netrc."""
     session = requests.Session()
+    # Only this machine is asked without TLS, and no proxy leads to it.
+    session.trust_env = urlsplit(url).scheme == "https"
     session.auth = Requester.noopAuth
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     for scheme in ("https://", "http://"):
@@ -253,35 +255,20 @@ def _session(retries: GithubRetry | int) -> requests.Session:
     return session
 
 
-def _refuse_unsafe(api_url: str) -> None:
-    if not _is_url(api_url):
-        raise ConfigError(
-            f"tracker.api_url: {api_url!r} is not an https:// address without credentials",
-            next_step="Write https://api.github.com, or https://HOST/api/v3.",
-        )
-    if not _is_safe(api_url):
-        raise ConfigError(
-            f"tracker.api_url: {api_url!r} would send the token in the clear",
-            next_step="Write https:// instead of http://.",
-        )
-
-
-def _is_url(url: str) -> bool:
-    parts = urlsplit(url)
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
-
-
-def _is_safe(url: str) -> bool:
-    """Whether nobody on the way can read along: https, or this machine."""
-    parts = urlsplit(url)
-    return parts.scheme == "https" or parts.hostname in LOOPBACK
-
-
 def _reason(error: BaseException) -> str:
     """The innermost cause in a few words, without the objects that urllib3 names."""
+    who = ""
     while True:
-        inner = getattr(error, "reason", None) or next(iter(error.args), None)
+        if isinstance(error, LocationValueError | requests.exceptions.InvalidURL):
+            # Its words are what was typed, a password perhaps.
+            return "the address, or the proxy's in the environment, cannot be read"
+        who = "the proxy: " if isinstance(error, ProxyError) else who
+        inner = (
+            getattr(error, "reason", None)
+            or getattr(error, "original_error", None)
+            or next(iter(error.args), None)
+        )
         if not isinstance(inner, BaseException):
             break
         error = inner
-    return str(error).rpartition("): ")[2] or type(error).__name__
+    return who + (str(error).rpartition("): ")[2] or type(error).__name__)

@@ -3,6 +3,7 @@
 import base64
 from urllib.parse import urlsplit
 
+from repoagents.github.address import origin_of
 from repoagents.github.auth import Credential
 
 USER = "x-access-token"
@@ -12,7 +13,7 @@ USER = "x-access-token"
 def web_url(api_url: str) -> str:
     """GitHub's own pages: https://github.com, https://NAME.ghe.com, or the Enterprise Server."""
     parts = urlsplit(api_url)
-    return f"{parts.scheme}://{parts.netloc.removeprefix('api.')}"
+    return f"{parts.scheme}://{parts.netloc.lower().removeprefix('api.')}"
 
 
 def clone_url(api_url: str, repo: str) -> str:
@@ -25,7 +26,7 @@ def git_config(api_url: str, remote: str, credential: Credential) -> tuple[tuple
 
     None for a remote that is not on the API's own host: its host gets no credential of ours.
     """
-    if urlsplit(remote)[:2] != urlsplit(web_url(api_url))[:2]:
+    if origin_of(remote) != origin_of(web_url(api_url)):
         return ()
     pair = base64.b64encode(f"{USER}:{credential.token}".encode()).decode()
     return ((f"http.{remote}.extraHeader", f"Authorization: Basic {pair}"),)

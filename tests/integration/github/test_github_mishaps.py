@@ -5,12 +5,13 @@ from datetime import timedelta
 import pytest
 
 from repoagents.domain.effect import SetLabel
-from repoagents.errors import RateLimited, Unavailable
+from repoagents.errors import ConfigError, GitHubError, RateLimited, Unavailable
 from repoagents.github.answers import Answer, Ask
 from repoagents.github.budget import Pace
+from repoagents.github.client import Door
 from repoagents.github.inspection import GitHubInspection
 from tests.fakes.clock import FakeClock
-from tests.integration.github.stub import ROOT, Bed, Reply, Seen, issue, pull
+from tests.integration.github.stub import ROOT, TOKEN, Bed, Reply, Seen, Stub, build, issue, pull
 
 SPENT = {"X-RateLimit-Limit": "5000", "X-RateLimit-Remaining": "0"}
 FAR_DATE = "Wed, 04 Mar 2026 05:16:07 +99999999999999999999"
@@ -168,3 +169,95 @@ def test_an_answer_that_cannot_be_read_is_not_remembered(bed: Bed, cut: bytes) -
     with pytest.raises(Unavailable):
         bed.tracker.read_issues()
     assert [found.number for found in bed.tracker.read_issues()] == [1]
+
+
+# --- where it leads ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("target", ["http://[::1", "http://127.0.0.1:99999/x", "//[", "\\\\x"])
+def test_a_page_or_a_redirect_that_is_no_address_is_refused(bed: Bed, target: str) -> None:
+    bed.stub.get(LIST, Reply([issue(1)], headers={"Link": f'<{target}>; rel="next"'}))
+    with pytest.raises(GitHubError):
+        bed.client.listing(LIST)
+    bed.stub.get("/user", Reply(status=302, headers={"Location": target}))
+    with pytest.raises(GitHubError):
+        bed.client.get("/user")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://[::1",
+        "https://api.github.com:port",
+        "https://api.github.com:99999",
+        "https://me:hidden@api.github.com",
+        "https://api.github.com/?access_token=hidden",
+        "https://api.github.com/#x",
+        "https://api. github.com",
+        "https://api.github.com/v3 ",
+        "https://api.github.com\\@example.com",
+    ],
+)
+def test_an_api_url_that_cannot_be_meant_is_refused_unshown(url: str, clock: FakeClock) -> None:
+    with pytest.raises(ConfigError, match=r"tracker\.api_url") as caught:
+        Door(url, clock)
+    assert "hidden" not in str(caught.value) + caught.value.next_step
+
+
+def test_a_host_has_one_name_in_whatever_case_and_with_its_port(
+    stub: Stub, clock: FakeClock
+) -> None:
+    """Pages and redirects name it as GitHub does, not as the operator has typed it."""
+    typed = stub.url.replace("127.0.0.1", "LocalHost")
+    door = Door(f"{typed}//", clock)
+    stub.get("/two", Reply({"id": 2}))
+    answer = door.send(Ask("GET", f"{typed.lower()}/two"), f"Bearer {TOKEN}")
+    assert answer.status == 200
+    door.close()
+    public = Door("https://API.GitHub.com:443", clock)
+    public._refuse_elsewhere(Ask("GET", "/x"), "https://api.github.com/repositories/1")
+    with pytest.raises(GitHubError, match="no credential of ours"):
+        public._refuse_elsewhere(Ask("GET", "/x"), "https://api.github.com:8443/repositories/1")
+
+
+# --- proxies ----------------------------------------------------------------------------------
+
+
+def test_what_runs_on_this_machine_is_asked_without_the_proxy(
+    stub: Stub, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    bed = build(stub, clock)
+    stub.get("/user", Reply({"id": 1}))
+    stub.on("POST", "/x", Reply({"id": 2}, 201))
+    assert bed.client.get("/user") == {"id": 1}
+    assert bed.client.write("POST", "/x", {}) == {"id": 2}
+    bed.door.close()
+
+
+@pytest.mark.parametrize("proxy", ["http://me:hidden/word@h:1", "http://me:hidden#word@h:1"])
+def test_a_proxy_that_was_mistyped_is_not_quoted(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, proxy)
+    door = Door("https://api.github.com", clock)
+    with pytest.raises(GitHubError) as caught:
+        door.send(Ask("GET", "/x"), f"Bearer {TOKEN}")
+    assert "hidden" not in str(caught.value) + caught.value.next_step
+    assert "proxy" in str(caught.value)
+    door.close()
+
+
+def test_a_proxy_that_is_not_there_is_told_in_plain_words(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    door = Door("https://api.github.com", clock)
+    with pytest.raises(Unavailable, match=r"proxy.*refused$"):
+        door.send(Ask("GET", "/x"), f"Bearer {TOKEN}")
+    door.close()

@@ -169,6 +169,7 @@ PUBLIC, SERVER = "https://api.github.com", "https://git.example.com/api/v3"
         (PUBLIC, "https://github.com/octo/cat.git"),
         (SERVER, "https://git.example.com/octo/cat.git"),
         ("https://api.club.ghe.com", "https://club.ghe.com/octo/cat.git"),
+        ("https://API.GitHub.com", "https://github.com/octo/cat.git"),
         ("http://127.0.0.1:8080", "http://127.0.0.1:8080/octo/cat.git"),
     ],
 )
@@ -187,6 +188,14 @@ def test_git_gets_the_credential_for_its_remote_alone() -> None:
 
 
 @pytest.mark.parametrize(
+    "remote", ["https://GitHub.com/octo/cat.git", "https://github.com:443/octo/cat.git"]
+)
+def test_the_same_place_may_be_typed_in_many_ways(remote: str) -> None:
+    ((key, _),) = git_config(PUBLIC, remote, TOKEN)
+    assert key == f"http.{remote}.extraHeader"
+
+
+@pytest.mark.parametrize(
     "remote",
     [
         "https://github.com.evil.example/octo/cat.git",
@@ -196,6 +205,8 @@ def test_git_gets_the_credential_for_its_remote_alone() -> None:
         "../mirror",
         "https://github.com:8443/octo/cat.git",
         "https://evil@github.com/octo/cat.git",
+        "https://[github.com/octo/cat.git",
+        "https://github.com:git/octo/cat.git",
     ],
 )
 def test_no_other_place_gets_the_credential(remote: str) -> None:
