@@ -10,6 +10,7 @@ from repoagents.github.repository import GitHubClient
 from repoagents.github.wire import Fields, items, mapping, number, text
 
 PER_PAGE = 100
+MOST_PAGES = 50
 TAIL = 4_000
 """Characters of a check's own words."""
 LOG_BYTES = 64 * 1024
@@ -111,14 +112,15 @@ class GitHubChecks:
 
     def _wrapped(self, path: str, name: str) -> Iterator[Fields]:
         """The objects of a listing that GitHub gives inside an object, page by page."""
-        page = 1
-        while True:
+        for page in range(1, MOST_PAGES + 1):
             answer = self._client.get(path, query={"per_page": PER_PAGE, "page": page})
+            if not isinstance(answer.get(name), list):
+                raise Unavailable(f"GET {path}: the answer has no {name}")
             found = items(answer, name)
             yield from found
             if len(found) < PER_PAGE:
                 return
-            page += 1
+        raise GitHubError(f"GET {path}: the pages of the listing do not end")
 
 
 def _weight(level: str) -> int:

@@ -8,6 +8,7 @@ from repoagents.domain.effect import SetLabel
 from repoagents.errors import ConfigError, GitHubError, RateLimited, Unavailable
 from repoagents.github.answers import Answer, Ask
 from repoagents.github.budget import Pace
+from repoagents.github.checks import GitHubChecks
 from repoagents.github.client import Door
 from repoagents.github.inspection import GitHubInspection
 from tests.fakes.clock import FakeClock
@@ -169,6 +170,20 @@ def test_an_answer_that_cannot_be_read_is_not_remembered(bed: Bed, cut: bytes) -
     with pytest.raises(Unavailable):
         bed.tracker.read_issues()
     assert [found.number for found in bed.tracker.read_issues()] == [1]
+
+
+def test_checks_without_an_end_end(bed: Bed) -> None:
+    """A server that does not know of pages gives the first one again and again."""
+    run = {"name": "ci", "status": "completed", "conclusion": "success"}
+    bed.stub.get(f"{ROOT}/commits/{'a' * 40}/check-runs", Reply({"check_runs": [run] * 100}))
+    with pytest.raises(GitHubError, match="do not end"):
+        list(GitHubChecks(bed.client)._runs("a" * 40))
+
+
+def test_checks_that_are_not_told_are_not_none(bed: Bed) -> None:
+    bed.stub.get(f"{ROOT}/commits/{'a' * 40}/check-runs", Reply({"message": "odd"}))
+    with pytest.raises(Unavailable, match="check_runs"):
+        list(GitHubChecks(bed.client)._runs("a" * 40))
 
 
 # --- where it leads ---------------------------------------------------------------------------
