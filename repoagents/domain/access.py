@@ -5,18 +5,10 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from repoagents.domain.people import Permission
+from repoagents.domain.pulse import Quota
 
 CredentialKind = Literal["token", "fine_grained", "gh", "app", "actions"]
 """A classic token, a fine-grained one, what `gh` knows, a GitHub App, or the token of a job."""
-
-
-@dataclass(frozen=True)
-class Quota:
-    """What is left of the requests of this hour."""
-
-    limit: int
-    remaining: int
-    reset_at: datetime
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from repoagents.domain.access import Quota
-
 
 class Part(StrEnum):
     """The parts of the bot that live for long, each in a process of its own or beside the other."""
 
     WORKER = "worker"
     RECEIVER = "receiver"
+
+
+@dataclass(frozen=True)
+class Quota:
+    """What is left of the requests of this hour."""
+
+    limit: int
+    remaining: int
+    reset_at: datetime
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from repoagents.domain.access import Quota
-from repoagents.domain.pulse import Pause
+from repoagents.domain.pulse import Pause, Quota
 from repoagents.errors import RateLimited
 from repoagents.github.answers import Answer, Ask, limit_in, message_of
 from repoagents.ports import Clock

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from urllib.parse import quote
 
-from repoagents.domain.access import Access, Backlog, Quota
+from repoagents.domain.access import Access, Backlog
 from repoagents.domain.people import Permission
-from repoagents.domain.pulse import Pause
+from repoagents.domain.pulse import Pause, Quota
 from repoagents.errors import Forbidden, NotFound
 from repoagents.github.answers import parse_date
 from repoagents.github.auth import Credential

@@ -4,8 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from repoagents.domain.access import Quota
-from repoagents.domain.pulse import Pause
+from repoagents.domain.pulse import Pause, Quota
 from repoagents.errors import GitHubError
 from repoagents.github.answers import Answer, Ask, refusal
 from repoagents.github.auth import Credential, CredentialSource

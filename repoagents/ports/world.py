@@ -6,14 +6,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from repoagents.domain.access import Access, Backlog, Quota
+from repoagents.domain.access import Access, Backlog
 from repoagents.domain.change import Base, ChangeSet, Conflict
 from repoagents.domain.delivery import Sending
 from repoagents.domain.effect import Effect
 from repoagents.domain.issue import Issue
 from repoagents.domain.people import Account, Act, Permission
 from repoagents.domain.pull_request import CheckDetail, CheckRun, PullRequest
-from repoagents.domain.pulse import Pause
+from repoagents.domain.pulse import Pause, Quota
 from repoagents.domain.reports import (
     BuildReport,
     CheckResult,

@@ -11,8 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from repoagents.domain.access import Quota
-from repoagents.domain.pulse import Part, Pause, Pulse
+from repoagents.domain.pulse import Part, Pause, Pulse, Quota
 from repoagents.domain.run import Run, RunStatus, Stage
 from repoagents.errors import StateUnreadable, StoreError
 from repoagents.store.faults import corrupt, fault, foreign_schema

@@ -3,8 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from repoagents.domain.access import Quota
-from repoagents.domain.pulse import Part, Pause, Pulse
+from repoagents.domain.pulse import Part, Pause, Pulse, Quota
 from repoagents.store.database import Database
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, 890123, tzinfo=UTC)

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from repoagents.domain.access import Access, Backlog, Quota
+from repoagents.domain.access import Access, Backlog
 from repoagents.domain.people import Permission
-from repoagents.domain.pulse import Pause
+from repoagents.domain.pulse import Pause, Quota
 from repoagents.errors import RepoAgentsError
 
 FINE = Access(

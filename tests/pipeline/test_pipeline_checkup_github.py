@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from repoagents.domain.access import Backlog, Quota
+from repoagents.domain.access import Backlog
 from repoagents.domain.check import Check
 from repoagents.domain.people import Permission
+from repoagents.domain.pulse import Quota
 from repoagents.domain.settings import SafetySettings, TrackerSettings
 from repoagents.errors import ConfigError, Unavailable
 from repoagents.pipeline.checkup import LEAST_FREE_BYTES, HostFacts, examine

@@ -5,8 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from repoagents.domain.access import Quota
-from repoagents.domain.pulse import Part, Pause, Pulse
+from repoagents.domain.pulse import Part, Pause, Pulse, Quota
 from repoagents.errors import TrackerError
 from repoagents.pipeline.pulse import BEAT_EVERY, beat, first_beat
 from repoagents.pipeline.tick import Rhythm, tick

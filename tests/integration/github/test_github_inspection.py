@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from repoagents.domain.access import Access, Backlog, Quota
+from repoagents.domain.access import Access, Backlog
 from repoagents.domain.people import Permission
+from repoagents.domain.pulse import Quota
 from repoagents.errors import Forbidden, GitHubError, NotFound, RateLimited, Unavailable
 from repoagents.github.auth import Credential, GivenToken
 from repoagents.github.inspection import GitHubInspection, parse_role

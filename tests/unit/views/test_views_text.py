@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repoagents.domain.access import Quota
-from repoagents.domain.pulse import Part, Pause, Pulse
+from repoagents.domain.pulse import Part, Pause, Pulse, Quota
 from repoagents.domain.reports import Role
 from repoagents.domain.run import Failure, FailureClass, RunStatus, Stage
 from repoagents.policy.wording import age
