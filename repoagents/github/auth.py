@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from repoagents.domain.access import CredentialKind
 from repoagents.domain.host_settings import AppSettings
 from repoagents.domain.settings import TrackerSettings
-from repoagents.errors import ConfigError
+from repoagents.errors import ConfigError, GitHubError, Unavailable
 from repoagents.github.answers import Answer, Ask, refusal
 from repoagents.github.wire import Fields, instant, mapping, text
 from repoagents.ports import Clock
@@ -171,14 +171,8 @@ class AppInstallation:
             self._beside = {}
             ask, answer = self._request(self._permissions)
         if answer.status != 201:
-            error = refusal(ask, answer)
-            error.next_step = (
-                "Look at tracker.app.id, installation_id and the key, at this machine's clock, and "
-                "whether the App is installed on the repository with the permissions "
-                + ", ".join(f"{name}: {level}" for name, level in self._permissions.items())
-            )
-            raise error
-        told = mapping(answer.parse(ask))
+            raise self._refused(refusal(ask, answer))
+        told = answer.fields(ask)
         now = self._key.clock.now()
         return Credential(
             "app",
@@ -188,6 +182,16 @@ class AppInstallation:
             _granted(told, self._permissions),
             now,
         )
+
+    def _refused(self, error: GitHubError) -> GitHubError:
+        """What is wrong with the App; a GitHub that is out of order says nothing of it."""
+        if not isinstance(error, Unavailable):
+            error.next_step = (
+                "Look at tracker.app.id, installation_id and the key, at this machine's clock, and "
+                "whether the App is installed on the repository with the permissions "
+                + ", ".join(f"{name}: {level}" for name, level in self._permissions.items())
+            )
+        return error
 
     def _request(self, permissions: Mapping[str, str]) -> tuple[Ask, Answer]:
         path = f"/app/installations/{self._installation}/access_tokens"

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from repoagents.domain.pulse import Pause, Quota
 from repoagents.errors import RateLimited
 from repoagents.github.answers import Answer, Ask, limit_in, message_of
+from repoagents.github.auth import Mints
 from repoagents.ports import Clock
 
 LONGEST_SLEEP = 5.0
@@ -149,3 +150,20 @@ class Pace:
             self.quota = Quota(limit, remaining, datetime.fromtimestamp(reset, UTC))
         except (KeyError, ValueError, OverflowError, OSError):
             return  # no quota told, or none that can be read
+
+
+class Paced:
+    """A door that keeps to the pace of all others; a rate limit behind it is raised."""
+
+    def __init__(self, door: Mints, pace: Pace) -> None:
+        self._door = door
+        self._pace = pace
+
+    def send(self, ask: Ask, authorization: str) -> Answer:
+        """The answer, whatever else its status."""
+        self._pace.admit()
+        answer = self._door.send(ask, authorization)
+        limited = self._pace.learn(ask, answer)
+        if limited is not None:
+            raise limited
+        return answer

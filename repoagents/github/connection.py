@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from repoagents.domain.settings import TrackerSettings
 from repoagents.github.auth import Credential, CredentialSource, Surroundings, choose_source
-from repoagents.github.budget import Pace
+from repoagents.github.budget import Pace, Paced
 from repoagents.github.client import Door
 from repoagents.github.hooks import GitHubHooks
 from repoagents.github.inspection import GitHubInspection
@@ -98,10 +98,12 @@ def connect(
     whether webhooks come here, so that missed ones are asked for.
     """
     door: Sends = Door(settings.api_url, clock)
+    pace = Pace(clock)
+    paced = Paced(door, pace)
     source = LateSource(
-        lambda: choose_source(settings, around, permissions, door, clock), around.learned
+        lambda: choose_source(settings, around, permissions, paced, clock), around.learned
     )
-    client = GitHubClient(door, settings.repo, source, clock, journal, Pace(clock))
+    client = GitHubClient(door, settings.repo, source, clock, journal, pace)
     people = GitHubPeople(client, source)
     tracker = GitHubTracker(client, people, settings.trigger_label)
     label = settings.trigger_label

@@ -30,11 +30,20 @@ from repoagents.domain.settings import (
     Settings,
     TrackerSettings,
 )
-from repoagents.errors import ConfigError, Forbidden, GitHubError, NotFound
+from repoagents.errors import (
+    ConfigError,
+    Forbidden,
+    GitHubError,
+    NotFound,
+    RateLimited,
+    Unavailable,
+)
 from repoagents.github.auth import CredentialSource, Surroundings, choose_source
 from repoagents.github.client import Door
+from repoagents.github.connection import connect
 from repoagents.policy.safety import app_permissions
 from tests.fakes.clock import FakeClock
+from tests.fakes.world import ListJournal
 from tests.integration.github.stub import ME, REPO, ROOT, TOKEN, Bed, Reply, Seen, Stub, build
 
 MINT = "/app/installations/12/access_tokens"
@@ -316,6 +325,31 @@ def test_a_refused_installation_says_where_to_look(
         app(door, clock, key).current()
     for place in ("tracker.app.id", "clock", "issues: read"):
         assert place in caught.value.next_step
+
+
+@pytest.mark.parametrize("status", [403, 429])
+def test_a_limit_on_new_tokens_is_a_limit_on_everything(
+    stub: Stub, clock: FakeClock, key: Path, status: int
+) -> None:
+    limited = Reply({"message": "You have exceeded a secondary rate limit."}, status)
+    stub.on("POST", MINT, limited)
+    settings = TrackerSettings(repo=REPO, api_url=stub.url, app=AppSettings(11, key.name, 12))
+    around = Surroundings({}, key.parent, no_gh)
+    github = connect(settings, around, READ, clock, ListJournal())
+    for _ in range(3):
+        with pytest.raises(RateLimited) as caught:
+            github.client.get(ROOT)
+    assert caught.value.retry_at == clock.now() + timedelta(seconds=60)
+    assert stub.count("POST", MINT) == 1, "whoever goes on asking may be banned"
+
+
+def test_a_token_that_cannot_be_had_now_is_no_fault_of_the_operator(
+    stub: Stub, door: Door, clock: FakeClock, key: Path
+) -> None:
+    stub.on("POST", MINT, Reply({"message": "Server Error"}, 502))
+    with pytest.raises(Unavailable) as caught:
+        app(door, clock, key).current()
+    assert "tracker.app.id" not in caught.value.next_step
 
 
 def test_the_apps_own_account_is_its_bot(
