@@ -16,11 +16,12 @@ from repoagents.pipeline import approval, janitor, sendback, tally
 from repoagents.pipeline.boundary import bugs_told, change
 from repoagents.pipeline.followup import follow_up
 from repoagents.pipeline.intake import accept, wish_of
-from repoagents.pipeline.outcome import say
+from repoagents.pipeline.outcome import make_up, say
 from repoagents.pipeline.people import AskerUnknown
 from repoagents.pipeline.redelivery import ask_again
 from repoagents.pipeline.sighting import ACTIVE, COMMANDS_HOLD, Sight, look
 from repoagents.policy import eligibility
+from repoagents.policy.safety import may_ask_for_deliveries
 from repoagents.ports import Flows, House, Request
 
 SWEEP_EVERY = timedelta(hours=1)
@@ -106,6 +107,8 @@ async def ask_again_when_due(house: House, rhythm: Rhythm) -> None:
     now, hooks = house.clock.now(), house.tracker.hooks
     if hooks is None or rhythm.issue is not None or not rhythm.may_ask:
         return
+    if not may_ask_for_deliveries(house.settings):
+        return
     if _due(rhythm.asked_at, ASK_AGAIN_EVERY, now):
         rhythm.asked_at = now
         rhythm.may_ask = await ask_again(house, hooks)
@@ -142,6 +145,7 @@ def poll(house: House, flows: Flows, rhythm: Rhythm) -> None:
         sights[number] = look(house, flows, rhythm.said, number, read)
     rhythm.again = {number for number, sight in sights.items() if not sight.whole}
     drain(house, flows)
+    make_up(house)
     queued = sum(sight.run is not None for sight in sights.values())
     bare = tally.is_bare(house, issues)
     found = tally.count(house, issues, help_out=bare and not rhythm.bare)

@@ -62,6 +62,15 @@ def app_permissions(settings: Settings) -> dict[str, str]:
     return needed
 
 
+def may_ask_for_deliveries(settings: Settings) -> bool:
+    """Whether GitHub may be asked to send a webhook again.
+
+    It changes nothing that anybody sees, but it is a write: not while every flag is off.
+    """
+    flags = settings.safety
+    return flags.allow_write_comments or flags.allow_open_pr or flags.allow_merge
+
+
 def branch_name(issue_number: int, title: str, run_id: str) -> str:
     """`repoagents/issue-N-<slug>`: the same for the same title, a valid ref for any text.
 

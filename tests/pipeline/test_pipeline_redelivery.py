@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from repoagents.domain.delivery import Delivery
+from repoagents.domain.settings import SafetySettings
 from repoagents.errors import Forbidden, GitHubError, NotFound, RateLimited, Unavailable
 from repoagents.pipeline.redelivery import ask_again
 from repoagents.pipeline.tick import Rhythm, ask_again_when_due, run_errands
@@ -21,6 +22,7 @@ def hooks(place: Place) -> MemoryHooks:
     """The webhook of the place's tracker; its receiver is down."""
     made = MemoryHooks(place.clock, status=DOWN)
     place.tracker.hooks = made
+    place.with_settings(safety=SafetySettings(allow_write_comments=True))
     return made
 
 
@@ -66,6 +68,15 @@ async def test_a_receiver_that_stays_down_is_asked_three_times_in_all(
     assert hooks.asked == ["missed"] * 3
     hours = [(sending.at - hooks.sent[0].at) // timedelta(hours=1) for sending in hooks.sent]
     assert hours == [0, 0, 4, 28]
+
+
+async def test_nothing_is_asked_for_while_every_flag_is_off(
+    place: Place, hooks: MemoryHooks
+) -> None:
+    place.with_settings(safety=SafetySettings())
+    hooks.send("missed")
+    await pass_hours(place, Rhythm(), 30)
+    assert hooks.asked == []
 
 
 async def test_a_worker_that_starts_again_and_again_asks_no_more_often(
