@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from repoagents.cli.boundary import DONE
+from repoagents.cli.boundary import DONE, UNFINISHED
 from repoagents.cli.output import examples, print_json, remark, shown_path, unanswered
 from repoagents.domain.effect import effect_name
 
@@ -56,7 +56,8 @@ def show(*, number: int, as_json: bool) -> int:
         waiting = approval.show(desk.house, number)
         if waiting is None:
             reason = f"nothing of issue {number} waits for a person's word"
-            return unanswered(reason, as_json=as_json, issue=number)
+            unanswered(reason, as_json=as_json, issue=number)
+            return UNFINISHED
         files = _files(desk, waiting)
     if as_json:
         print_json(_row(waiting) | {"files": files})

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from repoagents import __version__
-from repoagents.cli.boundary import UNFINISHED
 
 if TYPE_CHECKING:
     from repoagents.store.reader import Reader
@@ -35,12 +34,11 @@ def _plain(value: object) -> object:
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
-def unanswered(reason: str, *, as_json: bool, **about: object) -> int:
-    """Say why there is no answer, in JSON as the document's `error`; returns the exit code."""
+def unanswered(reason: str, *, as_json: bool, **about: object) -> None:
+    """Say why there is no answer, in JSON as the document's `error` too."""
     if as_json:
         print_json({**about, "error": reason})
     remark(f"error: {reason}")
-    return UNFINISHED
 
 
 def remark(text: str) -> None:

@@ -7,7 +7,7 @@ from itertools import islice
 import click
 
 from repoagents.cli import place
-from repoagents.cli.boundary import DONE
+from repoagents.cli.boundary import DONE, UNFINISHED
 from repoagents.cli.output import print_json, unanswered
 from repoagents.pipeline.preview import Candidate, candidate, candidates, preview
 from repoagents.views.preview import PlanPreview, render_plan_preview
@@ -19,7 +19,8 @@ def plan_one(number: int, *, agent: bool, force: bool, as_json: bool) -> int:
     bench = premises.bench()
     chosen = candidate(bench, premises.latest, number, forced=force)
     if chosen is None:
-        return unanswered(f"there is no issue {number}", as_json=as_json, issue=number)
+        unanswered(f"there is no issue {number}", as_json=as_json, issue=number)
+        return UNFINISHED
     found = asyncio.run(preview(bench, chosen, agent=agent))
     if as_json:
         print_json(found)

@@ -9,7 +9,7 @@ from typing import NoReturn
 import click
 
 from repoagents.cli import overview, place
-from repoagents.cli.boundary import DONE
+from repoagents.cli.boundary import DONE, UNFINISHED
 from repoagents.cli.follow import Lines, Timing, Watch, follow
 from repoagents.cli.output import at_terminal, examples, unanswered
 from repoagents.domain.run import Run, RunStatus
@@ -42,7 +42,8 @@ def command(*, issue: int | None, watch: bool, limit: int, as_json: bool) -> int
     text = overview.answer(question)
     if text is None:
         reason = f"issue {issue} has no run yet: `repoagents trigger {issue}` makes one"
-        return unanswered(reason, as_json=as_json, issue=issue)
+        unanswered(reason, as_json=as_json, issue=issue)
+        return UNFINISHED
     click.echo(text)
     return DONE
 

@@ -47,7 +47,8 @@ def _work(number: int, *, force: bool, as_json: bool) -> int:
         code = UNFINISHED if run is None else work.code_of_runs([run])
         told = {"issue": number, "outcome": answer.outcome, "run": run and run_row(run)}
         if answer.refused and code == UNFINISHED:
-            return unanswered(answer.reason, as_json=as_json, **told)
+            unanswered(answer.reason, as_json=as_json, **told)
+            return UNFINISHED
         if as_json:
             print_json(told)
         elif run is not None and not answer.refused:
