@@ -11,12 +11,13 @@ from repoagents.errors import RepoAgentsError, StoreError
 from repoagents.pipeline import notice, people, reconcile
 from repoagents.pipeline.boundary import bugs_told
 from repoagents.pipeline.intake import Wish, accept
+from repoagents.pipeline.outcome import say
 from repoagents.policy import commands
 from repoagents.policy.commands import Command, CommandKind
 from repoagents.ports import FROM_COMMENT, Flows, House, Request
 
 ACTIVE = (RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.RETRY_PENDING)
-"""The runs that a change of their issue calls off."""
+"""The runs that are at work, or will be by themselves."""
 
 COMMANDS_HOLD = timedelta(days=3)
 """How old a command may be when it is first seen: what nobody heard for longer is stale."""
@@ -96,12 +97,16 @@ def _call_off_unwanted(house: House, flows: Flows, number: int, issue: Issue | N
     for itself before each role.
     """
     run = house.runs.latest(number) if house.tracker.people is not None else None
-    if run is None or run.status not in ACTIVE:
+    waits = run is not None and run.status is RunStatus.AWAITING_APPROVAL
+    if run is None or not (waits or run.status in ACTIVE):
         return
     reason = reconcile.why_unwanted(house, run, issue)
-    if reason is not None:
-        reconcile.call_off(house, run, reason)
-        flows.wake(run)
+    if reason is None:
+        return
+    reconcile.call_off(house, run, reason)
+    flows.wake(run)
+    if waits:
+        say(house, run.id)  # Of the others their flow does.
 
 
 def _keep_commands(house: House, issue: Issue) -> None:

@@ -9,6 +9,8 @@ from repoagents.domain.issue import Issue, IssueState
 from repoagents.domain.people import Act
 from repoagents.domain.reports import Role
 from repoagents.domain.run import FailureClass, RunStatus
+from repoagents.pipeline import approval
+from repoagents.pipeline.followup import follow_up
 from repoagents.pipeline.tick import Rhythm, tick
 from repoagents.ports import RoleTask
 from tests.fakes.people import STRANGER
@@ -107,6 +109,27 @@ async def test_whichever_role_is_at_work(
     interrupt(place, role, lambda: happens(place, what))
     assert (await place.flow(run)).status is RunStatus.CANCELLED
     assert_nothing_is_out(place, hub)
+
+
+@pytest.mark.parametrize("watch", [by_poll, by_delivery], ids=lambda watch: watch.__name__)
+@pytest.mark.parametrize("what", CHANGES)
+async def test_what_waits_for_an_approval_is_called_off_too(
+    place: Place, hub: MemoryHub, what: str, watch: Callable[[Place], None]
+) -> None:
+    place.with_settings(tracker=replace(place.house.settings.tracker, repo="octo/cat"))
+    run = await place.flow(place.queue(WRITTEN))
+    assert run.status is RunStatus.AWAITING_APPROVAL
+    happens(place, what)
+    watch(place)
+    if watch is by_poll:
+        await follow_up(place.house)  # What is not listed any more is looked at there.
+    ended = place.now(run)
+    assert ended.status is RunStatus.CANCELLED
+    assert ended.failure is not None
+    told = ended.failure.message in next(iter(hub.comments.values()))
+    assert told is (1 in place.tracker.issues), "nothing is written below an issue that is gone"
+    assert "refused" in approval.approve(place.house, 1, "olga")
+    assert hub.merged == []
 
 
 def assert_nothing_is_out(place: Place, hub: MemoryHub) -> None:
