@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 
 from repoagents.domain.effect import (
     OpenDraftPullRequest,
@@ -21,6 +22,9 @@ from repoagents.policy import retry, safety
 from repoagents.ports import CommitRequest, House, Worktree
 from repoagents.views import handoff
 from repoagents.views.snapshot import EffectRow
+
+MADE_UP_FOR = timedelta(days=1)
+"""How long it is tried again to show what a run came to: what is refused for longer stays so."""
 
 
 async def publish(attempt: Attempt, run: Run, round_: int) -> StepResult:
@@ -233,3 +237,13 @@ def say(house: House, run_id: str) -> None:
     effects = tuple(dossier.effect_row(row) for row in house.ledger.rows(run.id))
     again = handoff.render_handoff(replace(told, effects=effects))
     house.artifacts.write(run.issue_number, run.id, "handoff.md", again)
+
+
+def make_up(house: House) -> None:
+    """Show how runs stand of which that could not be written when they came to rest."""
+    since = house.clock.now() - MADE_UP_FOR
+    for run_id in house.ledger.unsaid():
+        run = house.runs.find(run_id)
+        at_work = run is not None and run.status in (RunStatus.QUEUED, RunStatus.IN_PROGRESS)
+        if run is not None and not at_work and run.updated_at >= since:
+            notice.close(house, dossier.gather(house, run))

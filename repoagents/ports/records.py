@@ -168,6 +168,9 @@ class Ledger(Protocol):
     def rows(self, run_id: str) -> tuple[LedgerRow, ...]:
         """All effects of a run, for reports."""
 
+    def unsaid(self) -> tuple[str, ...]:
+        """The runs whose comment or label was intended, and is not known to be done."""
+
 
 FROM_COMMENT = "comment-"
 """How the id of a request begins that a comment made; its number follows."""

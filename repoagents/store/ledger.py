@@ -22,6 +22,9 @@ RECEIPT = f"""
 SELECT location, at FROM effects
 WHERE run_id = :run_id AND key = :key AND state = '{DONE}' AND effect = :effect
 """  # noqa: S608 - states only
+UNSAID = f"""
+SELECT DISTINCT run_id FROM effects WHERE state = '{INTENDED}' AND name IN ('comment', 'label')
+"""  # noqa: S608 - as above
 OPEN_EFFECTS = f"SELECT effect FROM effects WHERE {OPEN} ORDER BY seq"  # noqa: S608 - as above
 DISCARD = f"""
 UPDATE effects SET state = '{DISCARDED}', reason = :reason, at = :at WHERE {OPEN}
@@ -77,6 +80,10 @@ class StoredLedger:
     def rows(self, run_id: str) -> tuple[LedgerRow, ...]:
         """All effects of a run, in the order first intended."""
         return self._reader.effects(run_id)
+
+    def unsaid(self) -> tuple[str, ...]:
+        """The runs whose comment or label was intended, and is not known to be done."""
+        return tuple(row["run_id"] for row in self._door.query(UNSAID, {}))
 
     def _put(self, run_id: str, effect: Effect, columns: dict[str, str]) -> None:
         said = columns | {"effect": encode_effect(effect)}

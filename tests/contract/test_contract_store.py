@@ -504,6 +504,21 @@ def test_what_goes_to_and_fro_is_as_the_last_one_left_it(
     assert len(states(books)) == 1
 
 
+def test_what_was_to_be_said_and_is_not_is_known(books: Database) -> None:
+    add(books, make_run(), make_run("run-2", 8))
+    assert books.ledger.unsaid() == ()
+    label = SetLabel("run-2", 8, "busy", on=True)
+    books.ledger.intend("run-1", BRANCH, NOW)
+    books.ledger.withhold("run-1", COMMENT, "the.flag", "is off", NOW)
+    assert books.ledger.unsaid() == ()
+    books.ledger.intend("run-1", COMMENT, NOW)
+    books.ledger.intend("run-2", label, NOW)
+    books.ledger.intend("run-2", replace(COMMENT, run_id="run-2"), NOW)
+    assert sorted(books.ledger.unsaid()) == ["run-1", "run-2"]
+    books.ledger.close("run-1", COMMENT, receipt(COMMENT))
+    assert books.ledger.unsaid() == ("run-2",)
+
+
 def test_withheld_effects_keep_their_order_and_flag(books: Database) -> None:
     add(books, make_run())
     for effect in (*EFFECTS, *EFFECTS):

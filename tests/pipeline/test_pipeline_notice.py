@@ -15,7 +15,7 @@ from repoagents.pipeline import approval, notice, outcome, recovery
 from repoagents.pipeline.attempt import look, run_attempt
 from repoagents.pipeline.boundary import change
 from repoagents.pipeline.reconcile import call_off
-from repoagents.pipeline.tick import cancel
+from repoagents.pipeline.tick import Rhythm, cancel, poll
 from repoagents.ports import Request, RoleTask
 from tests.fakes.agents import ScriptedAgents, approve, good_plan, write_fix
 from tests.fakes.pulls import MemoryHub
@@ -411,6 +411,39 @@ async def test_a_worker_that_dies_in_between_doubles_nothing(place: Place, hub: 
     assert len(hub.comments) == 1
     assert hub.labels == {(1, WORKING)}
     assert hub.writes > writes
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_an_outage_at_the_end_is_made_up_for_by_the_next_poll_for_a_day(
+    place: Place, hub: MemoryHub, late: bool
+) -> None:
+    run = started(place)
+    notice.begin(place.house, run)
+    place.clock.advance(60)
+    change(place.house, run.id, lambda was: was.fail(WHY, place.clock.now()))
+    hub.down = True
+    outcome.say(place.house, run.id)
+    hub.down = False
+    assert "is being worked on" in shown(hub)
+    assert worn(hub) == {WORKING}
+    if late:
+        place.clock.advance(2 * 24 * 3_600)
+    poll(place.house, place.flows, Rhythm())
+    assert ("make is not installed" in shown(hub)) is not late
+    assert worn(hub) == ({WORKING} if late else {WAITING})
+    writes = hub.writes
+    poll(place.house, place.flows, Rhythm())
+    assert hub.writes == writes
+
+
+def test_what_is_at_work_again_is_told_by_its_flow(place: Place, hub: MemoryHub) -> None:
+    run = started(place)
+    hub.down = True
+    notice.begin(place.house, run)
+    hub.down = False
+    assert place.house.ledger.unsaid() == (run.id,)
+    poll(place.house, place.flows, Rhythm())
+    assert hub.comments == {}
 
 
 # --- labels ---------------------------------------------------------------------------------
