@@ -113,6 +113,8 @@ class StoredRuns:
 
         However many runs there are, one query reads those with an open pull request alone.
         """
+        if not statuses:  # PostgreSQL takes no empty list
+            return ()
         query, names = question(tuple(statuses))
         return tuple(parse_run(row) for row in self._door.query(query, names))
 
