@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from http import HTTPStatus
 from socket import socket
 from threading import RLock
@@ -24,7 +25,7 @@ from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.receiver import ChunkedReceiver
 from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, ThreadedTaskDispatcher
-from waitress.utilities import BadRequest
+from waitress.utilities import BadRequest, InternalServerError
 
 from repoagents.errors import ConfigError
 from repoagents.web.wire import MAX_BODY_BYTES
@@ -44,11 +45,22 @@ BETWEEN_CHUNKS_BYTES = 8 * 1024
 """A chunk's size and extensions, or the lines after the last: beyond one reading of the socket."""
 
 
+@cache
+def tell_once(what: str) -> None:
+    """Log what a stranger can cause any number of times."""
+    logging.getLogger(__name__).error(what)
+
+
 class _Parser(HTTPRequestParser):
     """Answers 400 where the numbers or the address of a request cannot be read, or do not end."""
 
     def received(self, data: bytes) -> int:
-        consumed = super().received(data)
+        try:
+            consumed = super().received(data)
+        except OSError as error:  # a large body goes to the disk
+            tell_once(f"a request's body cannot be kept: {error.strerror}")
+            self.error, self.completed = InternalServerError(""), True
+            return len(data)
         if not self.completed and _kept_between(self.body_rcv) > BETWEEN_CHUNKS_BYTES:
             self.error = BadRequest("what stands between the chunks does not end")
             self.completed = True

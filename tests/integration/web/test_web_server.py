@@ -139,6 +139,20 @@ def test_a_body_of_untold_length_is_read(served: Served) -> None:
     )
 
 
+def test_a_body_that_cannot_be_kept_is_a_5xx_and_told_once(
+    served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A large one goes to the disk; strangers must not fill the log when that is full."""
+    server.tell_once.cache_clear()
+    monkeypatch.setattr("tempfile.tempdir", "/nonexistent")
+    request = HEAD + b"Connection: close\r\nContent-Length: 600000\r\n\r\n" + b"x" * 600_000
+    assert [parse(served.raw(request))[0] for _ in range(3)] == [500] * 3
+    assert [record.message for record in caplog.records] == [
+        "a request's body cannot be kept: No such file or directory"
+    ]
+    assert served.post().code == 202
+
+
 # --- slow and many clients -------------------------------------------------------------------
 
 
