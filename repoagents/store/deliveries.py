@@ -21,8 +21,13 @@ COLUMNS = ("id", "twin", "settled_at", "received_at", "says")
 PENDING = "SELECT says FROM deliveries WHERE outcome IS NULL ORDER BY seq LIMIT :limit"
 TAKE = "UPDATE deliveries SET outcome = :outcome, taken_at = :at WHERE id = :id AND outcome IS NULL"
 FORGET = "DELETE FROM deliveries WHERE received_at < :at AND outcome IS NOT NULL"
-PROBE = "UPDATE deliveries SET outcome = outcome WHERE seq = 0"
-"""Changes nothing, but needs the lock that a change would need."""
+PROBE = (
+    "INSERT INTO deliveries (id, received_at, says) VALUES (' probe', '', '') "
+    "ON CONFLICT DO NOTHING",
+    "DELETE FROM deliveries WHERE id = ' probe'",
+)
+"""A delivery like any other, which nobody sees and GitHub could not send: on a full disk, only
+whoever really writes finds out."""
 
 
 class StoredDeliveries:
@@ -77,9 +82,10 @@ class StoredDeliveries:
             execute(FORGET, {"at": render_instant(at)})
 
     def probe(self) -> None:
-        """Raises `StoreError` unless the state can be read and locked for writing."""
+        """Raises `StoreError` unless a delivery could be kept now."""
         with self._door.begin() as execute:
-            execute(PROBE, {})
+            for statement in PROBE:
+                execute(statement, {})
 
 
 def _columns(delivery: Delivery) -> dict[str, Column]:

@@ -21,6 +21,9 @@ HEALTH = "/healthz"
 QUIET_SECONDS = 60.0
 """Strangers must not be able to fill the log: a kind of refusal is noted once in this time."""
 
+WELL_SECONDS = 1.0
+"""For so long a probe that succeeded speaks for the next: each one writes, and anybody may ask."""
+
 WRONG_METHOD = Answer(HTTPStatus.METHOD_NOT_ALLOWED, "refused", "deliveries come by POST")
 NOT_STORED = Answer(
     HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "the state cannot be written; send it again"
@@ -41,6 +44,7 @@ class Receiver:
     journal: Journal
     heard_at: datetime | None = None
     _noted: dict[int, float] = field(default_factory=dict)
+    _well_until: float | None = None
 
     def receive(self, header: Header, body: bytes) -> Answer:
         """Check, read and record one delivery; the answer holds once it is given."""
@@ -54,6 +58,12 @@ class Receiver:
             reason = f"refused: {answer.reason}"
             self.journal.warn("delivery_refused", reason, status=int(answer.code))
         return answer
+
+    def probe(self) -> None:
+        """Raises `StoreError` when a delivery could not be kept; asks the disk once a second."""
+        if self._well_until is None or self.clock.monotonic() >= self._well_until:
+            self.recorder.probe()
+            self._well_until = self.clock.monotonic() + WELL_SECONDS
 
     def not_stored(self, error: StoreError) -> Answer:
         """Note why the state cannot be written; the answer does not tell it to strangers."""
@@ -88,7 +98,7 @@ def make_app(receiver: Receiver) -> Flask:
 
     @app.get(HEALTH)
     def health() -> Response:
-        receiver.recorder.probe()
+        receiver.probe()
         return _respond(Answer(HTTPStatus.OK, "ok"))
 
     @app.errorhandler(StoreError)

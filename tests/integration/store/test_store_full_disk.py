@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from repoagents.domain.delivery import Delivery
 from repoagents.domain.issue import Issue
 from repoagents.domain.run import Run, RunStatus
 from repoagents.errors import StoreError
@@ -74,6 +75,23 @@ def test_the_state_survives_a_full_disk(small_disk: Path, clock: FakeClock) -> N
     again = open_database(path, clock=clock)
     assert len(again.runs.select((), 10_000)) == accepted + 1
     again.close()
+
+
+def test_a_probe_finds_out_that_a_delivery_could_not_be_kept(
+    small_disk: Path, clock: FakeClock
+) -> None:
+    books = open_database(small_disk / "state" / "repoagents.sqlite", clock=clock)
+    fill_up(books, clock)
+    refused = 0
+    for number in range(100):  # what is left of the last page takes a few
+        try:
+            books.deliveries.put(Delivery(f"id-{number}", "issues", clock.now()))
+        except StoreError:
+            refused += 1
+    assert refused > 0
+    with pytest.raises(StoreError, match="the disk is full"):
+        books.deliveries.probe()
+    books.close()
 
 
 def test_the_lock_says_that_the_disk_is_full(small_disk: Path, clock: FakeClock) -> None:

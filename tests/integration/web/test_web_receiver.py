@@ -261,6 +261,20 @@ def test_health_says_whether_a_delivery_could_be_stored(serve: Serve) -> None:
     assert serve(deliveries=BrokenDeliveries()).ask("GET", "/healthz").code == 503
 
 
+def test_health_costs_a_stranger_no_write_each(serve: Serve) -> None:
+    class Counted(BrokenDeliveries):
+        probes = 0
+
+        def probe(self) -> None:
+            """Count."""
+            self.probes += 1
+
+    deliveries = Counted()
+    served = serve(deliveries=deliveries)
+    assert {served.ask("GET", "/healthz").code for _ in range(30)} == {200}
+    assert 1 <= deliveries.probes < 15
+
+
 @pytest.mark.parametrize(
     ("method", "where", "code"),
     [
