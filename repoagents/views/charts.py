@@ -27,6 +27,7 @@ OPTIONS: dict[str, object] = {
     "legend_box_size": 10,
     "max_scale": 5,
     "truncate_legend": 24,
+    "truncate_label": 24,
 }
 """How the library draws; colours and type come from the page's style sheet."""
 
@@ -139,13 +140,12 @@ def _spend(days: Sequence[Day]) -> Chart:
 def _queue(snapshot: Snapshot) -> Chart:
     counts = snapshot.counts or {}
     rows = [(colour, status.value, counts.get(status, 0)) for colour, status in QUEUE]
-    series: list[Series] = [(colour, word, [count]) for colour, word, count in rows]
     told = ", ".join(f"{count} {word.replace('_', ' ')}" for _, word, count in rows)
     return Chart(
         "queue",
         "What is open now",
         f"{told}.",
-        _lanes(series),
+        _lanes(rows),
         ("status", "runs"),
         tuple((word, str(count)) for _, word, count in rows),
     )
@@ -163,7 +163,7 @@ def _headroom(snapshot: Snapshot) -> Chart | None:
         "GitHub's rate limit",
         f"{quota.remaining:,} of {quota.limit:,} requests are left until "
         f"{quota.reset_at:%H:%M} UTC.",
-        _lanes([("good", "left", [quota.remaining]), ("idle", "used", [used])]),
+        _lanes([("good", "left", quota.remaining), ("idle", "used", used)]),
         ("requests", "number"),
         (("left", f"{quota.remaining:,}"), ("used", f"{used:,}")),
     )
@@ -186,60 +186,72 @@ def _bars(days: Sequence[Day], series: Sequence[Series], told: Callable[[float],
     """Bars per day, stacked."""
     import pygal
 
-    graph = pygal.StackedBar(**OPTIONS, value_formatter=told)
+    several = len(series) > 1
+    graph = pygal.StackedBar(
+        **OPTIONS, value_formatter=told, show_legend=several, x_labels_major_every=7
+    )
     graph.x_labels = [f"{day.day:%d %b}" for day in days]
-    graph.x_labels_major_every = 7
-    return _drawn(graph, series)
+    for _, name, values in series:
+        graph.add(name, values)
+    root = _bare(graph)
+    for place, (colour, _, _) in enumerate(series):
+        for element in _of_class(root, f"color-{place}"):
+            _paint(element, colour)
+    return _text_of(root)
 
 
-def _lanes(series: Sequence[Series]) -> Markup:
-    """One lane for each value, lying."""
+def _lanes(lanes: Sequence[tuple[str, str, int]]) -> Markup:
+    """One lying bar for each name, the first at the top, with its number beside it."""
     import pygal
 
-    graph = pygal.HorizontalBar(**OPTIONS, value_formatter="{:,.0f}".format)
-    return _drawn(graph, list(reversed(series)))
+    lanes = list(reversed(lanes))
+    graph = pygal.HorizontalBar(
+        **OPTIONS,
+        value_formatter="{:,.0f}".format,
+        show_legend=False,
+        print_values=True,
+        show_y_guides=False,
+    )
+    graph.x_labels = [name.replace("_", " ") for _, name, _ in lanes]
+    graph.add("", [value for _, _, value in lanes])
+    root = _bare(graph)
+    for element, (colour, _, _) in zip(_of_class(root, "bar"), lanes, strict=True):
+        _paint(element, colour)
+    return _text_of(root)
 
 
 class Graph(Protocol):
     """A chart of the library."""
 
-    def add(self, title: str, values: Sequence[float | None]) -> object:
-        """Add a series."""
-
     def render_tree(self) -> ElementTree.Element:
         """The drawing."""
 
 
-def _drawn(graph: Graph, series: Sequence[Series]) -> Markup:
-    for _, name, values in series:
-        graph.add(name.replace("_", " "), values)
+def _bare(graph: Graph) -> ElementTree.Element:
+    """The drawing without what a strict policy would refuse, and what only scripts use."""
     root = graph.render_tree()
     for element in list(root.iter()):
-        _clean(element)
-    for place, (colour, _, _) in enumerate(series):
-        _paint(root, f"color-{place}", colour)
-    root.set("class", "chart")
+        element.attrib.pop("style", None)
+        for child in list(element):
+            name = child.tag.rpartition("}")[2] if isinstance(child.tag, str) else ""
+            if name in LEFT_OUT or "tooltip" in child.get("class", "").split():
+                element.remove(child)
     root.attrib.pop("id", None)
+    root.set("class", "chart")
     # The figure around it tells what it shows.
     root.set("aria-hidden", "true")
     root.set("focusable", "false")
+    return root
+
+
+def _of_class(root: ElementTree.Element, word: str) -> list[ElementTree.Element]:
+    return [element for element in root.iter() if word in element.get("class", "").split()]
+
+
+def _paint(element: ElementTree.Element, colour: str) -> None:
+    element.set("class", f"{element.get('class')} {colour}")
+
+
+def _text_of(root: ElementTree.Element) -> Markup:
     ElementTree.register_namespace("", NAMESPACE)
     return Markup(ElementTree.tostring(root, encoding="unicode"))  # noqa: S704 - drawn here
-
-
-def _clean(element: ElementTree.Element) -> None:
-    """Leave out what a page with a strict policy would refuse, and what only scripts use."""
-    for child in list(element):
-        tag = child.tag if isinstance(child.tag, str) else ""
-        name = tag.rpartition("}")[2]
-        classes = child.get("class", "").split()
-        if name in LEFT_OUT or "tooltip" in classes or "text-overlay" in classes:
-            element.remove(child)
-    element.attrib.pop("style", None)
-
-
-def _paint(root: ElementTree.Element, word: str, colour: str) -> None:
-    for element in root.iter():
-        classes = element.get("class", "").split()
-        if word in classes:
-            element.set("class", " ".join([*classes, colour]))
