@@ -59,7 +59,7 @@ def resolve(conflict: Conflict, branch: str) -> tuple[str, ...]:
         "and the other side from there to >>>>>>>; leave none of these lines"
     )
     points = tuple(
-        f"resolve {one_line(path)}" + (f": {one_line(why)}" if why else "")
+        f"resolve {one_line(path, 500)}" + (f": {one_line(why, 500)}" if why else "")
         for path, why in conflict.paths[:PATHS]
     )
     more = len(conflict.paths) - PATHS

@@ -8,7 +8,7 @@ import pytest
 from repoagents.domain.pull_request import CheckRun, PullRequest
 from repoagents.domain.reports import BuildReport, Role
 from repoagents.domain.run import FailureClass, Run, RunStatus
-from repoagents.pipeline import approval, rounds
+from repoagents.pipeline import approval, merge, rounds
 from repoagents.pipeline.boundary import change
 from repoagents.pipeline.followup import follow_up
 from repoagents.ports import RoleTask
@@ -158,6 +158,36 @@ async def test_a_failing_check_after_the_move_goes_back_on_the_new_base(
     assert place.agents.count(Role.PLANNER) == 1
 
 
+async def test_a_death_before_the_move_leaves_a_base_that_a_round_may_begin_with(
+    place: Place, hub: MemoryHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, builder = await approved(place, "fixed again\n")
+    memory(place).files |= {"other": "news\n"}
+
+    class Died(BaseException):
+        """The process is gone."""
+
+    def die(*_args: object) -> None:
+        raise Died
+
+    with monkeypatch.context() as patch:
+        patch.setattr(merge, "change", die)
+        with pytest.raises(Died):
+            await follow_up(place.house)
+    assert place.now(run).head_sha == run.head_sha
+    hub.check(run.branch, CheckRun("ci", "failure", "1 != 2"))
+    mended = await next_round(place, run)
+    assert builder.found[1] == "fixed\n"
+    assert (mended.status, mended.base_sha) == (
+        RunStatus.AWAITING_APPROVAL,
+        memory(place).refresh().sha,
+    )
+    assert "news" not in place.artifact(run, "changes.patch")
+    pull = hub.pull_request(run.branch)
+    assert isinstance(pull, PullRequest)
+    assert not pull.behind
+
+
 async def test_a_retry_after_the_move_begins_with_the_merged_tree(
     place: Place, hub: MemoryHub
 ) -> None:
@@ -171,6 +201,26 @@ async def test_a_retry_after_the_move_begins_with_the_merged_tree(
     assert (again.round, again.base_sha) == (1, memory(place).refresh().sha)
     told = place.artifact(run, "changes.patch")
     assert "fixed again" in told
+    assert "news" not in told
+
+
+async def test_a_later_round_that_is_retried_after_the_move_does_not_undo_the_base(
+    place: Place, hub: MemoryHub
+) -> None:
+    run, builder = await approved(place, "fixed again\n", "fixed once more\n")
+    hub.check(run.branch, CheckRun("ci", "failure", "1 != 2"))
+    await next_round(place, run)
+    hub.check(run.branch, CheckRun("ci", None))
+    approval.approve(place.house, 1, "olga")
+    memory(place).files |= {"other": "news\n"}
+    await follow_up(place.house)
+    approval.reject(place.house, 1, "olga")
+    change(place.house, run.id, lambda was: was.requeue(place.clock.now()))
+    again = await place.flow(place.now(run))
+    assert (again.round, again.base_sha) == (2, memory(place).refresh().sha)
+    assert builder.found[2] == "fixed again\n"
+    told = place.artifact(run, "changes.patch")
+    assert "fixed once more" in told
     assert "news" not in told
 
 
@@ -208,7 +258,8 @@ async def test_real_git_merges_both_without_force(place: Place, git: Git) -> Non
 async def test_real_git_fetches_its_own_branch_again(place: Place, git: Git) -> None:
     hub = on_hub(place)
     run, _ = await approved(place, "fixed again\n")
-    (place.house.root / ".ai-repoagents/git").rename(place.house.root.parent / "lost")
+    for lost in ("git", "workspaces"):
+        (place.house.root / ".ai-repoagents" / lost).rename(place.house.root.parent / lost)
     hub.check(run.branch, CheckRun("ci", "failure", "1 != 2"))
     mended = await next_round(place, run)
     assert mended.status is RunStatus.AWAITING_APPROVAL, mended.failure
