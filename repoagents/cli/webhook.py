@@ -28,7 +28,7 @@ def command(
     recorded like any other, and the worker looks at what it names.
     """
     from repoagents.cli import place
-    from repoagents.web.wire import parse_delivery
+    from repoagents.web.wire import MAX_BODY_BYTES, parse_delivery
 
     premises = place.open_premises()
     headers = {
@@ -36,7 +36,7 @@ def command(
         "X-GitHub-Delivery": delivery_id or f"local-{premises.clock.token(32)}",
         "Content-Type": "application/json",
     }
-    delivery = parse_delivery(headers.get, payload.read(), premises.clock.now())
+    delivery = parse_delivery(headers.get, payload.read(MAX_BODY_BYTES + 1), premises.clock.now())
     answer = _answer(premises, delivery, dry_run=dry_run)
     if as_json:
         print_json(

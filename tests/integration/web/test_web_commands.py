@@ -240,6 +240,11 @@ def test_a_file_that_is_no_payload_is_named(root: Path, run: Command, text: str)
     assert recorded(root) == set()
 
 
+def test_a_file_without_an_end_is_read_as_far_as_github_sends(root: Path, run: Command) -> None:
+    ended = run(root, *webhook("/dev/zero"))
+    assert (ended.returncode, "larger than" in ended.stderr) == (1, True)
+
+
 def test_a_file_that_is_not_there_is_a_usage_error(root: Path, run: Command) -> None:
     assert run(root, *webhook("none.json")).returncode == 2
 
