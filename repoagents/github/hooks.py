@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from repoagents.domain.delivery import WEBHOOKS, Sending
 from repoagents.errors import Forbidden, NotFound
+from repoagents.github.address import origin_of
 from repoagents.github.repository import GitHubClient
 from repoagents.github.wire import Fields, instant, mapping, number, text
 
@@ -90,8 +91,8 @@ class GitHubHooks:
 
 
 def _leads_to_us(hook: Fields) -> bool:
-    path = urlsplit(text(mapping(hook.get("config")), "url")).path
-    return hook.get("active") is True and path == WEBHOOKS
+    url = text(mapping(hook.get("config")), "url")
+    return hook.get("active") is True and bool(origin_of(url)) and urlsplit(url).path == WEBHOOKS
 
 
 def _parse_sending(fields: Fields, at: datetime, hook: int | None) -> Sending:

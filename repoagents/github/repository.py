@@ -5,8 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from repoagents.domain.pulse import Pause, Quota
-from repoagents.errors import GitHubError
-from repoagents.github.answers import Answer, Ask, refusal
+from repoagents.errors import GitHubError, RateLimited
+from repoagents.github.answers import Answer, Ask, limit_in, refusal
 from repoagents.github.auth import Credential, CredentialSource
 from repoagents.github.budget import Pace
 from repoagents.github.client import GRAPHQL, Sends
@@ -143,10 +143,23 @@ class GitHubClient:
     def query(self, question: str, variables: Mapping[str, object] | None = None) -> Fields:
         """The `data` of a GraphQL query; a mutation goes through `mutate`."""
         ask = Ask("POST", GRAPHQL, body={"query": question, "variables": variables or {}})
-        told = self._checked(ask, lagging=False).fields(ask)
+        answer = self._checked(ask, lagging=False)
+        told = answer.fields(ask)
         if told.get("errors"):
+            self._respect_points(ask, answer, str(told["errors"]))
             raise GitHubError(f"{ask}: GitHub answered {str(told['errors'])[:300]}")
         return mapping(told.get("data"))
+
+    def _respect_points(self, ask: Ask, answer: Answer, errors: str) -> None:
+        """Raise `RateLimited` where the errors tell of it: a query's limit comes as a success."""
+        now = self._clock.now()
+        wait = limit_in(replace(answer, status=429), now, 0)
+        if "'RATE_LIMITED'" in errors and wait is not None:
+            raise RateLimited(
+                f"{ask}: GitHub's rate limit for queries",
+                retry_at=now + wait,
+                next_step="Nothing to do: it goes on by itself.",
+            )
 
     def mutate(self, question: str, variables: Mapping[str, object]) -> Fields:
         """Carry out a GraphQL mutation, once and at the pace of writes; returns its `data`."""

@@ -10,6 +10,7 @@ from repoagents.github.answers import Answer, Ask
 from repoagents.github.budget import Pace
 from repoagents.github.checks import GitHubChecks
 from repoagents.github.client import Door
+from repoagents.github.hooks import GitHubHooks
 from repoagents.github.inspection import GitHubInspection
 from tests.fakes.clock import FakeClock
 from tests.integration.github.stub import ROOT, TOKEN, Bed, Reply, Seen, Stub, build, issue, pull
@@ -17,6 +18,7 @@ from tests.integration.github.stub import ROOT, TOKEN, Bed, Reply, Seen, Stub, b
 SPENT = {"X-RateLimit-Limit": "5000", "X-RateLimit-Remaining": "0"}
 FAR_DATE = "Wed, 04 Mar 2026 05:16:07 +99999999999999999999"
 LIST = f"{ROOT}/issues"
+ODD_HOOKS = ("http://[/webhooks/github", "https://h:x/webhooks/github", "", None, 7)
 
 
 # --- times ------------------------------------------------------------------------------------
@@ -110,10 +112,21 @@ def test_a_shorter_limit_does_not_replace_a_longer_one(clock: FakeClock) -> None
 
 def test_limits_that_come_together_count_as_one(clock: FakeClock) -> None:
     pace, answer = Pace(clock), Answer(429, {}, b"")
-    for _ in range(4):
-        limited = pace.learn(Ask("GET", "/x"), answer)
+    limited = [pace.learn(Ask("GET", "/x"), answer) for _ in range(4)][-1]
     assert limited is not None
     assert limited.retry_at - clock.now() == timedelta(seconds=60)
+
+
+def test_a_limit_on_queries_is_a_limit_although_the_status_is_a_success(bed: Bed) -> None:
+    """It leaves the way open for all else: GitHub counts its points apart."""
+    headers = {**SPENT, "X-RateLimit-Resource": "graphql", "X-RateLimit-Reset": "1772601000"}
+    errors = [{"type": "RATE_LIMITED", "message": "API rate limit exceeded for user ID 1."}]
+    bed.stub.on("POST", "/graphql", Reply({"errors": errors}, headers=headers))
+    bed.stub.get("/user", Reply({"id": 1}))
+    with pytest.raises(RateLimited) as caught:
+        bed.client.query("query { x }")
+    assert timedelta() < caught.value.retry_at - bed.clock.now() <= timedelta(hours=2)
+    assert bed.client.get("/user") == {"id": 1}
 
 
 # --- answers that are no facts ----------------------------------------------------------------
@@ -197,6 +210,12 @@ def test_a_page_or_a_redirect_that_is_no_address_is_refused(bed: Bed, target: st
     bed.stub.get("/user", Reply(status=302, headers={"Location": target}))
     with pytest.raises(GitHubError):
         bed.client.get("/user")
+
+
+def test_a_webhook_that_leads_to_no_address_is_not_ours(bed: Bed) -> None:
+    hooks = [{"id": n, "active": True, "config": {"url": url}} for n, url in enumerate(ODD_HOOKS)]
+    bed.stub.get(f"{ROOT}/hooks", Reply(hooks))
+    assert GitHubHooks(bed.client, None)._ours() == ()
 
 
 @pytest.mark.parametrize(
