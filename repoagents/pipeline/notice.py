@@ -65,7 +65,7 @@ def close(house: House, told: handoff.Handoff) -> None:
     """The last word on a run that has stopped or waits, however short ago the one before was.
 
     What cannot be written now never changes the run's outcome: the intent stays in the ledger, and
-    it is written when the run next comes to rest.
+    the polls to come make up for it (`outcome.make_up`).
     """
     run = told.run
     latest = house.runs.latest(run.issue_number)
