@@ -60,9 +60,9 @@ def snapshot(*, issue: int | None, archive: bool, as_json: bool) -> int:
         return UNFINISHED
     made = _make(premises, run, archive=archive)
     shown = {
+        **vars(made.entry),
         "folder": shown_path(made.folder),
         "archive": shown_path(made.archive) if made.archive else None,
-        **vars(made.entry),
     }
     if as_json:
         print_json(shown)

@@ -51,12 +51,15 @@ from repoagents.github.connection import connect
 from repoagents.logs import Redactor, open_journal
 from repoagents.pipeline import janitor, notice, outcome, publisher
 from repoagents.pipeline.boundary import change
+from repoagents.pipeline.bundle import Contents, make_bundle
 from repoagents.pipeline.followup import why_too_many
 from repoagents.pipeline.intake import why_dirty
+from repoagents.pipeline.survey import Host, stand, survey
 from repoagents.pipeline.tick import Rhythm, tick
 from repoagents.policy import budget, eligibility, guardrails, merging, permission, safety
 from repoagents.ports import House, RoleTask, Worktree
 from repoagents.store.artifacts import FileArtifacts
+from repoagents.store.bundles import FileBundles
 from repoagents.trackers import make_tracker
 from repoagents.web.signature import require_secrets
 from tests.fakes.agents import ScriptedAgents, write_fix
@@ -536,6 +539,18 @@ async def swept_after_ten_days(lab: Lab) -> object:
     return len([row for row in removed if f"/issue-{lab.number}/" in f"{row.path}/"])
 
 
+def bundles_kept(lab: Lab) -> object:
+    """How many handoff bundles are there after the third."""
+    house = lab.house()
+    bundles = FileBundles(in_a_folder_of_its_own(lab), Redactor(()))
+    for _ in range(3):
+        snapshot = survey(house, Host("1"))
+        contents = Contents(snapshot, stand(house, snapshot, Host("1")), (), {})
+        folder = make_bundle(house, bundles, contents, archive=False).folder
+        lab.place.clock.advance(60)
+    return len([path for path in folder.parent.iterdir() if path.is_dir()])
+
+
 # --- the table ------------------------------------------------------------------------------
 
 ONCE = {"agent.retry_limit": 1}
@@ -638,6 +653,7 @@ PROOFS: dict[str, Proof] = {
     "state.database_url": Proof("postgresql://host/state", where_state_is),
     "retention.worktree_days": Proof(7, swept_after_ten_days, ONCE),
     "retention.artifact_days": Proof(7, swept_after_ten_days, ONCE),
+    "retention.bundles": Proof(2, bundles_kept),
 }
 for _role in Role:
     PROOFS[f"roles.{_role}.engine"] = Proof("rehearsal", partial(engine, _role, "engine"))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from repoagents.config.reference import json_schema
 from repoagents.domain import settings as sections
 from repoagents.domain.reports import Role
 from repoagents.domain.settings import (
@@ -109,6 +110,7 @@ DEFAULTS: dict[str, object] = {
     "state.database_url": "",
     "retention.worktree_days": 14,
     "retention.artifact_days": 90,
+    "retention.bundles": 30,
 }
 """Every key and what holds when nobody says otherwise: a promise to operators."""
 
@@ -143,6 +145,7 @@ BOUNDS: dict[str, tuple[list[object], list[object]]] = {
     "webhook.port": ([1, 65_535], [0, 65_536]),
     "retention.worktree_days": ([0.01, 1, 36_500], [0, 0.0, -1]),
     "retention.artifact_days": ([0.01, 1, 36_500], [0, 0.0, -1]),
+    "retention.bundles": ([1, 10**6], [0, -1]),
     "codex.command": (["x"], [""]),
     "commit.name": (["x"], [""]),
     "commit.email": (["a@b"], ["a@", ""]),
@@ -333,7 +336,7 @@ def test_what_a_role_says_goes_before_what_the_house_says(
 
 
 def test_every_key_and_every_section_is_explained() -> None:
-    schema = ADAPTER.json_schema()
+    schema = json_schema()
     classes = {"Settings": schema, **schema["$defs"]}
     assert {cls.__name__ for cls in SECTIONS} <= set(classes)
     for cls in SECTIONS:
