@@ -132,7 +132,7 @@ class GitHubPeople:
         """The numbers of issues and pull requests that changed in any way since then."""
         since = f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
         query = {"state": "all", "since": since, "sort": "updated", "direction": "desc"}
-        found = self._client.listing(f"{self._client.root}/issues", query, newest_first=True)
+        found = self._client.listing(f"{self._client.root}/issues", query)
         return tuple(filter(None, (number(fields, "number") for fields in found)))
 
     def _who_am_i(self) -> Account:

@@ -214,8 +214,9 @@ class GitHubClient:
     def _is_new(self, credential: Credential, answer: Answer) -> bool:
         """Whether the refusal may come from a server that does not know the token yet."""
         issued = credential.issued_at
-        known = issued is None or self._clock.now() - issued > FRESH
-        return answer.status in (401, 403, 404) and not known
+        if issued is None or answer.status not in (401, 403, 404):
+            return False
+        return timedelta() <= self._clock.now() - issued <= FRESH
 
 
 def _expiry(value: str) -> datetime | None:

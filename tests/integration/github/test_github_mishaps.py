@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 
 from repoagents.domain.effect import SetLabel
-from repoagents.errors import ConfigError, GitHubError, RateLimited, Unavailable
+from repoagents.errors import ConfigError, GitHubError, NotFound, RateLimited, Unavailable
 from repoagents.github.answers import Answer, Ask
+from repoagents.github.auth import Credential, GivenToken
 from repoagents.github.budget import Pace
 from repoagents.github.checks import GitHubChecks
 from repoagents.github.client import Door
@@ -66,6 +67,17 @@ def test_an_absurd_date_says_nothing_of_our_clock(bed: Bed) -> None:
 def limit(pace: Pace, seconds: int) -> None:
     """GitHub tells of a limit that lasts for so long."""
     assert pace.learn(Ask("GET", "/x"), Answer(429, {"retry-after": str(seconds)}, b""))
+
+
+def test_a_clock_that_was_set_back_makes_no_token_new(stub: Stub, clock: FakeClock) -> None:
+    """Else each refusal would be doubted for three seconds, until the clock has caught up."""
+    at = clock.now() + timedelta(hours=1)
+    source = GivenToken(Credential("app", "an App", TOKEN, issued_at=at))
+    bed = build(stub, clock, source)
+    with pytest.raises(NotFound):
+        bed.client.get("/user")
+    assert clock.slept == []
+    bed.door.close()
 
 
 def test_a_limit_ends_although_the_clock_was_set_back(clock: FakeClock) -> None:
@@ -197,6 +209,15 @@ def test_checks_that_are_not_told_are_not_none(bed: Bed) -> None:
     bed.stub.get(f"{ROOT}/commits/{'a' * 40}/check-runs", Reply({"message": "odd"}))
     with pytest.raises(Unavailable, match="check_runs"):
         list(GitHubChecks(bed.client)._runs("a" * 40))
+
+
+def test_what_is_never_asked_again_is_not_kept_for_ever(bed: Bed) -> None:
+    """Each poll asks from another instant on: what it was told may be dropped, and is bounded."""
+    bed.stub.get(LIST, Reply([issue(1)], headers={"ETag": '"1"'}))
+    for _ in range(20):
+        bed.clock.advance(60)
+        assert bed.people.commented_since(bed.clock.now()) == (1,)
+    assert len(bed.client._pages._whole) <= 1
 
 
 # --- where it leads ---------------------------------------------------------------------------
