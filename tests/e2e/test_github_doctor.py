@@ -239,7 +239,9 @@ def test_a_network_that_is_down(surgery: Surgery) -> None:
 def test_a_github_app(surgery: Surgery, hub: LoopbackGitHub, tmp_path: Path, granted: str) -> None:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    app = hub.install_app("adder", public.decode(), {**LEAST, "contents": granted})
+    app = hub.install_app(
+        "adder", public.decode(), {**LEAST, "actions": "read", "contents": granted}
+    )
     place = tmp_path / "app.pem"
     place.touch(0o600)
     form = (Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
