@@ -13,6 +13,7 @@ import pytest
 
 from repoagents.domain.run import Run
 from repoagents.store.reader import open_reader
+from tests.prepared import run_prepared
 
 AGENT = Path(__file__).parents[1] / "samples" / "agent.py"
 
@@ -81,16 +82,7 @@ class Project:
         self, *argv: str, code: int | None = 0, **extra: str
     ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end and check its exit code (None: any)."""
-        done = subprocess.run(
-            self.command(*argv),
-            cwd=self.root,
-            env=self.environment(**extra),
-            capture_output=True,
-            text=True,
-            timeout=100,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
+        done = run_prepared(argv, cwd=self.root, env=self.environment(**extra))
         assert code is None or done.returncode == code, done.stdout + done.stderr
         return done
 

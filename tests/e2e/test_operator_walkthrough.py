@@ -6,6 +6,7 @@ control plane committed and not.
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +15,9 @@ from pathlib import Path
 import pytest
 
 from repoagents.domain.check import Check
+from tests.prepared import run_prepared
 
+SHELL = frozenset("|&;<>$`*?~=")
 CONFIG = ".ai-repoagents/repoagents.yaml"
 FILES = {
     "pyproject.toml": "[project]\nname = 'x'\nversion = '1'\n",
@@ -44,7 +47,10 @@ class Shell:
         return done.stderr
 
     def run(self, line: str) -> subprocess.CompletedProcess[str]:
-        """Run one line."""
+        """Run one line; what is no more than one of our commands needs no shell."""
+        if line.startswith("repoagents ") and not SHELL.intersection(line):
+            words = shlex.split(line)
+            return run_prepared(words[1:], cwd=self.folder, env=self.environment)
         return subprocess.run(
             ["bash", "-c", line],
             cwd=self.folder,

@@ -1,4 +1,4 @@
-"""The command line as people use it: `python -m repoagents` as a process of its own."""
+"""The command line as people use it: every command is a process of its own."""
 
 import os
 import shutil
@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.prepared import run_prepared
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "python-lib"
 CONFIG = ".ai-repoagents/repoagents.yaml"
@@ -34,16 +36,8 @@ def repoagents() -> Repoagents:
     """Run one command in a folder, to its end."""
 
     def run(folder: Path, *arguments: str, stdin: str = "", **variables: str) -> Ended:
-        ended = subprocess.run(
-            [sys.executable, "-m", "repoagents", *arguments],
-            cwd=folder,
-            input=stdin,
-            env={**os.environ, **variables},
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=False,
-        )
+        environment = {**os.environ, **variables}
+        ended = run_prepared(arguments, cwd=folder, env=environment, stdin=stdin)
         return Ended(ended.returncode, ended.stdout, ended.stderr)
 
     return run

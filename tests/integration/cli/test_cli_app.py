@@ -93,12 +93,15 @@ def test_wrong_usage_ends_with_2(repoagents, tmp_path: Path, typed: list[str], n
     assert ended.out == ""
 
 
-def test_the_shell_completes_commands_without_importing_them(repoagents, tmp_path: Path) -> None:
+def test_the_shell_completes_commands_without_importing_them(
+    repoagents, started, tmp_path: Path
+) -> None:
     variables = {"_REPOAGENTS_COMPLETE": "bash_complete", "COMP_WORDS": "repoagents r"}
-    completed = repoagents(tmp_path, **variables, COMP_CWORD="1", PYTHONPROFILEIMPORTTIME="1")
-    assert completed.out.split() == ["plain,run", "plain,retry"]
-    assert "repoagents.cli.app" in completed.err
-    assert "repoagents.cli.retry" not in completed.err
+    completing = started(tmp_path, **variables, COMP_CWORD="1", PYTHONPROFILEIMPORTTIME="1")
+    out, err = completing.communicate(timeout=100)
+    assert out.split() == ["plain,run", "plain,retry"]
+    assert "repoagents.cli.app" in err
+    assert "repoagents.cli.retry" not in err
     script = repoagents(tmp_path, _REPOAGENTS_COMPLETE="bash_source")
     assert "complete -o nosort" in script.out
 

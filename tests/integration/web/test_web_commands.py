@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.web.conftest import LABELED, SECRET, signature
+from tests.prepared import run_prepared
 
 CONFIG = ".ai-repoagents/repoagents.yaml"
 GITHUB = "tracker:\n  kind: github\n  repo: octo/cat\nllm:\n  mode: rehearsal\n"
@@ -74,16 +75,8 @@ def run() -> Command:
     def start(
         folder: Path, *arguments: str, stdin: str = "", **variables: str
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "repoagents", *arguments],
-            cwd=folder,
-            input=stdin,
-            env={**os.environ, **variables},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        environment = {**os.environ, **variables}
+        return run_prepared(arguments, cwd=folder, env=environment, stdin=stdin)
 
     return start
 
