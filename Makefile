@@ -14,6 +14,8 @@ DEV_REQUIREMENTS := import tomllib; project = tomllib.load(open("pyproject.toml"
 # GitHub's description of its API: 13 MB that only tests read, so it comes from npm when asked for.
 OPENAPI := @octokit/openapi@23.0.2
 OPENAPI_FILE := .venv/github-openapi-$(lastword $(subst @, ,$(OPENAPI))).json
+# Half of the time tests wait, for programs and for clocks: two for each of two cores.
+WORKERS ?= 4
 # More arguments for pytest: make test ARGS="-k trigger"
 ARGS ?=
 
@@ -29,7 +31,7 @@ demo: .venv/installed
 	@echo 'To type repoagents in this shell: export PATH="$(CURDIR)/$(BIN):$$PATH"'
 
 test: .venv/installed-dev
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 lint: .venv/installed-dev
 	@$(BIN)/ruff check .
