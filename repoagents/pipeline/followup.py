@@ -14,12 +14,14 @@ from repoagents.ports import CLOSED, Approval, House
 FOLLOWED = (RunStatus.AWAITING_APPROVAL, RunStatus.COMPLETED, RunStatus.BLOCKED)
 
 
-async def follow_up(house: House) -> None:
+async def follow_up(house: House) -> bool:
     """Look at the pull request of every run that has one open, and act on what it shows.
 
-    One that cannot be read, or acted on, is looked at again the next time.
+    One that cannot be read, or acted on, is looked at again the next time. Returns whether there
+    is room for a further pull request now, and was none before.
     """
-    for run in await asyncio.to_thread(with_open_pull_request, house):
+    followed = await asyncio.to_thread(with_open_pull_request, house)
+    for run in followed:
         try:
             with bugs_told(house.journal, "in follow-up", run=run.id, issue=run.issue_number):
                 await _follow(house, run)
@@ -32,6 +34,10 @@ async def follow_up(house: House) -> None:
                 run=run.id,
                 issue=run.issue_number,
             )
+    limit = house.settings.limits.open_pull_requests
+    if len(followed) < limit:
+        return False
+    return len(await asyncio.to_thread(with_open_pull_request, house)) < limit
 
 
 def with_open_pull_request(house: House) -> tuple[Run, ...]:

@@ -93,7 +93,9 @@ async def follow_when_due(house: House, rhythm: Rhythm) -> None:
     wanted = rhythm.issue is None and rhythm.polls
     if wanted and _due(rhythm.followed_at, _interval(house), now):
         rhythm.followed_at = now
-        await follow_up(house)
+        if await follow_up(house):
+            # There is room for an issue that waited for one, and no event will tell.
+            rhythm.polled_at = None
 
 
 async def run_errands(house: House, rhythm: Rhythm) -> None:

@@ -9,10 +9,11 @@ from repoagents.domain.issue import IssueState
 from repoagents.domain.pull_request import CheckRun, PullState, ReviewState
 from repoagents.domain.reports import Role
 from repoagents.domain.run import FailureClass, Run, RunStatus
-from repoagents.domain.settings import SafetySettings
+from repoagents.domain.settings import LimitSettings, SafetySettings
 from repoagents.errors import GitError, GitHubError, StateUnreadable
 from repoagents.pipeline import approval
 from repoagents.pipeline.followup import follow_up, with_open_pull_request
+from repoagents.pipeline.tick import Rhythm, follow_when_due, tick
 from tests.fakes.people import MAINTAINER
 from tests.fakes.pulls import MemoryHub
 from tests.fakes.workspaces import MemoryWorkspaces
@@ -167,6 +168,27 @@ async def test_only_the_newest_run_of_an_issue_is_followed(place: Place, hub: Me
     await published(place)
     place.queue(forced=True)
     assert with_open_pull_request(place.house) == ()
+
+
+async def test_room_for_a_further_pull_request_is_taken_at_once(
+    place: Place, hub: MemoryHub
+) -> None:
+    """No event tells of an issue that waited for nothing else."""
+    place.with_settings(limits=LimitSettings(open_pull_requests=1))
+    run = await published(place)
+    other = replace(ISSUE, number=2)
+    place.tracker.issues[2] = other
+    rhythm = Rhythm()
+    tick(place.house, place.flows, rhythm)
+    await follow_when_due(place.house, rhythm)
+    assert place.house.runs.latest(2) is None
+    hub.alter(run.branch, state=PullState.CLOSED)
+    rhythm.followed_at = None
+
+    await follow_when_due(place.house, rhythm)
+    tick(place.house, place.flows, rhythm)
+
+    assert place.house.runs.latest(2) is not None
 
 
 async def test_without_pull_requests_there_is_nothing_to_follow(place: Place) -> None:
