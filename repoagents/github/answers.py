@@ -59,7 +59,7 @@ class Answer:
     @property
     def next_page(self) -> str:
         """The URL of the next page of a listing; empty on the last."""
-        found = re.search(r'<([^>]*)>\s*;[^,]*\brel="?next"?', self.headers.get("link", ""))
+        found = re.search(r'<([^<>]*)>\s*;[^,<]*\brel="?next"?', self.headers.get("link", ""))
         return found[1] if found else ""
 
     def fields(self, ask: Ask) -> Mapping[str, object]:

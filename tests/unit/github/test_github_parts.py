@@ -1,6 +1,7 @@
 """Pace, refusals, the bot's comments and the remote for git, each by itself."""
 
 import base64
+import time
 from datetime import timedelta
 
 import pytest
@@ -114,6 +115,28 @@ def test_any_answer_is_a_limit_with_an_end_or_none(
     assert wait is None or status in (403, 429)
     message_of(answer)
     assert isinstance(answer.next_page, str)
+
+
+@pytest.mark.parametrize("piece", ["<", "<a>;", "<a> ", "<a>;rel=", ">;,"])
+def test_the_next_page_is_looked_for_once(piece: str) -> None:
+    """A search that begins anew at each bracket would hold up the whole process for a minute."""
+    began = time.process_time()
+    assert Answer(200, {"link": piece * (64_000 // len(piece))}, b"").next_page == ""
+    assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize(
+    ("link", "expected"),
+    [
+        ('<https://x/?page=1>; rel="prev", <https://x/?page=3>; rel="next"', "https://x/?page=3"),
+        ("<https://x/?a=1,2>; rel=next", "https://x/?a=1,2"),
+        ('<https://x/2>; title="t"; rel="next"', "https://x/2"),
+        ('<https://x/9>; rel="last"', ""),
+        ("", ""),
+    ],
+)
+def test_the_next_page_is_the_one_that_is_called_so(link: str, expected: str) -> None:
+    assert Answer(200, {"link": link}, b"").next_page == expected
 
 
 def test_a_lack_of_permission_is_no_limit() -> None:
