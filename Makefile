@@ -14,6 +14,8 @@ DEV_REQUIREMENTS := import tomllib; project = tomllib.load(open("pyproject.toml"
 # GitHub's description of its API: 13 MB that only tests read, so it comes from npm when asked for.
 OPENAPI := @octokit/openapi@23.0.2
 OPENAPI_FILE := .venv/github-openapi-$(lastword $(subst @, ,$(OPENAPI))).json
+# Without its byte code every start of the program, and of the tests, compiles all of it again.
+unexport PYTHONDONTWRITEBYTECODE
 # Half of the time tests wait, for programs and for clocks: two for each of two cores.
 WORKERS ?= 4
 # More arguments for pytest: make test ARGS="-k trigger"

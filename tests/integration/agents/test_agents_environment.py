@@ -58,7 +58,7 @@ def test_a_name_in_agent_env_is_passed_on() -> None:
     assert "NOT_SET" not in chosen
 
 
-@pytest.mark.parametrize("name", [*NEVER, "REPOAGENTS_STATE__DATABASE_URL"])
+@pytest.mark.parametrize("name", [*sorted(NEVER), "REPOAGENTS_STATE__DATABASE_URL"])
 def test_what_could_write_as_us_is_never_passed_on(name: str) -> None:
     agent = AgentSettings(env=(name,))
     assert name not in child_environment(agent, AMBIENT | {name: "x"}, CONTROL, (name,))
