@@ -20,9 +20,16 @@ from vcr.record_mode import RecordMode
 from vcr.request import Request
 from vcr.stubs import VCRHTTPResponse
 
-from repoagents.domain.effect import OpenDraftPullRequest, PostComment, SetLabel
+from repoagents.domain.effect import (
+    MergePullRequest,
+    OpenDraftPullRequest,
+    PostComment,
+    React,
+    SetLabel,
+)
 from repoagents.domain.issue import IssueState
 from repoagents.domain.people import Permission
+from repoagents.domain.pull_request import PullState
 from repoagents.github.connection import GitHub
 from repoagents.rehearsal.hub.loopback import BOT
 from tests.fakes.clock import FakeClock
@@ -79,6 +86,27 @@ def open_a_draft_pull_request(github: GitHub) -> None:
     assert github.tracker.perform(story.REWORDED) == place
 
 
+def merge_a_pull_request(github: GitHub) -> None:
+    github.tracker.perform(story.PULL)
+    pulls = github.tracker.pulls
+    assert pulls is not None
+    pull = pulls.pull_request(story.PULL.head)
+    assert pull is not None
+    assert (pull.state, pull.draft, pull.mergeable) == (PullState.OPEN, True, True)
+    assert pulls.required_checks(pull.base) == ()
+    pulls.mark_ready(pull.number)
+    merge = MergePullRequest("run-1", 1, story.PULL.head, pull.head_sha)
+    assert github.tracker.find(merge) is None
+    place = github.tracker.perform(merge)
+    assert github.tracker.find(merge) == place
+
+
+def react(github: GitHub) -> None:
+    issue = github.tracker.read_issue(1)
+    assert issue is not None
+    github.tracker.perform(React("", 1, issue.comments[0].id))
+
+
 def ask_who_may_ask(github: GitHub) -> None:
     who = github.people.labelled_by(1, story.TRIGGER)
     assert who is not None
@@ -104,6 +132,8 @@ CASES: dict[str, Callable[[GitHub], None]] = {
         comment,
         label,
         open_a_draft_pull_request,
+        merge_a_pull_request,
+        react,
         ask_who_may_ask,
         ask_who_changed_a_text,
         be_an_app,
