@@ -271,6 +271,7 @@ class Premises:
         drift = find_drift(self.control)
         return HostFacts(
             warnings=loaded.warnings,
+            fixture_step=loaded.fixture_step,
             unwritable=_unwritable(self.control),
             free_bytes=shutil.disk_usage(self.control).free,
             edited=drift.edited,
@@ -278,7 +279,7 @@ class Premises:
             mend=drift.mend,
             uncommitted=self._uncommitted(),
             line_for_issues=line_for_issues(loaded.settings, loaded.root),
-            origin=self._origin(),
+            origin=self.checkout()[0],
             worker=f"worker {owner.pid} on {owner.host} is live" if owner else "",
             state=self._state_problem(),
             submodules=(loaded.root / ".gitmodules").exists(),
@@ -300,16 +301,16 @@ class Premises:
         ours = control_paths(self.loaded.root)
         return tuple(top for top in ours if any(f"{path}/".startswith(f"{top}/") for path in dirty))
 
-    def _origin(self) -> str:
-        """The address of the checkout's origin, without credentials; empty without one."""
+    def checkout(self) -> tuple[str, str]:
+        """The checkout's origin, without credentials, and its branch; empty where there is none."""
         from repoagents.errors import GitError
         from repoagents.git.checkout import Checkout, split_credentials
 
         try:
-            origin = Checkout(self.loaded.root, self.loaded.environment).look().origin
+            sight = Checkout(self.loaded.root, self.loaded.environment).look()
         except GitError:
-            return ""
-        return split_credentials(origin)[0]
+            return "", ""
+        return split_credentials(sight.origin)[0], sight.branch
 
     def _state_problem(self) -> str:
         try:

@@ -53,6 +53,9 @@ COMMANDS: dict[str, Entry] = {
     "serve": Entry(
         "Operate", "serve", "Receive GitHub's webhooks and record them, for the worker to act on."
     ),
+    "github": Entry(
+        "Operate", "github", "Look at GitHub as the bot sees it, before anything is trusted to it."
+    ),
     "ops": Entry(
         "Operate",
         "ops",

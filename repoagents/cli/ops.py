@@ -37,6 +37,7 @@ def status(*, as_json: bool) -> int:
         snapshot = survey(books, host)
         standing = stand(books, snapshot, host)
     paths = write_status(premises.reports(), snapshot, standing)
+    paths += tuple(_write_smoke(premises)[1])
     if as_json:
         print_json(ops_status_row(snapshot, standing))
     else:
@@ -86,8 +87,20 @@ def _make(premises: "Premises", run: "Run | None", *, archive: bool) -> "Made":
         taken = survey(books, host)
         standing = stand(books, taken, host)
         write_status(premises.reports(), taken, standing)
-        contents = Contents(taken, standing, checks, {}, run)
+        contents = Contents(taken, standing, checks, _write_smoke(premises)[0], run)
         return make_bundle(books, premises.bundles(), contents, archive=archive)
+
+
+def _write_smoke(premises: "Premises") -> "tuple[dict[str, str], tuple[Path, ...]]":
+    """Write `github-smoke`; its texts by name, and where they are. None without GitHub."""
+    from repoagents.cli.github import take_smoke
+    from repoagents.pipeline.reporting import smoke_texts, write_smoke
+
+    smoke = take_smoke(premises)
+    if smoke is None:
+        remark("no github-smoke: the issues are not read from GitHub")
+        return {}, ()
+    return smoke_texts(smoke), write_smoke(premises.reports(), smoke)
 
 
 @command.command("verify", epilog=examples("ops verify .ai-repoagents/reports/ops/STAMP"))

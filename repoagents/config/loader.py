@@ -20,12 +20,15 @@ from repoagents.config.variables import (
     read_overrides,
 )
 from repoagents.domain.settings import Settings
+from repoagents.domain.smoke import stands_in
 from repoagents.errors import ConfigError
 
 SHOWN_CONFIG = f"{CONTROL}/{CONFIG}"
 DATABASE = "state/repoagents.sqlite"
 """The SQLite file, relative to the control plane's folder."""
 LOCATION = "state/location.json"
+SMOKE_FIXTURE = "tracker.smoke_fixture_path"
+UNASKED = f"GitHub is not asked for anything while {SMOKE_FIXTURE} is set"
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,8 @@ class Loaded:
 
     `environment` is the process environment with the env file's variables added where they were
     unset. It and the settings may hold secrets and are never shown. `warnings` are sentences for
-    the operator.
+    the operator. While a smoke fixture stands in the place of GitHub, `fixture_step` says what to
+    delete; it is empty otherwise.
     """
 
     settings: Settings = field(repr=False)
@@ -43,6 +47,7 @@ class Loaded:
     origins: tuple[Origin, ...]
     environment: Mapping[str, str] = field(repr=False)
     warnings: tuple[str, ...] = ()
+    fixture_step: str = ""
 
     @property
     def database(self) -> Path | None:
@@ -92,16 +97,33 @@ def load(root: Path, environ: Mapping[str, str] | None = None) -> Loaded:
     environment = Environment(read_environment_file(control), process)
     overrides, unknown = read_overrides(environment.merged)
     sources = Sources(document, tuple(overrides))
+    settings = read_settings(sources, unknown, root)
+    origins = trace_origins(sources, environment)
+    fixture_step = _fixture_step(origins) if stands_in(settings) else ""
     loaded = Loaded(
-        settings=read_settings(sources, unknown, root),
+        settings=settings,
         root=root,
         control=control,
-        origins=trace_origins(sources, environment),
+        origins=origins,
         environment=environment.merged,
-        warnings=(*_placeholders(environment), *likely_overrides(environment.merged)),
+        warnings=(
+            *_placeholders(environment),
+            *likely_overrides(environment.merged),
+            *((f"{UNASKED}; {fixture_step}",) if fixture_step else ()),
+        ),
+        fixture_step=fixture_step,
     )
     _note_location(loaded)
     return loaded
+
+
+def _fixture_step(origins: tuple[Origin, ...]) -> str:
+    """What to delete so that GitHub is asked again: the line, or the variable."""
+    where = next(row.origin for row in origins if row.key == SMOKE_FIXTURE)
+    name, _, line = where.partition(" in ")
+    if not name.startswith("REPOAGENTS_"):
+        return f"delete `smoke_fixture_path` in {where} to go live"
+    return f"delete {name} in {line} to go live" if line else f"unset {name} to go live"
 
 
 def _placeholders(environment: Environment) -> tuple[str, ...]:

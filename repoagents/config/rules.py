@@ -91,6 +91,7 @@ def _paths(settings: Settings, root: Path) -> Iterator[Finding]:
     named: list[tuple[Place, str]] = [
         (("tracker", "path"), tracker.path),
         (("tracker", "fixtures_path"), tracker.fixtures_path),
+        (("tracker", "smoke_fixture_path"), tracker.smoke_fixture_path),
     ]
     for position, folder in enumerate(settings.workspace.sparse_paths):
         named.append((("workspace", "sparse_paths", position), folder))

@@ -54,3 +54,20 @@ class Backlog:
     more: bool
     has_label: bool
     page: str = ""
+
+
+@dataclass(frozen=True)
+class BranchRules:
+    """What a branch asks of a merge, by rulesets and by classic protection together.
+
+    `reviews` is None where it could not be read. `rules` are GitHub's names of what rulesets ask,
+    `rulesets` the names of those. `unread` are sentences about what the credential may not see.
+    """
+
+    name: str
+    protected: bool
+    reviews: int | None = 0
+    checks: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    rulesets: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()

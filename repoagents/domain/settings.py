@@ -65,6 +65,9 @@ class TrackerSettings:
     `issues.json` or `issues`."""
     fixtures_path: str = ""
     """The file with GitHub-shaped issues that `mode: fixture` reads, relative to the root."""
+    smoke_fixture_path: str = ""
+    """What `github smoke` shows in GitHub's place, a file relative to the root. While it is set,
+    GitHub is not asked for anything and no issue is worked on."""
     trigger_label: str | None = "repoagents"
     """An issue without this label is not touched. `null`, the default of local trackers, takes
     every open issue."""

@@ -104,6 +104,11 @@ class Sight:
         own = (v for scope, key, v in self.config if scope == "local" and key == ORIGIN_KEY)
         return next(own, "")
 
+    @property
+    def branch(self) -> str:
+        """The branch that HEAD names; empty when it names none."""
+        return self.git.run("symbolic-ref", "--short", "--quiet", "HEAD", accept=(0, 1)).line
+
     def keys(self, wanted: re.Pattern[str]) -> list[tuple[str, str]]:
         """The operator's values of the wanted keys."""
         return [(key, value) for _, key, value in self.config if wanted.fullmatch(key)]

@@ -269,8 +269,14 @@ def choose_source(
 ) -> CredentialSource:
     """The credential of a configuration: its App, else the token's variable, else `gh`.
 
-    `ConfigError` when there is none, or when it cannot be used.
+    `ConfigError` when there is none, or when it cannot be used. Every request needs one, so there
+    is none while a fixture stands in the place of GitHub.
     """
+    if tracker.smoke_fixture_path:
+        raise ConfigError(
+            "GitHub is not asked for anything while tracker.smoke_fixture_path is set",
+            next_step="Delete smoke_fixture_path from the tracker section to go live.",
+        )
     if tracker.app != AppSettings():
         return _installation(tracker, around, permissions, door, clock)
     token = around.environment.get(tracker.token_env, "").strip()

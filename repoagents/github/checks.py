@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterator
-from urllib.parse import quote
 
 from repoagents.domain.pull_request import Annotation, CheckDetail, CheckRun
 from repoagents.errors import Forbidden, GitHubError, NotFound, RateLimited, Unavailable
+from repoagents.github.branches import GitHubBranches
 from repoagents.github.repository import GitHubClient
 from repoagents.github.wire import Fields, items, mapping, number, text
 
@@ -32,20 +32,7 @@ class GitHubChecks:
 
     def required(self, base: str) -> tuple[str, ...]:
         """The checks that rulesets and the branch's protection require, each named once."""
-        branch = quote(base, safe="")
-        rules = self._client.listing(f"{self._client.root}/rules/branches/{branch}")
-        of_rules = [
-            text(check, "context")
-            for rule in rules
-            if text(rule, "type") == "required_status_checks"
-            for check in items(mapping(rule.get("parameters")), "required_status_checks")
-        ]
-        fields = self._client.get(f"{self._client.root}/branches/{branch}")
-        protection = mapping(fields.get("protection"))
-        contexts = mapping(protection.get("required_status_checks")).get("contexts")
-        named = contexts if isinstance(contexts, list) else []
-        of_protection = [context for context in named if isinstance(context, str)]
-        return tuple(dict.fromkeys(name for name in (*of_rules, *of_protection) if name))
+        return GitHubBranches(self._client).required_checks(base)
 
     def detail(self, check: CheckRun) -> CheckDetail:
         """What an ended check run left on lines and in its log; empty for a status."""

@@ -95,7 +95,8 @@ def connect(
     """Build it; nothing is asked and no credential looked for before the first use.
 
     `permissions` are what the bot needs: an App's tokens are narrowed to them. `receives` says
-    whether webhooks come here, so that missed ones are asked for.
+    whether webhooks come here, so that missed ones are asked for: not while a fixture stands in
+    the place of GitHub.
     """
     door: Sends = Door(settings.api_url, clock)
     pace = Pace(clock)
@@ -108,6 +109,6 @@ def connect(
     tracker = GitHubTracker(client, people, settings.trigger_label)
     label = settings.trigger_label
     tracker.inspection = GitHubInspection(client, people, clock, label, permissions)
-    if receives:
+    if receives and not settings.smoke_fixture_path:
         tracker.hooks = GitHubHooks(client, settings.app.installation_id)
     return GitHub(settings, source, client, people, tracker)

@@ -4,15 +4,17 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from urllib.parse import quote
 
-from repoagents.domain.access import Access, Backlog
+from repoagents.domain.access import Access, Backlog, BranchRules
+from repoagents.domain.issue import Issue
 from repoagents.domain.people import Permission
 from repoagents.domain.pulse import Pause, Quota
 from repoagents.errors import Forbidden, NotFound
 from repoagents.github.answers import parse_date
 from repoagents.github.auth import Credential
+from repoagents.github.branches import GitHubBranches
 from repoagents.github.people import GitHubPeople
 from repoagents.github.repository import GitHubClient
-from repoagents.github.wire import Fields, link, mapping, number, text
+from repoagents.github.wire import Fields, link, mapping, number, parse_issue, text
 from repoagents.ports import Clock
 
 SCOPES = "x-oauth-scopes"
@@ -90,6 +92,28 @@ class GitHubInspection:
         newest = number(issues[0], "number") if issues else 0
         home = link(issues[0]).removesuffix(f"/issues/{newest}") if issues else ""
         return Backlog(len(issues), newest, more, self._has_label(), home)
+
+    def branch(self, name: str) -> BranchRules:
+        """What stands around a branch; at most four requests."""
+        return GitHubBranches(self._client).read(name)
+
+    def sample(self, most: int) -> tuple[tuple[Issue, ...], bool]:
+        """Some open issues with the trigger label, oldest first, and whether there are more."""
+        query: dict[str, str | int] = {"state": "open", "per_page": most}
+        query |= {"sort": "created", "direction": "asc"}
+        if self._label:
+            query["labels"] = self._label
+        page, more = self._client.first_page(f"{self._client.root}/issues", query)
+        read = (parse_issue(fields) for fields in page)
+        return tuple(i for i in read if isinstance(i, Issue) and not i.pull_request), more
+
+    def issue(self, number: int) -> Issue | None:
+        """One issue or pull request without its comments; None when it is not there."""
+        try:
+            read = parse_issue(self._client.get(f"{self._client.root}/issues/{number}"))
+        except NotFound:
+            return None
+        return read if isinstance(read, Issue) and read.number == number else None
 
     def _has_label(self) -> bool:
         try:

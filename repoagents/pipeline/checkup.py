@@ -7,7 +7,8 @@ from repoagents.domain.issue import Issue
 from repoagents.domain.reports import Role
 from repoagents.domain.settings import EngineChoice, Settings, engine_for
 from repoagents.errors import RepoAgentsError
-from repoagents.pipeline.checkup_github import compare_origin, count_unlabelled, examine_access
+from repoagents.pipeline.checkup_github import count_unlabelled, examine_access
+from repoagents.policy.access import judge_origin
 from repoagents.ports import Bench, Inspection
 
 LEAST_FREE_BYTES = 1_000_000_000
@@ -19,12 +20,14 @@ class HostFacts:
 
     `unwritable` are folders of the control plane that cannot be written. `edited` are texts of
     `init` that were edited, `behind` those that are missing or outdated, and `mend` is what mends
-    these. `uncommitted` are files of the control plane that git does not have as they are.
+    these. `fixture_step` says what to delete so that GitHub is asked again, empty when it is.
+    `uncommitted` are files of the control plane that git does not have as they are.
     `line_for_issues` makes a local tracker that is not there yet, `worker` is the live worker in
     words. `origin` is the address of the checkout's origin, without credentials.
     """
 
     warnings: tuple[str, ...] = ()
+    fixture_step: str = ""
     unwritable: tuple[str, ...] = ()
     free_bytes: int = 0
     edited: tuple[str, ...] = ()
@@ -141,23 +144,9 @@ def _control_plane(facts: HostFacts) -> list[Check]:
 
 
 def _git(bench: Bench, facts: HostFacts) -> list[Check]:
-    checks = []
-    try:
-        base = bench.workspaces.refresh()
-    except RepoAgentsError as error:  # git's own, or there is no credential to fetch with
-        return [Check("git", "error", str(error), "changes start from the base", error.next_step)]
-    checks.append(Check("git", "ok", f"base is {base.branch} at {base.sha[:12]}"))
-    behind = bench.workspaces.why_ahead(base)
-    if behind is not None:
-        checks.append(
-            Check(
-                "base",
-                "warn",
-                behind,
-                "changes are built from the base, not from your checkout",
-                "git push",
-            )
-        )
+    checks = _base(bench, facts)
+    if any(check.status == "error" for check in checks):
+        return checks
     checks.append(_dirty(bench))
     for present, name in ((facts.submodules, "submodules"), (facts.lfs, "LFS files")):
         if present:
@@ -170,6 +159,22 @@ def _git(bench: Bench, facts: HostFacts) -> list[Check]:
                     "fetch them in workspace.hooks.after_create",
                 )
             )
+    return checks
+
+
+def _base(bench: Bench, facts: HostFacts) -> list[Check]:
+    """What changes start from, fetched unless a fixture stands in the place of GitHub."""
+    if facts.fixture_step:
+        return [Check("git", "warn", "the base was not fetched", fix=facts.fixture_step)]
+    try:
+        base = bench.workspaces.refresh()
+    except RepoAgentsError as error:  # git's own, or there is no credential to fetch with
+        return [Check("git", "error", str(error), "changes start from the base", error.next_step)]
+    checks = [Check("git", "ok", f"base is {base.branch} at {base.sha[:12]}")]
+    behind = bench.workspaces.why_ahead(base)
+    if behind is not None:
+        why = "changes are built from the base, not from your checkout"
+        checks.append(Check("base", "warn", behind, why, "git push"))
     return checks
 
 
@@ -237,14 +242,26 @@ def _tracker(bench: Bench, facts: HostFacts) -> list[Check]:
     if facts.line_for_issues:
         message = f"there is no {bench.settings.tracker.path} yet, where the issues will stand"
         return [Check("tracker", "warn", message, fix=facts.line_for_issues)]
+    if facts.fixture_step:
+        return [_unasked(facts)]
     inspection = bench.tracker.inspection
     if inspection is not None:
-        return [*compare_origin(facts.origin, bench.settings), *_github(bench, inspection)]
+        return [*judge_origin(facts.origin, bench.settings), *_github(bench, inspection)]
     try:
         issues = bench.tracker.read_issues()
     except RepoAgentsError as error:
         return [Check("tracker", "error", str(error), fix=error.next_step)]
     return [*_unreadable(bench), labelled(issues, bench.settings)]
+
+
+def _unasked(facts: HostFacts) -> Check:
+    return Check(
+        "GitHub",
+        "error",
+        "not asked: a smoke fixture stands in its place",
+        "whether the bot may read and write there is not known",
+        facts.fixture_step,
+    )
 
 
 def _github(bench: Bench, inspection: Inspection) -> list[Check]:

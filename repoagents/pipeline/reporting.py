@@ -3,10 +3,12 @@
 import json
 from pathlib import Path
 
+from repoagents.domain.smoke import Smoke
 from repoagents.policy.attention import Standing
 from repoagents.ports import Reports
 from repoagents.views.brief import brief_row, render_brief
 from repoagents.views.ops_status import ops_status_row, render_ops_status
+from repoagents.views.smoke import render_smoke, smoke_row
 from repoagents.views.snapshot import Snapshot
 
 
@@ -23,6 +25,20 @@ def status_texts(snapshot: Snapshot, standing: Standing) -> dict[str, str]:
 def write_status(reports: Reports, snapshot: Snapshot, standing: Standing) -> tuple[Path, ...]:
     """Write both reports; returns where."""
     texts = status_texts(snapshot, standing)
+    return tuple(reports.write(f"reports/{name}", text) for name, text in texts.items())
+
+
+def smoke_texts(smoke: Smoke) -> dict[str, str]:
+    """`github-smoke`, as JSON and as Markdown, by file name."""
+    return {
+        "github-smoke.json": render_json(smoke_row(smoke)),
+        "github-smoke.md": render_smoke(smoke),
+    }
+
+
+def write_smoke(reports: Reports, smoke: Smoke) -> tuple[Path, ...]:
+    """Write the report; returns where."""
+    texts = smoke_texts(smoke)
     return tuple(reports.write(f"reports/{name}", text) for name, text in texts.items())
 
 

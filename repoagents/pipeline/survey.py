@@ -7,6 +7,8 @@ from datetime import timedelta
 from repoagents.domain.pulse import Part
 from repoagents.domain.reports import Review, Verdict
 from repoagents.domain.run import Run, RunStatus, Stage
+from repoagents.domain.settings import Settings
+from repoagents.domain.smoke import REHEARSAL, stands_in
 from repoagents.pipeline import approval, dossier
 from repoagents.policy.attention import Cap, Signs, Standing, weigh
 from repoagents.ports import Books
@@ -27,8 +29,6 @@ URGENT = (
 """Runs that are told in full however old they are, up to the same number."""
 
 CHARTED = timedelta(days=30)
-
-REHEARSAL = "Rehearsal: made from a fixture, not from a live repository."
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def survey(books: Books, host: Host, *, runs: int = RUNS, cards: int = CARDS) ->
         caps=Caps(spent.hour, spent.day, limits),
         flags=flags,
         free_bytes=host.free_bytes,
-        rehearsal=REHEARSAL if settings.tracker.mode == "fixture" else "",
+        rehearsal=REHEARSAL if _rehearsed(settings) else "",
     )
 
 
@@ -103,6 +103,11 @@ def stand(books: Books, snapshot: Snapshot, host: Host) -> Standing:
             free_bytes=snapshot.free_bytes,
         )
     )
+
+
+def _rehearsed(settings: Settings) -> bool:
+    """Whether issues, or what is said of GitHub, come from a fixture."""
+    return settings.tracker.mode == "fixture" or stands_in(settings)
 
 
 def card(books: Books, run: Run) -> Card:

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from repoagents.domain.access import Access, Backlog
+from repoagents.domain.access import Access, Backlog, BranchRules
 from repoagents.domain.change import Base, ChangeSet, Conflict
 from repoagents.domain.delivery import Sending
 from repoagents.domain.effect import Effect
@@ -108,6 +108,18 @@ class Inspection(Protocol):
 
     def backlog(self) -> Backlog:
         """What is open while nothing carries the trigger label; two requests."""
+
+    def branch(self, name: str) -> BranchRules:
+        """What stands around a branch; at most four requests."""
+
+    def sample(self, most: int) -> tuple[tuple[Issue, ...], bool]:
+        """Some open issues that carry the trigger label, and whether there are more; one request.
+
+        The oldest come first, without their comments.
+        """
+
+    def issue(self, number: int) -> Issue | None:
+        """One issue without its comments, None when there is none of that number; one request."""
 
 
 class Hooks(Protocol):

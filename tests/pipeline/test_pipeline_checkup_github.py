@@ -13,7 +13,7 @@ from repoagents.domain.pulse import Quota
 from repoagents.domain.settings import SafetySettings, TrackerSettings
 from repoagents.errors import ConfigError, Unavailable
 from repoagents.pipeline.checkup import LEAST_FREE_BYTES, HostFacts, examine
-from repoagents.pipeline.checkup_github import EXPIRES_SOON, parse_slug
+from repoagents.policy.access import EXPIRES_SOON, parse_slug
 from tests.fakes.inspection import FINE, KnownAccess
 from tests.pipeline.conftest import ISSUE, Place
 

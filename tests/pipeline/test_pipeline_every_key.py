@@ -43,7 +43,7 @@ from repoagents.domain.issue import Comment, Issue
 from repoagents.domain.reports import BuildReport, Plan, Role, Usage, Verification
 from repoagents.domain.run import Failure, FailureClass, Run
 from repoagents.domain.settings import EngineChoice, SafetySettings, Settings, TrackerSettings
-from repoagents.errors import Exited
+from repoagents.errors import ConfigError, Exited
 from repoagents.git.workspaces import GitWorkspaces
 from repoagents.github.answers import Answer, Ask
 from repoagents.github.auth import Surroundings, choose_source
@@ -230,6 +230,14 @@ def credential(lab: Lab) -> object:
     door = NotingDoor()
     source = choose_source(lab.settings.tracker, around, {}, door, FakeClock())
     return source.current().token, door.asked
+
+
+def asked_of_github(lab: Lab) -> object:
+    """Why GitHub is asked for nothing, empty when it is asked."""
+    try:
+        return credential(lab) and ""
+    except ConfigError as error:
+        return str(error)
 
 
 def remote(lab: Lab) -> object:
@@ -581,6 +589,7 @@ PROOFS: dict[str, Proof] = {
     "tracker.fixtures_path": Proof(
         "other.json", issue_numbers, {"tracker.mode": "fixture", **FIXTURE}
     ),
+    "tracker.smoke_fixture_path": Proof("smoke.json", asked_of_github),
     "tracker.trigger_label": Proof("please", eligible_without_label),
     "tracker.stop_label": Proof("halt", still_wanted),
     "tracker.working_label": Proof("at work", labels_worn),

@@ -40,6 +40,7 @@ DEFAULTS: dict[str, object] = {
     "webhook.port": 8787,
     "tracker.path": "",
     "tracker.fixtures_path": "",
+    "tracker.smoke_fixture_path": "",
     "tracker.trigger_label": "repoagents",
     "tracker.stop_label": "repoagents-stop",
     "tracker.working_label": None,

@@ -1,0 +1,247 @@
+"""How each part of GitHub stands for this configuration, and what the whole comes to."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from repoagents.domain.access import Access, BranchRules
+from repoagents.domain.check import Check
+from repoagents.domain.effect import (
+    Effect,
+    MergePullRequest,
+    OpenDraftPullRequest,
+    PostComment,
+    Withheld,
+)
+from repoagents.domain.people import Permission
+from repoagents.domain.settings import Settings, engine_for
+from repoagents.domain.smoke import (
+    Auth,
+    BranchPolicy,
+    Level,
+    Meta,
+    Origin,
+    Overall,
+    Point,
+    Publish,
+    RepoAccess,
+    Section,
+    Smoke,
+    Summary,
+    worst,
+)
+from repoagents.policy.access import KINDS, judge_origin, parse_slug
+from repoagents.policy.safety import gate
+
+COMMENT = PostComment("", 1, "", "")
+PULL = OpenDraftPullRequest("", 1, "", "", "", "")
+MERGE = MergePullRequest("", 1, "", "")
+"""What is asked of the gate: whether such a write goes out at all."""
+
+WRITES: tuple[tuple[str, Effect, tuple[str, ...]], ...] = (
+    ("comments", COMMENT, ("issues: write",)),
+    ("pull requests", PULL, ("contents: write", "pull_requests: write")),
+)
+"""The kinds of writes, one of each, and what an App needs for it."""
+
+SHOWN_CONFIG = ".ai-repoagents/repoagents.yaml"
+HELD = {
+    Permission.ADMIN: ("admin", "maintain", "push", "triage", "pull"),
+    Permission.MAINTAIN: ("maintain", "push", "triage", "pull"),
+    Permission.WRITE: ("push", "triage", "pull"),
+    Permission.TRIAGE: ("triage", "pull"),
+    Permission.READ: ("pull",),
+    Permission.NONE: (),
+}
+"""GitHub's words for what a role holds, in its answer about a repository."""
+
+LEVELS = {"ok": Level.OK, "warn": Level.WARN, "error": Level.ISSUES}
+NOT_LOOKED = Point(Level.WARN, "not looked at: GitHub gave no answer")
+BLIND = "GitHub does not tell what a fine-grained token may write: the first write shows it"
+
+
+def points_of(checks: Iterable[Check]) -> tuple[Point, ...]:
+    """What is not in order, and what is but leaves something to do."""
+    return tuple(
+        Point(LEVELS[check.status], check.message, check.fix)
+        for check in checks
+        if check.status != "ok" or check.fix
+    )
+
+
+def judge_auth(access: Access, checks: Iterable[Check]) -> Auth:
+    """The credential, by what was found to be wrong with it."""
+    points = points_of(checks)
+    is_app = access.kind == "app"
+    return Auth(
+        status=_status(points),
+        warnings=points,
+        source=access.source,
+        token_kind=KINDS[access.kind],
+        account=access.account,
+        scopes=None if is_app else access.granted,
+        permissions=access.granted if is_app else None,
+        expires_at=access.expires_at,
+    )
+
+
+def judge_access(access: Access, checks: Iterable[Check]) -> RepoAccess:
+    """The repository, by what was found to be wrong with it."""
+    points = points_of(checks)
+    return RepoAccess(
+        status=_status(points),
+        warnings=points,
+        full_name=access.repo,
+        default_branch=access.default_branch,
+        private=access.private,
+        permissions=HELD[access.role],
+    )
+
+
+def judge_branch(rules: BranchRules, default: str, local: str, settings: Settings) -> BranchPolicy:
+    """What a merge has to pass; `local` is the branch that the checkout is on, if any."""
+    points = []
+    if not rules.protected:
+        level = Level.OK if _is_withheld(PULL, settings) else Level.WARN
+        message = f"nothing protects {rules.name}: whoever may push needs no review and no check"
+        points.append(Point(level, message, "add a ruleset for it in the repository's settings"))
+    if local and local != rules.name:
+        message = f"the checkout is on {local}; changes start from {rules.name}"
+        points.append(Point(Level.OK, message))
+    return BranchPolicy(
+        status=_status(points),
+        warnings=tuple(points),
+        default_branch=default,
+        base_branch=rules.name,
+        local_branch=local,
+        protected=rules.protected,
+        required_reviews=rules.reviews,
+        required_checks=rules.checks,
+        rules=rules.rules,
+        rulesets=rules.rulesets,
+        unread=rules.unread,
+    )
+
+
+def judge_remote(url: str, settings: Settings) -> Origin:
+    """The checkout's origin beside `tracker.api_url` and `tracker.repo`."""
+    checks = judge_origin(url, settings)
+    points = points_of(checks)
+    if not checks:
+        message = "origin names no host: not compared" if url else "the checkout has no origin"
+        points = (Point(Level.OK, message),)
+    return Origin(
+        status=_status(points),
+        warnings=points,
+        remote_url=url,
+        repo_slug=parse_slug(url),
+        matches_tracker_repo=all(check.status == "ok" for check in checks) if checks else None,
+    )
+
+
+def judge_publish(access: Access, parts: Iterable[Section], settings: Settings) -> Publish:
+    """Which writes would go out: those that the gate lets, when nothing else stands against them.
+
+    What only a closed flag withholds is as it should be, and is said.
+    """
+    barred = [p for part in parts for p in part.warnings if p.level is Level.ISSUES]
+    points: list[Point] = []
+    ready = []
+    for name, effect, needed in WRITES:
+        withheld = _withheld(name, effect, settings)
+        lacking = _lacking(name, access, needed)
+        found = [withheld] if withheld else lacking + _refused(name, barred)
+        ready.append(not found)
+        points += found
+    if access.kind == "fine_grained" and any(ready):
+        points.append(Point(Level.OK, BLIND))
+    return Publish(
+        status=_status(points),
+        warnings=tuple(points),
+        comment_writes_ready=ready[0],
+        pr_writes_ready=ready[1],
+    )
+
+
+def why_not_ready(smoke: Smoke) -> tuple[Point, ...]:
+    """What keeps comments and pull requests from going out; empty when both would."""
+    if smoke.meta.rehearsal:
+        message = "a fixture shows nothing about what may be written"
+        return (Point(Level.ISSUES, message, "delete smoke_fixture_path from the tracker section"),)
+    publish = smoke.publish
+    if publish.comment_writes_ready and publish.pr_writes_ready:
+        return ()
+    told = tuple(point for point in publish.warnings if point.message != BLIND)
+    return told or (Point(Level.ISSUES, "writes are not ready"),)
+
+
+def conclude(smoke: Smoke, settings: Settings) -> Smoke:
+    """The report with the summary that its sections come to."""
+    parts = [part for _, part in smoke.parts()]
+    gravest = worst(part.status for part in parts)
+    whole = dict(zip(Level, Overall, strict=True))[gravest]
+    sampled = smoke.sampled_issue
+    summary = Summary(
+        status=whole,
+        message=_message(smoke, whole),
+        open_issue_count=smoke.issues.count,
+        sampled_issue_id=sampled.number if sampled else None,
+        write_comments_enabled=not _is_withheld(COMMENT, settings),
+        open_pr_enabled=not _is_withheld(PULL, settings),
+        merge_enabled=not _is_withheld(MERGE, settings),
+        comment_writes_ready=smoke.publish.comment_writes_ready,
+        pr_writes_ready=smoke.publish.pr_writes_ready,
+    )
+    return replace(smoke, summary=summary)
+
+
+def unconcluded(meta: Meta) -> Summary:
+    """The summary of a report whose sections are still being put together."""
+    return Summary(Overall.ISSUES, f"{meta.tracker_repo} has not been looked at")
+
+
+def _message(smoke: Smoke, whole: Overall) -> str:
+    if whole is Overall.CLEAN:
+        plus = " or more" if smoke.issues.more else ""
+        wanted = f" labelled {smoke.issues.label}" if smoke.issues.label else ""
+        return f"nothing stands in the way; {smoke.issues.count}{plus} open{wanted}"
+    points = [p for _, part in smoke.parts() for p in part.warnings if p.level is not Level.OK]
+    points.sort(key=lambda point: point.level is not Level.ISSUES)
+    if not points:
+        grave = [name for name, part in smoke.parts() if part.status is not Level.OK]
+        return f"look at {', '.join(grave)}"
+    more = f" ({len(points) - 1} more)" if len(points) > 1 else ""
+    return points[0].message + more
+
+
+def _status(points: Iterable[Point]) -> Level:
+    return worst(point.level for point in points)
+
+
+def _withheld(name: str, effect: Effect, settings: Settings) -> Point | None:
+    """Which key withholds such a write, and the line that lets it out."""
+    engines = {engine_for(role, settings).engine for role in settings.roles.enabled}
+    found = gate(effect, settings, rehearsal="rehearsal" in engines)
+    if not isinstance(found, Withheld):
+        return None
+    section, _, key = found.flag.partition(".")
+    value = {"merge_policy.mode": "human_approval", "tracker.mode": "rest", "llm.mode": "codex"}
+    line = f"{section}: {{{key}: {value.get(found.flag, 'true')}}} in {SHOWN_CONFIG}"
+    return Point(Level.OK, f"{name} are withheld by {found.flag}: {found.reason}", line)
+
+
+def _is_withheld(effect: Effect, settings: Settings) -> bool:
+    return isinstance(gate(effect, settings), Withheld)
+
+
+def _lacking(name: str, access: Access, needed: Sequence[str]) -> list[Point]:
+    """What an App lacks; a token's scopes are told with the credential."""
+    if access.kind != "app" or access.granted is None:
+        return []
+    lacking = [permission for permission in needed if permission not in access.granted]
+    fix = "accept the permission in the installation's settings on GitHub"
+    message = f"{name} would be refused: the App lacks {', '.join(lacking)}"
+    return [Point(Level.ISSUES, message, fix)] if lacking else []
+
+
+def _refused(name: str, barred: Sequence[Point]) -> list[Point]:
+    return [Point(Level.ISSUES, f"{name} would be refused: {p.message}", p.fix) for p in barred]

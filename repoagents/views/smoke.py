@@ -1,0 +1,131 @@
+"""The report of `github smoke`: its JSON row, and as Markdown for people."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+
+from repoagents.domain.smoke import (
+    BranchPolicy,
+    IssueRow,
+    Issues,
+    Level,
+    Overall,
+    Section,
+    Smoke,
+)
+from repoagents.views.markdown import bullets, code, document, inline, neutral, section, table
+from repoagents.views.snapshot import instant
+
+TITLES = {
+    "auth": "Credential",
+    "repo_access": "Repository",
+    "branch_policy": "Branch",
+    "origin": "Origin",
+    "publish": "Writes",
+    "issues": "Issues",
+}
+HEADS = {
+    Overall.CLEAN: "GitHub is as the bot needs it",
+    Overall.ATTENTION: "GitHub needs a look",
+    Overall.ISSUES: "GitHub is not as the bot needs it",
+}
+_SHOWN = 20
+
+Fact = tuple[str, str]
+
+
+def smoke_row(smoke: Smoke) -> dict[str, object]:
+    """The report as `github-smoke.json` holds it."""
+    return {field.name: _plain(getattr(smoke, field.name)) for field in fields(smoke)}
+
+
+def _plain(value: object) -> object:
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return instant(value) if isinstance(value, datetime) else value
+
+
+def render_smoke(smoke: Smoke) -> str:
+    """The report as Markdown; what was made from a fixture says so on its first line."""
+    meta, summary = smoke.meta, smoke.summary
+    origin = f"the fixture {code(meta.fixture_path)}" if meta.fixture_path else "GitHub itself"
+    return document(
+        f"**{meta.rehearsal}**" if meta.rehearsal else "",
+        f"# {HEADS[summary.status]}",
+        f"{summary.status.value}: {neutral(summary.message)}",
+        table(("part", "status"), [(TITLES[n], part.status.value) for n, part in smoke.parts()]),
+        *(_section(TITLES[name], part, smoke) for name, part in smoke.parts()),
+        section("Sampled issue", _sampled(smoke.sampled_issue)),
+        f"{inline(meta.tracker_repo)}, {instant(meta.rendered_at)}, from {origin}.",
+    )
+
+
+def _section(title: str, part: Section, smoke: Smoke) -> str:
+    facts = [f"{name}: {value}" for name, value in _facts(part) if value]
+    rows = [
+        (
+            "to know" if point.level is Level.OK else point.level.value,
+            inline(point.message, 300),
+            code(point.fix) if point.fix else "",
+        )
+        for point in part.warnings
+    ]
+    listed = _rows(part.sampled) if isinstance(part, Issues) else ""
+    found = table(("level", "found", "fix"), rows) if rows else ""
+    return section(title, bullets(facts), found, listed)
+
+
+def _facts(part: Section) -> Iterator[Fact]:
+    """A section's own values, in words; those that are unknown or empty are left out."""
+    if isinstance(part, BranchPolicy):
+        yield from _branch(part)
+        return
+    for field in fields(part):
+        value = getattr(part, field.name)
+        if field.name not in ("status", "warnings", "sampled") and value is not None:
+            yield field.name.replace("_", " "), _word(value)
+
+
+def _branch(part: BranchPolicy) -> Iterator[Fact]:
+    unknown = "not told" if part.protected is not None else ""
+    yield "default branch", inline(part.default_branch)
+    yield "changes start from", inline(part.base_branch)
+    yield "the checkout is on", inline(part.local_branch)
+    yield "protected", _word(part.protected)
+    reviews = part.required_reviews
+    yield "required reviews", unknown if reviews is None else str(reviews)
+    checks = part.required_checks
+    yield "required checks", unknown if checks is None else _word(checks) or "none"
+    yield "rulesets", _word(part.rulesets)
+    yield "their rules", _word(part.rules)
+    for reason in part.unread:
+        yield "not read", inline(reason, 300)
+
+
+def _word(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ", ".join(inline(str(item), 100) for item in value)
+    if isinstance(value, datetime):
+        return instant(value) or ""
+    return "" if value is None else inline(str(value))
+
+
+def _rows(rows: Sequence[IssueRow]) -> str:
+    shown = [
+        (f"#{row.number}", inline(row.title, 80), "yes" if row.eligible else inline(row.reason))
+        for row in rows[:_SHOWN]
+    ]
+    return table(("issue", "title", "eligible"), shown) if shown else ""
+
+
+def _sampled(row: IssueRow | None) -> str:
+    if row is None:
+        return "None."
+    taken = "would be taken up" if row.eligible else f"is left: {inline(row.reason, 300)}"
+    labels = f"labels: {_word(row.labels)}" if row.labels else "no label"
+    lines = (f"#{row.number} {inline(row.title, 120)}", inline(row.url), labels, taken)
+    return bullets(filter(None, lines))
