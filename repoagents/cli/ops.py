@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from repoagents.cli.boundary import DONE, UNFINISHED
+from repoagents.cli.ops_backup import backup, restore
 from repoagents.cli.output import examples, print_json, remark, shown_path
 
 if TYPE_CHECKING:
@@ -150,3 +151,7 @@ def key(*, as_json: bool) -> int:
     else:
         click.echo(f"{public.fingerprint}\n  Ed25519 {public.base64}")
     return DONE
+
+
+command.add_command(backup)
+command.add_command(restore)
