@@ -1,32 +1,34 @@
 """Charts where a person would rather look than read: SVG without script, style or address."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
+from math import floor, log10
 from statistics import median
 from typing import Protocol
 from xml.etree import ElementTree
 
 from markupsafe import Markup
 
-from repoagents.domain.pulse import Part
+from repoagents.domain.reports import Usage
 from repoagents.domain.run import RunStatus
 from repoagents.ports import Day
 from repoagents.views.snapshot import Snapshot
 
 DAYS = 30
+WIDTH, HEIGHT, LANE = 270, 140, 28
+"""Of a drawing, and of one lying bar: about as large as it is shown, so that its type is read."""
+
 OPTIONS: dict[str, object] = {
     "js": (),
     "css": (),
     "no_prefix": True,
-    "width": 560,
-    "height": 220,
+    "width": WIDTH,
     "margin": 4,
-    "spacing": 8,
-    "show_minor_x_labels": False,
-    "legend_box_size": 10,
-    "max_scale": 5,
-    "truncate_legend": 24,
+    "margin_right": 14,
+    "spacing": 6,
+    "show_legend": False,
     "truncate_label": 24,
 }
 """How the library draws; colours and type come from the page's style sheet."""
@@ -54,7 +56,10 @@ QUEUE = (
 
 @dataclass(frozen=True)
 class Chart:
-    """A drawing, what it shows in words, and its numbers as a table: head and rows."""
+    """A drawing, what it shows in words, and its numbers as a table: head and rows.
+
+    `legend` tells the colours: class, and number and word; empty where there is but one colour.
+    """
 
     name: str
     title: str
@@ -62,172 +67,220 @@ class Chart:
     drawing: Markup
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    legend: tuple[tuple[str, str], ...] = ()
 
 
-Series = tuple[str, str, Sequence[float | None]]
-"""The class of the colour, the name, and a value for each label."""
+Series = tuple[str, str, tuple[float, ...]]
+"""The class of the colour, the name, and a value for each day."""
 
 
 def draw_charts(snapshot: Snapshot) -> tuple[Chart, ...]:
     """Every chart that there are numbers for."""
     days = _filled(snapshot)
-    found = [_queue(snapshot), _headroom(snapshot)]
-    if any(day.outcomes or day.usage.calls for day in days):
-        found = [_outcomes(days), _handoffs(days), _spend(days), *found]
+    found = (_outcomes(days), _handoffs(days), _spend(days), _queue(snapshot))
     return tuple(chart for chart in found if chart is not None)
 
 
 def _filled(snapshot: Snapshot) -> tuple[Day, ...]:
     """The last days without a gap, oldest first."""
-    from repoagents.domain.reports import Usage
-
     known = {day.day: day for day in snapshot.days}
     today = snapshot.now.date()
     days = [today - timedelta(days=back) for back in reversed(range(DAYS))]
     return tuple(known.get(day, Day(day, {}, Usage(), ())) for day in days)
 
 
-def _outcomes(days: Sequence[Day]) -> Chart:
-    series = [
-        (colour, word, [sum(day.outcomes.get(status, 0) for status in statuses) for day in days])
-        for colour, word, statuses in GROUPS
+def _outcomes(days: Sequence[Day]) -> Chart | None:
+    every = [
+        (colour, word, tuple(float(sum(day.outcomes.get(s, 0) for s in group)) for day in days))
+        for colour, word, group in GROUPS
     ]
-    told = [f"{sum(values):g} {word}" for _, word, values in series]
+    series = tuple(one for one in every if any(one[2]))
+    if not series:
+        return None
+    number = sum(sum(values) for *_, values in series)
     return Chart(
         "outcomes",
         "How runs ended",
-        f"In the last {DAYS} days: {', '.join(told)}.",
-        _bars(days, series, "{:g}".format),
+        f"{number:,g} {'run' if number == 1 else 'runs'} in {DAYS} days",
+        _bars(_labels(days), series, "{:g}"),
         ("day", *(word for _, word, _ in series)),
         _rows(days, series, "{:g}"),
+        tuple((colour, f"{sum(values):,g} {word}") for colour, word, values in series),
     )
 
 
-def _handoffs(days: Sequence[Day]) -> Chart:
-    minutes = [median(day.seconds) / 60 if day.seconds else None for day in days]
-    every = sorted(second for day in days for second in day.seconds)
-    told = f"the median run took {median(every) / 60:.1f} minutes" if every else "no run ended"
-    series: list[Series] = [("busy", "minutes", minutes)]
+def _handoffs(days: Sequence[Day]) -> Chart | None:
+    every = [second for day in days for second in day.seconds]
+    if not any(every):
+        return None
+    longest = max(median(day.seconds) for day in days if day.seconds)
+    size, unit = (3600, "hours") if longest > 2 * 3600 else (60, "minutes")
+    if longest < size:
+        size, unit = 1, "seconds"
+    values = tuple(median(day.seconds) / size if day.seconds else 0.0 for day in days)
+    series: tuple[Series, ...] = (("busy", unit, values),)
     return Chart(
         "handoffs",
         "Time to handoff",
-        f"In the last {DAYS} days {told}.",
-        _bars(days, series, lambda value: f"{value:g} min"),
-        ("day", "median minutes"),
+        f"the median of {len(every):,} in {DAYS} days: {median(every) / size:.1f} {unit}",
+        _bars(_labels(days), series, "{:.1f}"),
+        ("day", f"median, {unit}"),
         _rows(days, series, "{:.1f}"),
     )
 
 
-def _spend(days: Sequence[Day]) -> Chart:
+def _spend(days: Sequence[Day]) -> Chart | None:
     """Money where the engine names any, tokens where it does not."""
-    costs = [day.usage.cost for day in days]
-    if any(cost for cost in costs):
-        unit, form, values = "cost", "{:,.2f}", [cost or 0.0 for cost in costs]
-    else:
-        unit, form, values = "tokens", "{:,.0f}", [float(day.usage.tokens) for day in days]
-    series: list[Series] = [("busy", unit, values)]
+    costs = [day.usage.cost or 0.0 for day in days]
+    unit, form, values = "cost", "{:,.2f}", tuple(costs)
+    if not any(costs):
+        unit, form, values = "tokens", "{:,.0f}", tuple(float(day.usage.tokens) for day in days)
+    if not any(values):
+        return None
+    calls = sum(day.usage.calls for day in days)
+    series: tuple[Series, ...] = (("busy", unit, values),)
     return Chart(
         "spend",
-        "Spent on agents",
-        f"In the last {DAYS} days: {form.format(sum(values))} {unit}, "
-        f"{sum(day.usage.calls for day in days):,} calls.",
-        _bars(days, series, form.format),
+        f"Spent on agents, {unit}",
+        f"{form.format(sum(values))} for {calls:,} calls in {DAYS} days",
+        _bars(_labels(days), series, form),
         ("day", unit),
         _rows(days, series, form),
     )
 
 
-def _queue(snapshot: Snapshot) -> Chart:
+def _queue(snapshot: Snapshot) -> Chart | None:
     counts = snapshot.counts or {}
-    rows = [(colour, status.value, counts.get(status, 0)) for colour, status in QUEUE]
-    told = ", ".join(f"{count} {word.replace('_', ' ')}" for _, word, count in rows)
+    rows = tuple(
+        (colour, status.value.replace("_", " "), counts[status])
+        for colour, status in QUEUE
+        if counts.get(status)
+    )
+    if not rows:
+        return None
+    number = sum(count for *_, count in rows)
     return Chart(
         "queue",
         "What is open now",
-        f"{told}.",
+        f"{number:,} {'run' if number == 1 else 'runs'}",
         _lanes(rows),
         ("status", "runs"),
-        tuple((word, str(count)) for _, word, count in rows),
+        tuple((word, f"{count:,}") for _, word, count in rows),
     )
 
 
-def _headroom(snapshot: Snapshot) -> Chart | None:
-    """What GitHub still takes this hour; None where that is not known."""
-    worker = next((pulse for pulse in snapshot.pulses if pulse.part is Part.WORKER), None)
-    quota = worker.quota if worker else None
-    if quota is None:
-        return None
-    used = max(quota.limit - quota.remaining, 0)
-    return Chart(
-        "headroom",
-        "GitHub's rate limit",
-        f"{quota.remaining:,} of {quota.limit:,} requests are left until "
-        f"{quota.reset_at:%H:%M} UTC.",
-        _lanes([("good", "left", quota.remaining), ("idle", "used", used)]),
-        ("requests", "number"),
-        (("left", f"{quota.remaining:,}"), ("used", f"{used:,}")),
-    )
+def _labels(days: Sequence[Day]) -> tuple[str, ...]:
+    return tuple(f"{day.day.day} {day.day:%b}" for day in days)
 
 
 def _rows(days: Sequence[Day], series: Sequence[Series], form: str) -> tuple[tuple[str, ...], ...]:
-    """The days on which something was, as cells."""
+    """The days on which something was, as cells, the newest first."""
     rows = []
     for place, day in enumerate(days):
         values = [values[place] for _, _, values in series]
         if any(values):
-            rows.append((day.day.isoformat(), *(form.format(value or 0) for value in values)))
-    return tuple(rows)
+            rows.append((day.day.isoformat(), *(form.format(value) for value in values)))
+    return tuple(reversed(rows))
 
 
 # --- drawing ------------------------------------------------------------------------------------
+# A drawing takes its time and most of them stay as they are between two pages, so that each is
+# kept by its numbers.
 
 
-def _bars(days: Sequence[Day], series: Sequence[Series], told: Callable[[float], str]) -> Markup:
-    """Bars per day, stacked."""
+@lru_cache(maxsize=16)
+def _bars(labels: tuple[str, ...], series: tuple[Series, ...], form: str) -> Markup:
+    """Bars per day, stacked; each tells its numbers when it is pointed at."""
     import pygal
 
-    several = len(series) > 1
+    top = max(map(sum, zip(*(values for *_, values in series), strict=True)))
+    steps = scale(top)
     graph = pygal.StackedBar(
-        **OPTIONS, value_formatter=told, show_legend=several, x_labels_major_every=7
+        **OPTIONS,
+        style=_type(),
+        height=HEIGHT,
+        range=(0, steps[-1]),
+        show_minor_x_labels=False,
+        value_formatter="{:g}".format,
     )
-    graph.x_labels = [f"{day.day:%d %b}" for day in days]
+    graph.y_labels = list(steps)
+    graph.x_labels = list(labels)
+    graph.x_labels_major = list(labels[::-7])
     for _, name, values in series:
-        graph.add(name, values)
+        graph.add(name, list(values))
     root = _bare(graph)
-    for place, (colour, _, _) in enumerate(series):
-        for element in _of_class(root, f"color-{place}"):
-            _paint(element, colour)
+    for place, (colour, name, values) in enumerate(series):
+        (drawn,) = (part for part in _of_class(root, f"serie-{place}") if _of_class(part, "bars"))
+        _paint(drawn, colour)
+        (bars,) = _of_class(drawn, "bars")
+        for bar, label, value in zip(list(bars), labels, values, strict=True):
+            if not value:
+                bars.remove(bar)
+                continue
+            words = f"{form.format(value)} {name}"
+            ElementTree.SubElement(bar, f"{{{NAMESPACE}}}title").text = f"{label}: {words}"
     return _text_of(root)
 
 
-def _lanes(lanes: Sequence[tuple[str, str, int]]) -> Markup:
+@lru_cache(maxsize=16)
+def _lanes(lanes: tuple[tuple[str, str, int], ...]) -> Markup:
     """One lying bar for each name, the first at the top, with its number beside it."""
     import pygal
 
-    lanes = list(reversed(lanes))
+    upwards = tuple(reversed(lanes))
     graph = pygal.HorizontalBar(
         **OPTIONS,
+        style=_type(),
+        height=LANE * len(lanes) + 8,
+        # Room for the number behind the longest bar.
+        range=(0, 1.2 * max(value for *_, value in lanes)),
         value_formatter="{:,.0f}".format,
-        show_legend=False,
         print_values=True,
+        show_x_labels=False,
         show_y_guides=False,
+        show_x_guides=False,
     )
-    graph.x_labels = [name.replace("_", " ") for _, name, _ in lanes]
-    graph.add("", [value for _, _, value in lanes])
+    graph.x_labels = [name for _, name, _ in upwards]
+    graph.add("", [value for *_, value in upwards])
     root = _bare(graph)
-    for element, (colour, _, _) in zip(_of_class(root, "bar"), lanes, strict=True):
-        _paint(element, colour)
+    bars = _of_class(root, "bar")
+    numbers = _of_class(root, "value")
+    for bar, number, (colour, _, _) in zip(bars, numbers, upwards, strict=True):
+        _paint(bar, colour)
+        (shape,) = _of_class(bar, "rect")
+        end = float(shape.get("x", "0")) + float(shape.get("width", "0"))
+        number.set("x", f"{end + 6:.1f}")
+        number.set("text-anchor", "start")
     return _text_of(root)
 
 
-class Graph(Protocol):
+def scale(top: float) -> tuple[float, ...]:
+    """Round numbers from 0 to `top` or a little more, at most six."""
+    power = 10.0 ** floor(log10(top / 4))
+    step = next(power * size for size in (1, 2, 2.5, 5, 10) if power * size * 4 >= top)
+    if top <= 4 and top == floor(top):
+        step = 1.0
+    steps = [0.0]
+    while steps[-1] < top:
+        steps.append(round(steps[-1] + step, 10))
+    return tuple(steps)
+
+
+class Element(Protocol):
     """A chart of the library."""
 
     def render_tree(self) -> ElementTree.Element:
         """The drawing."""
 
 
-def _bare(graph: Graph) -> ElementTree.Element:
+def _type() -> object:
+    """The sizes that the library makes room for."""
+    from pygal.style import Style
+
+    return Style(label_font_size=12, major_label_font_size=12, value_font_size=12)
+
+
+def _bare(graph: Element) -> ElementTree.Element:
     """The drawing without what a strict policy would refuse, and what only scripts use."""
     root = graph.render_tree()
     for element in list(root.iter()):

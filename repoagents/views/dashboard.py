@@ -1,33 +1,75 @@
 """The dashboard: one static page that shows every run, to search, to filter and to watch."""
 
-from repoagents.domain.run import Run, RunStatus
-from repoagents.policy.attention import Level, Standing
-from repoagents.policy.wording import age, one_line
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from markupsafe import Markup
+
+from repoagents.domain.pulse import Part
+from repoagents.domain.run import Run, RunStatus, Stage
+from repoagents.policy.attention import MOST, Level, Standing, Weight
+from repoagents.policy.wording import age, clean, one_line
 from repoagents.views.charts import draw_charts
-from repoagents.views.html import render_page
+from repoagents.views.headline import ASKED
+from repoagents.views.html import embed, link, render_page
 from repoagents.views.snapshot import Card, Snapshot, instant
 from repoagents.views.text import signs_of_life
 
 REFRESHES = (0, 10, 30, 60, 120)
 """What the page offers, in seconds; 0 is off."""
 
-FIRST = 100
+FIRST = 50
 """How many runs are at hand when the page opens; the others are read when somebody looks."""
 
+PLAIN = 50
+"""How many runs are shown where there is no JavaScript."""
+
+KEPT = 20_000
+"""How many runs' texts are kept for the next page."""
+
 COLOURS = {
-    RunStatus.QUEUED: "",
+    RunStatus.QUEUED: "idle",
     RunStatus.IN_PROGRESS: "busy",
-    RunStatus.RETRY_PENDING: "",
+    RunStatus.RETRY_PENDING: "idle",
     RunStatus.AWAITING_APPROVAL: "warn",
     RunStatus.BLOCKED: "warn",
     RunStatus.COMPLETED: "good",
-    RunStatus.NO_CHANGE: "",
+    RunStatus.NO_CHANGE: "idle",
     RunStatus.FAILED: "bad",
-    RunStatus.CANCELLED: "",
-    RunStatus.SUPERSEDED: "",
+    RunStatus.CANCELLED: "idle",
+    RunStatus.SUPERSEDED: "idle",
 }
 LEVELS = {Level.BROKEN: "bad", Level.ATTENTION: "warn", Level.WORKING: "busy", Level.IDLE: "good"}
+WEIGHTS = {Weight.CRITICAL: "bad", Weight.HIGH: "bad", Weight.MEDIUM: "warn", Weight.LOW: "idle"}
+KINDS = {
+    Stage.BASE_CHECK: "check",
+    Stage.VERIFY: "check",
+    Stage.PLAN: "role",
+    Stage.BUILD: "role",
+    Stage.REVIEW: "role",
+}
+"""What does the work of a stage: an agent, a check of the project, or else code of ours."""
+
+STATES = {"done": "good", "withheld": "warn", "intended": "busy", "discarded": "idle"}
+PERMITS = {
+    "safety.allow_write_comments": "Comment below the issue",
+    "safety.allow_open_pr": "Push a branch, open a draft pull request",
+    "safety.allow_merge": "Merge what a person approved",
+}
+"""What each safety flag lets the bot do."""
+
 _OPENED = ("handoff.html", "handoff.md", "changes.patch")
+
+
+@dataclass(frozen=True)
+class Meter:
+    """How much of a limit is used: `share` in percent, and the class of its colour."""
+
+    name: str
+    told: str
+    share: float
+    colour: str
 
 
 def render_dashboard(
@@ -39,10 +81,10 @@ def render_dashboard(
     files are linked.
     """
     cards = {card.run.id: card for card in snapshot.cards}
-    head, tail = snapshot.runs[:FIRST], snapshot.runs[FIRST:]
     listed = {run.id for run in snapshot.runs}
     # Old runs that need somebody are told as well, wherever the list ends.
-    tail += tuple(card.run for card in snapshot.cards if card.run.id not in listed)
+    runs = snapshot.runs + tuple(c.run for c in snapshot.cards if c.run.id not in listed)
+    rows = [_row(run, snapshot, cards.get(run.id)) for run in runs]
     counts = snapshot.counts or {}
     return render_page(
         "dashboard.html",
@@ -51,8 +93,15 @@ def render_dashboard(
             "snapshot": snapshot,
             "standing": standing,
             "level": LEVELS[standing.level],
+            "weights": {weight.value: colour for weight, colour in WEIGHTS.items()},
+            "concerns": standing.concerns[:MOST],
+            "more": len(standing.concerns[MOST:]),
             "made_at": instant(snapshot.now),
             "signs": list(signs_of_life(snapshot.pulses, snapshot.now)),
+            "meters": list(_meters(snapshot)),
+            "permits": [
+                (PERMITS.get(flag, flag), flag, is_on) for flag, is_on in snapshot.flags.items()
+            ],
             "statuses": [
                 (status.value, _words(status.value), COLOURS[status], counts.get(status, 0))
                 for status in RunStatus
@@ -60,61 +109,154 @@ def render_dashboard(
             "charts": draw_charts(snapshot),
             "refreshes": sorted({*REFRESHES, refresh}),
             "refresh": refresh,
-            "plain": [(run, _words(run.status.value), _reason(run)) for run in head[:50]],
-            "first": {
+            "plain": [(run, _words(run.status.value), _reason(run)) for run in runs[:PLAIN]],
+            "options": {
                 "artifacts": artifacts,
-                "colours": {status.value: COLOURS[status] for status in RunStatus},
-                "total": snapshot.total,
+                "colours": {status.value: colour for status, colour in COLOURS.items()},
+                "total": max(snapshot.total, len(runs)),
+                "listed": len(runs),
+                "made": _seconds(snapshot),
                 "refresh": refresh,
-                "runs": [_row(run, snapshot, cards.get(run.id)) for run in head],
             },
-            "rest": [_row(run, snapshot, cards.get(run.id)) for run in tail],
+            # Joined as text: what is marked up already would be looked at once more, run by run.
+            "first": Markup(",".join(rows[:FIRST])),  # noqa: S704 - each is embedded
+            "rest": Markup(",".join(rows[FIRST:])),  # noqa: S704 - as above
         },
         script="dashboard.js",
+        style="dashboard.css",
     )
 
 
-def _row(run: Run, snapshot: Snapshot, card: Card | None) -> list[object]:
+def _seconds(snapshot: Snapshot) -> int:
+    return int(snapshot.now.timestamp())
+
+
+def _meters(snapshot: Snapshot) -> Iterator[Meter]:
+    """What was used of each limit that is set, and of GitHub's."""
+    caps = snapshot.caps
+    used = (
+        ("Calls, last hour", "limits.calls_per_hour", float(caps.hour.calls), "{:,.0f}"),
+        ("Tokens, last day", "limits.tokens_per_day", float(caps.day.tokens), "{:,.0f}"),
+        ("Cost, last day", "limits.cost_per_day", caps.day.cost or 0.0, "{:,.2f}"),
+    )
+    for name, key, amount, form in used:
+        limit = caps.limits.get(key, 0)
+        if limit:
+            told = f"{form.format(amount)} of {form.format(limit)}"
+            yield _meter(name, told, amount / limit)
+    worker = next((pulse for pulse in snapshot.pulses if pulse.part is Part.WORKER), None)
+    quota = worker.quota if worker else None
+    if quota and quota.limit and quota.reset_at > snapshot.now:
+        spent = max(quota.limit - quota.remaining, 0)
+        yield _meter("GitHub requests", f"{spent:,} of {quota.limit:,}", spent / quota.limit)
+
+
+def _meter(name: str, told: str, share: float) -> Meter:
+    colour = "bad" if share >= 1 else "warn" if share >= 0.8 else "busy"
+    return Meter(name, told, round(min(share, 1) * 100, 1), colour)
+
+
+# --- runs ---------------------------------------------------------------------------------------
+
+
+def _row(run: Run, snapshot: Snapshot, card: Card | None) -> str:
     """A run as the page's script reads it; see `dashboard.js` for the places."""
-    return [
-        run.issue_number,
-        one_line(run.title),
-        run.status.value,
-        run.stage.value if run.stage and not run.status.terminal else "",
-        run.attempt,
-        age(snapshot.now - run.updated_at),
-        instant(run.updated_at),
-        _reason(run),
-        run.id,
-        run.branch,
-        None if card is None else _details(card),
-    ]
+    if card is None:
+        return _short(run)
+    return f"{_short(run)[:-1]},{embed(_details(card, snapshot))}]"
+
+
+@lru_cache(maxsize=KEPT)
+def _short(run: Run) -> str:
+    """A run's row without details, kept: of thousands of runs, a moment changes one."""
+    return str(
+        embed(
+            [
+                run.issue_number,
+                one_line(run.title),
+                run.status.value,
+                run.attempt,
+                int(run.updated_at.timestamp()),
+                _reason(run),
+                run.id,
+                run.branch,
+            ]
+        )
+    )
 
 
 def _reason(run: Run) -> str:
     return one_line(f"{run.failure.kind.value}: {run.failure.message}") if run.failure else ""
 
 
-def _details(card: Card) -> dict[str, object]:
+def _details(card: Card, snapshot: Snapshot) -> dict[str, object]:
     usage, run = card.usage, card.run
-    cost = "cost not reported" if usage.cost is None else f"cost {usage.cost:,.2f}"
-    first = [name for name in _OPENED if name in card.files]
-    return {
-        "headline": one_line(card.headline, 600),
-        "next": one_line(run.failure.next_step, 400) if run.failure else "",
+    happened, _, asked = one_line(card.headline, 900).partition(ASKED)
+    told: dict[str, object] = {
+        "happened": happened.removeprefix(f"Issue #{run.issue_number}: ").strip(),
+        "asked": asked.removesuffix("."),
+        "waits": card.waits,
         "stages": [
-            [_words(stage.value), round_, seconds] for stage, round_, seconds in card.timings
+            [_words(stage.value), KINDS.get(stage, "code"), round_, round(seconds, 1)]
+            for stage, round_, seconds in card.timings
         ],
-        "round": run.round,
-        "effects": [
-            [_words(name), state, flag, one_line(location or reason)]
-            for name, state, flag, reason, location in card.effects
-        ],
+        "running": _running(run, snapshot),
+        "rounds": [run.round, run.round_limit],
+        "effects": [_effect(*row) for row in card.effects],
         "findings": [[severity, who, one_line(text, 400)] for severity, who, text in card.findings],
         "reasons": [one_line(reason, 400) for reason in card.reasons],
-        "cost": f"{usage.calls} calls, {usage.tokens:,} tokens, {cost}",
-        "files": [*first, *(name for name in card.files if name not in first)],
+        "usage": _usage(usage.calls, usage.tokens, usage.cost),
+        "facts": [[name, value] for name, value in _facts(run) if value],
+        "files": [clean(name) for name in _in_order(card.files)],
     }
+    return {name: value for name, value in told.items() if value}
+
+
+def _effect(name: str, state: str, flag: str, reason: str, location: str) -> list[str]:
+    """Name, state, colour, flag, what is told, and the address where it is one."""
+    told = location or reason
+    return [
+        _words(name),
+        state,
+        STATES.get(state, "idle"),
+        flag,
+        one_line(told),
+        link(location),
+    ]
+
+
+def _running(run: Run, snapshot: Snapshot) -> list[object]:
+    """The stage under way: name, kind, round, seconds so far."""
+    if run.status is not RunStatus.IN_PROGRESS or run.stage is None:
+        return []
+    since = run.stage_started_at or run.updated_at
+    seconds = max((snapshot.now - since).total_seconds(), 0.0)
+    return [_words(run.stage.value), KINDS.get(run.stage, "code"), run.round, round(seconds, 1)]
+
+
+def _usage(calls: int, tokens: int, cost: float | None) -> str:
+    if not calls and not tokens and not cost:
+        return ""
+    words = f"{calls} {'call' if calls == 1 else 'calls'}"
+    words += f", {tokens:,} tokens" if tokens else ""
+    return words if cost is None else f"{words}, cost {cost:,.2f}"
+
+
+def _facts(run: Run) -> Iterator[tuple[str, str]]:
+    yield "run", run.id
+    yield "branch", one_line(run.branch)
+    yield "base", run.base_sha[:12]
+    yield "head", run.head_sha[:12]
+    yield "note", one_line(run.note)
+    yield "asked by", one_line(run.asked_by)
+    if run.started_at is not None and run.finished_at is not None:
+        yield "took", age(run.finished_at - run.started_at)
+
+
+def _in_order(names: tuple[str, ...]) -> Iterator[str]:
+    """What is read first, first."""
+    yield from (name for name in _OPENED if name in names)
+    yield from (name for name in names if name not in _OPENED)
 
 
 def _words(name: str) -> str:

@@ -54,11 +54,15 @@ _BY_VERDICT = {
 }
 
 
+ASKED = "Asked of you: "
+"""What stands before the second half of a headline."""
+
+
 def headline(run: Run, verdict: Verdict | None, effects: Sequence[EffectRow]) -> str:
     """What happened to the issue and what is asked of the reader, on one line of plain text."""
     happened, asked = _story(run, verdict, effects)
     number = run.issue_number
-    return f"Issue #{number}: {happened}. Asked of you: {asked.replace('{n}', str(number))}."
+    return f"Issue #{number}: {happened}. {ASKED}{asked.replace('{n}', str(number))}."
 
 
 def _story(run: Run, verdict: Verdict | None, effects: Sequence[EffectRow]) -> tuple[str, str]:

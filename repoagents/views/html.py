@@ -10,19 +10,22 @@ import json
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from repoagents.policy.wording import clean
 
 STYLE = "style.css"
 
 
-def render_page(template: str, values: dict[str, object], *, script: str = "") -> str:
-    """The page that a template makes of these values; `script` is the name of its script file.
+def render_page(
+    template: str, values: dict[str, object], *, script: str = "", style: str = ""
+) -> str:
+    """The page that a template makes of these values.
 
-    The template extends `page.html`. Every value is escaped, and invisible characters are removed.
+    `script` is the name of its script file, `style` of what it adds to the common style sheet. The
+    template extends `page.html`. Every value is escaped, and invisible characters are removed.
     """
-    style = _source(STYLE)
+    style = f"{_source(STYLE)}\n{_source(style)}" if style else _source(STYLE)
     code = _source(script) if script else ""
     policy = (
         "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
@@ -50,7 +53,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_clean,
     )
-    environment.filters |= {"embed": embed, "link": link}
+    environment.filters |= {"embed": embed, "link": link, "prose": prose}
     return environment
 
 
@@ -65,6 +68,16 @@ def embed(value: object) -> Markup:
 def link(address: str) -> str:
     """The address when it leads to a web page, empty otherwise: `javascript:` is one, too."""
     return address if address.startswith(("https://", "http://")) else ""
+
+
+def prose(text: str) -> Markup:
+    """A sentence of ours or from outside, with what stands between backticks shown as code."""
+    parts = clean(text).split("`")
+    told = [
+        Markup("<code>{}</code>").format(part) if place % 2 else escape(part)
+        for place, part in enumerate(parts)
+    ]
+    return Markup("").join(told)
 
 
 def _clean(value: object) -> object:
