@@ -24,7 +24,7 @@ class Command:
     note: str = ""
 
 
-_COMMAND = re.compile(r" {0,3}/repoagents +(run|stop|retry|approve|status)(?: +(\S.*?))? *")
+_COMMAND = re.compile(r" {0,3}/repoagents +(run|stop|retry|approve|status)(?: +(\S.*))?")
 _FENCE = re.compile(r"(`{3,})[^`]*|(~{3,}).*")
 _ODD_FENCE = re.compile(r"(?:\s|[-*+>]|\d{1,9}[.)])+(?:```|~~~)")
 _TAG = re.compile(r"<[A-Za-z/!?]")
@@ -38,12 +38,12 @@ def parse(body: str) -> Command | None:
     than a look at the lines (HTML, a fence inside a list or quote), nothing after it counts: a
     command that is overlooked is written again, one that nobody gave is not taken back.
     """
-    before: list[str] = []
+    marked = False
     for line in _shown(body):
-        command = _command(line)
-        if command is not None and not any(_MARKS.search(earlier) for earlier in before):
+        command = None if marked else _command(line)
+        if command is not None:
             return command
-        before = [*before, line] if line.strip() else []
+        marked = bool(line.strip()) and (marked or _MARKS.search(line) is not None)
     return None
 
 
@@ -73,7 +73,8 @@ def _closes(line: str, fence: str) -> bool:
 
 
 def _command(line: str) -> Command | None:
-    match = _COMMAND.fullmatch(line)
+    # Stripped here: a pattern that did it would take quadratic time over a stranger's spaces.
+    match = _COMMAND.fullmatch(line.rstrip(" "))
     if match is None:
         return None
     kind, note = CommandKind(match[1]), match[2] or ""

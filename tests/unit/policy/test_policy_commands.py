@@ -1,5 +1,7 @@
 """Commands in comments: taken where a person wrote one, never where a text only holds one."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -112,6 +114,22 @@ def test_what_comes_after_hides_nothing() -> None:
 def test_the_first_command_counts() -> None:
     assert parse("/repoagents stop\n/repoagents run") == Command(CommandKind.STOP)
     assert parse("/repoagents run it\n\n/repoagents stop") == Command(CommandKind.STOP)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"/repoagents retry a{' ' * 65_000}b",
+        f"/repoagents run{' ' * 65_000}b",
+        "a\n" * 32_000,
+        "- " * 32_000,
+        "`" * 65_000,
+    ],
+)
+def test_the_longest_comment_of_a_stranger_is_read_at_once(body: str) -> None:
+    begun = time.process_time()
+    parse(body)
+    assert time.process_time() - begun < 1
 
 
 PIECES = ["```", "~~~", "> ", "    ", "`", "<!--", "-->", "x", "", "- ", "<pre>", "[", "]("]
