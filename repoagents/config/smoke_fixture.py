@@ -88,7 +88,7 @@ def _sentence(row: "ErrorDetails") -> str:
 
 
 def _nearest(place: Place) -> str:
-    above = _kind(place[:-1])
+    above = _without_null(_kind(place[:-1]))
     names = [field.name for field in fields(above)] if is_dataclass(above) else []
     found = difflib.get_close_matches(str(place[-1]), names, n=1, cutoff=0.0)
     return _dotted((*place[:-1], found[0])) if found else "none"

@@ -75,7 +75,7 @@ def look(bench: Bench, inspection: Inspection, around: Surroundings, wish: Wish)
         repo_access=repo,
         branch_policy=_branch(inspection, access, around.branch, settings),
         origin=origin,
-        publish=judge.judge_publish(access, (auth, repo), settings),
+        publish=judge.judge_publish(access, settings, bench.clock.now()),
         issues=issues,
         sampled_issue=sampled,
     )
@@ -128,16 +128,16 @@ def _issues(
 ) -> tuple[Issues, IssueRow | None]:
     label = bench.settings.tracker.trigger_label
     try:
-        found, more = inspection.sample(wish.limit)
+        listed, more = inspection.sample(wish.limit)
+        found = eligibility.order(listed, bench.settings)
         points: tuple[Point, ...] = ()
         if not found and label and not wish.number:
             checks = count_unlabelled(inspection.backlog(), access.repo, access.page, label)
             points = judge.points_of(checks)
         named = inspection.issue(wish.number) if wish.number else None
+        rows = tuple(_row(issue, bench.settings, around) for issue in found)
     except RepoAgentsError as error:
         return Issues(status=Level.ISSUES, warnings=(_point(error),), count=0, label=label), None
-    ordered = eligibility.order(found, bench.settings)
-    rows = tuple(_row(issue, bench.settings, around) for issue in ordered)
     issues = Issues(
         status=worst(point.level for point in points),
         warnings=points,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from repoagents.domain.access import Access, BranchRules
 from repoagents.domain.check import Check
@@ -24,13 +25,18 @@ from repoagents.domain.smoke import (
     Point,
     Publish,
     RepoAccess,
-    Section,
     Smoke,
     Summary,
     worst,
 )
-from repoagents.policy.access import KINDS, judge_origin, parse_slug
-from repoagents.policy.safety import gate
+from repoagents.policy.access import (
+    KINDS,
+    judge_credential,
+    judge_origin,
+    judge_repository,
+    parse_slug,
+)
+from repoagents.policy.safety import app_permissions, gate
 
 COMMENT = PostComment("", 1, "", "")
 PULL = OpenDraftPullRequest("", 1, "", "", "", "")
@@ -138,18 +144,19 @@ def judge_remote(url: str, settings: Settings) -> Origin:
     )
 
 
-def judge_publish(access: Access, parts: Iterable[Section], settings: Settings) -> Publish:
+def judge_publish(access: Access, settings: Settings, now: datetime) -> Publish:
     """Which writes would go out: those that the gate lets, when nothing else stands against them.
 
     What only a closed flag withholds is as it should be, and is said.
     """
-    barred = [p for part in parts for p in part.warnings if p.level is Level.ISSUES]
     points: list[Point] = []
     ready = []
     for name, effect, needed in WRITES:
         withheld = _withheld(name, effect, settings)
-        lacking = _lacking(name, access, needed)
-        found = [withheld] if withheld else lacking + _refused(name, barred)
+        # Comments need nothing that a token may not read.
+        seen = replace(access, refused=()) if effect is COMMENT else access
+        barred = _barred(name, seen, settings, now)
+        found = [withheld] if withheld else _lacking(name, access, needed) + barred
         ready.append(not found)
         points += found
     if access.kind == "fine_grained" and any(ready):
@@ -239,9 +246,16 @@ def _lacking(name: str, access: Access, needed: Sequence[str]) -> list[Point]:
         return []
     lacking = [permission for permission in needed if permission not in access.granted]
     fix = "accept the permission in the installation's settings on GitHub"
-    message = f"{name} would be refused: the App lacks {', '.join(lacking)}"
+    message = f"{name} are not ready: the App lacks {', '.join(lacking)}"
     return [Point(Level.ISSUES, message, fix)] if lacking else []
 
 
-def _refused(name: str, barred: Sequence[Point]) -> list[Point]:
-    return [Point(Level.ISSUES, f"{name} would be refused: {p.message}", p.fix) for p in barred]
+def _barred(name: str, access: Access, settings: Settings, now: datetime) -> list[Point]:
+    """What stands against every write, whatever the flags say."""
+    checks = judge_credential(access, app_permissions(settings), now)
+    checks += judge_repository(access, settings)
+    return [
+        Point(Level.ISSUES, f"{name} are not ready: {check.message}", check.fix)
+        for check in checks
+        if check.status == "error"
+    ]

@@ -1,8 +1,9 @@
 """A credential as a test has it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from repoagents.domain.access import Access, Backlog
+from repoagents.domain.access import Access, Backlog, BranchRules
+from repoagents.domain.issue import Issue
 from repoagents.domain.people import Permission
 from repoagents.domain.pulse import Pause, Quota
 from repoagents.errors import RepoAgentsError
@@ -23,6 +24,8 @@ class KnownAccess:
 
     access: Access = FINE
     open: Backlog = Backlog(0, 0, more=False, has_label=True)  # noqa: RUF009 - frozen
+    rules: BranchRules = BranchRules("main", protected=True)  # noqa: RUF009 - frozen
+    issues: tuple[Issue, ...] = ()
     broken: RepoAgentsError | None = None
     quota: Quota | None = None
     pause: Pause | None = None
@@ -38,3 +41,21 @@ class KnownAccess:
         if self.broken:
             raise self.broken
         return self.open
+
+    def branch(self, name: str) -> BranchRules:
+        """What stands around it."""
+        if self.broken:
+            raise self.broken
+        return replace(self.rules, name=name)
+
+    def sample(self, most: int) -> tuple[tuple[Issue, ...], bool]:
+        """The first issues."""
+        if self.broken:
+            raise self.broken
+        return self.issues[:most], len(self.issues) > most
+
+    def issue(self, number: int) -> Issue | None:
+        """One of the issues."""
+        if self.broken:
+            raise self.broken
+        return next((issue for issue in self.issues if issue.number == number), None)

@@ -11,6 +11,7 @@ from repoagents.rehearsal.hub.records import (
     Annotation,
     Check,
     Comment,
+    Json,
     Protection,
     Review,
     ReviewComment,
@@ -231,10 +232,11 @@ class People:
         self.forge.checks.protection[branch] = protection
 
     @undisturbed
-    def add_ruleset(self, name: str, rules: Iterable[str]) -> None:
-        """A ruleset with rules of these types."""
+    def add_ruleset(self, name: str, rules: Iterable[str | Json]) -> None:
+        """A ruleset with rules of these types; one with parameters is given whole."""
         number = self.forge.repository.next_id()
-        listed = [{"type": kind, "ruleset_id": number} for kind in rules]
+        whole = ({"type": rule} if isinstance(rule, str) else rule for rule in rules)
+        listed = [{**rule, "ruleset_id": number} for rule in whole]
         self.forge.checks.rulesets.append(
             {
                 "id": number,

@@ -223,3 +223,34 @@ def test_an_empty_backlog(stub: Stub, bed: Bed) -> None:
 )
 def test_the_highest_of_what_is_held(held: dict[str, object], role: Permission) -> None:
     assert parse_role(held) is role
+
+
+def test_a_sample_is_one_page_of_what_is_labelled(stub: Stub, bed: Bed) -> None:
+    link = {"Link": f'<{stub.url}{ISSUES}?page=2>; rel="next"'}
+    stub.get(ISSUES, Reply([issue(3), {**pull(9), "pull_request": {"url": "u"}}], headers=link))
+    found, more = inspection(bed).sample(2)
+    assert ([each.number for each in found], more) == ([3], True)
+    (seen,) = stub.seen
+    assert seen.query == {
+        "state": "open",
+        "labels": "repoagents",
+        "per_page": "2",
+        "sort": "created",
+        "direction": "asc",
+    }
+
+
+def test_without_a_label_every_open_issue_may_be_sampled(stub: Stub, bed: Bed) -> None:
+    stub.get(ISSUES, Reply([]))
+    everything = GitHubInspection(bed.client, bed.people, bed.clock, None, NEEDED)
+    assert everything.sample(10) == ((), False)
+    assert "labels" not in stub.seen[0].query
+
+
+def test_one_issue_by_one_request(stub: Stub, bed: Bed) -> None:
+    stub.get(f"{ISSUES}/3", Reply({**issue(3), "comments": 4}))
+    found = inspection(bed).issue(3)
+    assert found is not None
+    assert (found.number, found.comments) == (3, ())
+    assert inspection(bed).issue(99) is None
+    assert len(stub.seen) == 2

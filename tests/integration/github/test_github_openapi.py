@@ -15,6 +15,7 @@ from repoagents.github.repository import GitHubClient
 from repoagents.rehearsal.hub import LoopbackGitHub
 from repoagents.rehearsal.hub.front import Seen
 from repoagents.rehearsal.hub.loopback import BOT
+from repoagents.rehearsal.hub.records import Protection
 from tests.integration.github import loopback as story
 from tests.integration.github.openapi import Description, load_description
 
@@ -88,6 +89,11 @@ def inspect_access(hub: LoopbackGitHub, github: GitHub) -> None:
     assert inspection is not None
     assert inspection.inspect().default_branch == "main"
     assert inspection.backlog().has_label
+    assert [issue.number for issue in inspection.sample(5)[0]] == [1]
+    assert inspection.issue(2) is not None
+    hub.protect("main", Protection(reviews=1))
+    hub.add_ruleset("careful", ["deletion"])
+    assert inspection.branch("main").rulesets == ("careful",)
 
 
 def ask_again(hub: LoopbackGitHub, github: GitHub) -> None:
@@ -122,7 +128,9 @@ WORDS = {
     f"GET {REPO}/check-runs/{{check_run_id}}/annotations",
     f"GET {REPO}/actions/jobs/{{job_id}}/logs",
     f"GET {REPO}/branches/{{branch}}",
+    f"GET {REPO}/branches/{{branch}}/protection",
     f"GET {REPO}/rules/branches/{{branch}}",
+    f"GET {REPO}/rulesets",
     f"GET {REPO}/pulls",
     f"GET {PULL}",
     f"GET {PULL}/comments",
