@@ -1,5 +1,6 @@
 """A person's word on exactly one commit: publish it, merge it, or never."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,7 +22,7 @@ from repoagents.pipeline.boundary import change
 from repoagents.pipeline.merge import CARRIED
 from repoagents.pipeline.reconcile import why_stop
 from repoagents.policy import merging
-from repoagents.ports import Approval, Books, House
+from repoagents.ports import Approval, Books, House, LedgerRow
 
 APPROVE, REJECT, WITHDRAW = "approve", "reject", "withdraw"
 REVIEW = "review on the pull request"
@@ -56,6 +57,12 @@ def waiting_of(books: Books, run: Run) -> Waiting | None:
     gates = [publisher.gate(books, effect) for effect in decisive or effects]
     flags = dict.fromkeys(gate.flag for gate in gates if isinstance(gate, Withheld))
     return Waiting(run, effects, tuple(flags))
+
+
+def waits(run: Run, effects: Sequence[LedgerRow]) -> bool:
+    """Whether `waiting_of` finds anything, told by the ledger's rows alone."""
+    decisive = any(row.held and row.name in ("branch", "draft_pull_request") for row in effects)
+    return decisive or run.status is RunStatus.AWAITING_APPROVAL
 
 
 def show(house: House, number: int) -> Waiting | None:

@@ -1,17 +1,17 @@
 """One look at everything that is remembered: the snapshot that reports are made from."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import timedelta
 
 from repoagents.domain.pulse import Part
-from repoagents.domain.reports import Review, Verdict
-from repoagents.domain.run import Run, RunStatus, Stage
+from repoagents.domain.reports import Review
+from repoagents.domain.run import Run, RunStatus
 from repoagents.domain.settings import Settings
 from repoagents.domain.smoke import REHEARSAL, stands_in
 from repoagents.pipeline import approval, dossier
 from repoagents.policy.attention import Cap, Signs, Standing, weigh
-from repoagents.ports import Books
+from repoagents.ports import Books, Kept
 from repoagents.views.headline import headline
 from repoagents.views.snapshot import Caps, Card, Snapshot
 
@@ -64,7 +64,7 @@ def survey(books: Books, host: Host, *, runs: int = RUNS, cards: int = CARDS) ->
         repo=settings.tracker.repo or settings.tracker.kind,
         version=host.version,
         installation=books.installation,
-        cards=tuple(card(books, run) for run in told.values()),
+        cards=cards_of(books, tuple(told.values())),
         days=books.history.days(now - CHARTED),
         caps=Caps(spent.hour, spent.day, limits),
         flags=flags,
@@ -110,25 +110,28 @@ def _rehearsed(settings: Settings) -> bool:
     return settings.tracker.mode == "fixture" or stands_in(settings)
 
 
-def card(books: Books, run: Run) -> Card:
-    """One run with what was kept of it."""
-    verdict = books.stages.last(run.id, Stage.VERDICT, Verdict)
-    effects = tuple(dossier.effect_row(row) for row in books.ledger.rows(run.id))
+def cards_of(books: Books, runs: Sequence[Run]) -> tuple[Card, ...]:
+    """Each run with what was kept of it, read for all at once."""
+    kept = books.history.kept([run.id for run in runs])
+    return tuple(_card(books, run, kept[run.id]) for run in runs)
+
+
+def _card(books: Books, run: Run, kept: Kept) -> Card:
+    effects = tuple(map(dossier.effect_row, kept.effects))
     return Card(
         run=run,
-        headline=headline(run, verdict, effects),
-        timings=books.stages.timings(run.id),
+        headline=headline(run, kept.verdict, effects),
+        timings=kept.timings,
         effects=effects,
-        usage=books.spend.spent(run.id, books.clock.now()).run,
-        findings=tuple(_findings(books, run)),
-        reasons=verdict.reasons if verdict else (),
+        usage=kept.usage,
+        findings=tuple(_findings(kept.review)),
+        reasons=kept.verdict.reasons if kept.verdict else (),
         files=books.artifacts.names(run.issue_number, run.id),
-        waits=approval.waiting_of(books, run) is not None,
+        waits=approval.waits(run, kept.effects),
     )
 
 
-def _findings(books: Books, run: Run) -> Iterator[tuple[str, str, str]]:
-    review = books.stages.last(run.id, Stage.REVIEW, Review)
+def _findings(review: Review | None) -> Iterator[tuple[str, str, str]]:
     for found in review.findings if review else ():
         place = f"{found.file}:{found.line}: " if found.line else f"{found.file}: "
         yield found.severity.value, "reviewer", (place if found.file else "") + found.message

@@ -11,6 +11,8 @@ from typing import ParamSpec, Protocol
 
 from repoagents.domain.run import Run
 from repoagents.domain.settings import Settings
+from repoagents.ports.history import Day, History, Kept
+from repoagents.ports.brakes import Brakes
 from repoagents.ports.records import (
     CLOSED,
     FROM_COMMENT,
@@ -20,9 +22,7 @@ from repoagents.ports.records import (
     BundleDraft,
     BundleEntry,
     Bundles,
-    Day,
     Deliveries,
-    History,
     Inbox,
     Journal,
     Ledger,
@@ -69,6 +69,7 @@ __all__ = [
     "Artifacts",
     "Bench",
     "Books",
+    "Brakes",
     "Brief",
     "BundleDraft",
     "BundleEntry",
@@ -86,6 +87,7 @@ __all__ = [
     "Inbox",
     "Inspection",
     "Journal",
+    "Kept",
     "Ledger",
     "LedgerRow",
     "Member",
@@ -185,6 +187,7 @@ class Books:
     approvals: Approvals
     pulses: Pulses
     history: History
+    brakes: Brakes
 
 
 @dataclass(frozen=True)

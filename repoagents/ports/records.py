@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -102,32 +102,14 @@ class Spend(Protocol):
     def spent(self, run_id: str, now: datetime) -> Spent:
         """Sums, open reservations included."""
 
+    def of_stages(self, run_id: str) -> tuple[tuple[Stage, Usage], ...]:
+        """The same of a run by stage, in the order of their first calls."""
+
     def reserve(self, run_id: str, stage: Stage, usage: Usage, at: datetime) -> int:
         """Reserve before the call; returns the reservation's number."""
 
     def settle(self, reservation: int, usage: Usage) -> None:
         """Replace a reservation by what the call really cost."""
-
-
-@dataclass(frozen=True)
-class Day:
-    """What one day (UTC) brought: how runs ended, what calls cost, how long runs took.
-
-    `outcomes` counts the runs that came to rest on that day by the status that they have now.
-    `seconds` has one entry for each of them: from its first attempt's start to its end.
-    """
-
-    day: date
-    outcomes: Mapping[RunStatus, int]
-    usage: Usage
-    seconds: tuple[float, ...]
-
-
-class History(Protocol):
-    """What happened over time, for charts and key figures."""
-
-    def days(self, since: datetime) -> tuple[Day, ...]:
-        """Every day since then on which something happened, oldest first."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +124,11 @@ class LedgerRow:
     reason: str
     location: str
     at: datetime
+
+    @property
+    def held(self) -> bool:
+        """Whether a flag withholds it; one that was cut off meanwhile is withheld still."""
+        return self.state == "withheld" or (self.state == "intended" and self.flag != "")
 
 
 class Ledger(Protocol):
@@ -312,6 +299,9 @@ class Artifacts(Protocol):
     def find_plan(self, issue_number: int, key: str) -> Plan | None:
         """The plan that a dry run made for the same input."""
 
+    def plans(self) -> tuple[int, ...]:
+        """The issue numbers of the plans that dry runs left, one for each plan, sorted."""
+
     def folders(self) -> tuple[tuple[int, str, Path], ...]:
         """Issue number, run id and path of every run folder."""
 
@@ -324,6 +314,9 @@ class Reports(Protocol):
 
     def write(self, name: str, text: str) -> Path:
         """Replace a report; `name` is its path below the control plane's folder."""
+
+    def read(self, name: str) -> str | None:
+        """A report's text as it was written last; None when it never was."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repoagents.domain.pulse import Part, Pause, Pulse, Quota
+from repoagents.domain.rollout import Brake, Phase
 from repoagents.domain.run import Run, RunStatus, Stage
 from repoagents.errors import StateUnreadable, StoreError
 from repoagents.store.faults import corrupt, fault, foreign_schema
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 """The schema of our tables; a change takes a new number and a migration."""
+
+BRAKE = "brake"
+"""The key of the note that holds the bot to a phase."""
 
 LOCATION = "state/location.json"
 DEFAULT_DATABASE = "state/repoagents.sqlite"
@@ -65,16 +69,19 @@ class Reader:
         """What each part of the bot told last of itself."""
         return tuple(map(_parse_pulse, self._query("SELECT * FROM pulses ORDER BY part", {})))
 
+    def brake(self) -> Brake | None:
+        """What holds the bot to an earlier phase than its flags name."""
+        rows = self._query("SELECT value FROM meta WHERE key = :key", {"key": BRAKE})
+        if not rows:
+            return None
+        row = json.loads(rows[0]["value"])
+        phase, at = Phase(row["phase"]), parse_instant(row["at"])
+        return Brake(phase, row["reason"], row["run"], row["issue"], at)
+
     def effects(self, run_id: str) -> "tuple[LedgerRow, ...]":
         """All effects of a run, in the order first intended."""
-        from repoagents.ports import LedgerRow
-
         rows = self._query("SELECT * FROM effects WHERE run_id = :id ORDER BY seq", {"id": run_id})
-        plain = ("run_id", "name", "key", "state", "flag", "reason", "location")
-        return tuple(
-            LedgerRow(**{name: row[name] for name in plain}, at=parse_instant(row["at"]))
-            for row in rows
-        )
+        return tuple(map(parse_effect, rows))
 
     def timings(self, run_id: str) -> tuple[tuple[Stage, int, float], ...]:
         """Stage, round and seconds of a run, in the order recorded."""
@@ -83,6 +90,14 @@ class Reader:
             {"id": run_id},
         )
         return tuple((Stage(row["stage"]), row["round"], row["seconds"]) for row in rows)
+
+
+def parse_effect(row: Row) -> "LedgerRow":
+    """An effect as the ledger tells it."""
+    from repoagents.ports import LedgerRow
+
+    plain = ("run_id", "name", "key", "state", "flag", "reason", "location")
+    return LedgerRow(**{name: row[name] for name in plain}, at=parse_instant(row["at"]))
 
 
 def _parse_pulse(row: Row) -> Pulse:

@@ -2,10 +2,13 @@
 
 from datetime import UTC, date, datetime, timedelta
 
+from repoagents.domain.effect import PushBranch, Receipt
 from repoagents.domain.issue import Issue
-from repoagents.domain.reports import Usage
+from repoagents.domain.reports import Decision, Plan, Review, Usage, Verdict, VerdictKind
 from repoagents.domain.run import Run, RunStatus, Stage
+from repoagents.ports import Kept, StageKey
 from repoagents.store.database import Database
+from repoagents.store.history import AT_ONCE
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -53,3 +56,51 @@ def test_what_is_older_and_what_has_not_ended_is_left_out(books: Database) -> No
     assert books.runs.add(waiting, Issue(2, "Title", "Body"))
 
     assert books.history.days(NOON) == ()
+
+
+def test_what_was_kept_of_many_runs_is_told_at_once(books: Database) -> None:
+    numbers = range(1, AT_ONCE + 3)
+    for number in numbers:
+        ended(books, number, RunStatus.COMPLETED, NOON, 60)
+    plan = Plan("summary", ("step",), ("file",), ("criterion",))
+    reviews = (Review(Decision.REQUEST_CHANGES, ()), Review(Decision.APPROVE, ()))
+    verdict = Verdict(VerdictKind.PUBLISH, ("all is met",))
+    told = ((Stage.PLAN, 0, plan), (Stage.REVIEW, 1, reviews[0]), (Stage.REVIEW, 2, reviews[1]))
+    for stage, round_, value in (*told, (Stage.VERDICT, 2, verdict)):
+        books.stages.record(StageKey("run-1", 1, stage, round_, "hash"), value, NOON, 1.5)
+    pushed = PushBranch("run-1", 1, "branch", "c" * 40)
+    books.ledger.intend("run-1", pushed, NOON)
+    books.ledger.close("run-1", pushed, Receipt(pushed.key, "origin/branch", NOON))
+    held = PushBranch("run-2", 2, "other", "d" * 40)
+    books.ledger.withhold("run-2", held, "safety.allow_open_pr", "off", NOON)
+    books.spend.reserve("run-1", Stage.PLAN, Usage(1, 10, 0.5), NOON)
+    books.spend.reserve("run-1", Stage.BUILD, Usage(1, 20, None), NOON)
+
+    kept = books.history.kept([*(f"run-{number}" for number in numbers), "run-unknown"])
+
+    assert kept["run-1"] == Kept(
+        timings=books.stages.timings("run-1"),
+        effects=books.ledger.rows("run-1"),
+        usage=Usage(2, 30, 0.5),
+        review=reviews[1],
+        verdict=verdict,
+    )
+    assert [(row.state, row.held) for row in kept["run-1"].effects] == [("done", False)]
+    assert [(row.state, row.held) for row in kept["run-2"].effects] == [("withheld", True)]
+    assert kept[f"run-{numbers[-1]}"] == kept["run-unknown"] == Kept()
+
+
+def test_an_effect_that_was_cut_off_is_held_until_it_is_done(books: Database) -> None:
+    ended(books, 1, RunStatus.COMPLETED, NOON, 60)
+    effect = PushBranch("run-1", 1, "branch", "c" * 40)
+    books.ledger.withhold("run-1", effect, "safety.allow_open_pr", "off", NOON)
+    books.ledger.intend("run-1", effect, NOON)
+
+    (row,) = books.history.kept(["run-1"])["run-1"].effects
+
+    assert (row.state, row.held) == ("intended", True)
+    assert books.ledger.withheld("run-1") == (effect,)
+
+
+def test_nothing_is_asked_for_no_run(books: Database) -> None:
+    assert books.history.kept([]) == {}
