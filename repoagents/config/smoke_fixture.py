@@ -37,11 +37,7 @@ def read_fixture(root: Path, relative: str) -> Smoke:
             f"{KEY}: there is no {relative}",
             next_step=f"Write it, or delete {KEY.partition('.')[2]} from the tracker section.",
         )
-    smoke = parse_fixture(text, relative)
-    problems = list(_contradictions(smoke))
-    if problems:
-        raise _refusal(relative, problems)
-    return smoke
+    return parse_fixture(text, relative)
 
 
 def parse_fixture(text: str, name: str) -> Smoke:
@@ -49,10 +45,12 @@ def parse_fixture(text: str, name: str) -> Smoke:
     from pydantic import ValidationError
 
     try:
-        return _adapter().validate_json(text.encode("utf-8", "surrogatepass"), strict=True)
+        smoke = _adapter().validate_json(text.encode("utf-8", "surrogatepass"), strict=True)
     except ValidationError as error:
-        rows = error.errors(include_url=False, include_context=True, include_input=True)
-    raise _refusal(name, [_sentence(row) for row in rows]) from None
+        raise _refusal(name, [_sentence(row) for row in error.errors(include_url=False)]) from None
+    if problems := list(_contradictions(smoke)):
+        raise _refusal(name, problems)
+    return smoke
 
 
 @cache

@@ -29,6 +29,9 @@ HEADS = {
     Overall.ATTENTION: "GitHub needs a look",
     Overall.ISSUES: "GitHub is not as the bot needs it",
 }
+LITERAL = ("account", "full_name", "default_branch", "remote_url", "repo_slug")
+"""Values that people copy: shown to the letter."""
+
 _SHOWN = 20
 
 Fact = tuple[str, str]
@@ -82,17 +85,24 @@ def _facts(part: Section) -> Iterator[Fact]:
     if isinstance(part, BranchPolicy):
         yield from _branch(part)
         return
+    if isinstance(part, Issues):
+        yield "open", f"{part.count} or more" if part.more else str(part.count)
+        yield "label", code(part.label) if part.label else ""
+        return
     for field in fields(part):
         value = getattr(part, field.name)
-        if field.name not in ("status", "warnings", "sampled") and value is not None:
+        if field.name in LITERAL:
+            yield field.name.replace("_", " "), code(value) if value else ""
+        elif field.name not in ("status", "warnings") and value is not None:
             yield field.name.replace("_", " "), _word(value)
 
 
 def _branch(part: BranchPolicy) -> Iterator[Fact]:
     unknown = "not told" if part.protected is not None else ""
-    yield "default branch", inline(part.default_branch)
-    yield "changes start from", inline(part.base_branch)
-    yield "the checkout is on", inline(part.local_branch)
+    branches = (part.default_branch, part.base_branch, part.local_branch)
+    names = ("default branch", "changes start from", "the checkout is on")
+    for name, branch in zip(names, branches, strict=True):
+        yield name, code(branch) if branch else ""
     yield "protected", _word(part.protected)
     reviews = part.required_reviews
     yield "required reviews", unknown if reviews is None else str(reviews)
