@@ -1,39 +1,120 @@
 """`dashboard`: the static page that shows every run."""
 
+import os
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+from urllib.parse import quote
 
 import click
 
 from repoagents.cli.boundary import DONE
-from repoagents.cli.output import examples, shown_path
+from repoagents.cli.output import examples, print_json, remark, shown_path
+
+if TYPE_CHECKING:
+    from repoagents.bootstrap import Premises
+    from repoagents.pipeline.dashboard import Drawing
+
+PAGE = "dashboard/index.html"
+WATCH_SECONDS = 3.0
+ANYWAY_SECONDS = 60.0
+"""How often a watched page is drawn anew although nothing moved: that, too, is news."""
+
+WATCHED_REFRESH = 10
+LISTED = 100
 
 
-@click.command(epilog=examples("dashboard", "dashboard --refresh-seconds 30"))
+@click.command(epilog=examples("dashboard", "dashboard --open", "dashboard --watch --open"))
 @click.option(
     "--refresh-seconds",
     type=click.IntRange(0, 86_400),
-    default=0,
     metavar="N",
-    show_default=True,
-    help="How often an open page reads itself anew; 0 is never.",
+    help="How often an open page reads itself anew; 0 is never.  [default: 0; 10 with --watch]",
 )
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
+    metavar="PATH",
     help="Another file than .ai-repoagents/dashboard/index.html.",
 )
-def command(*, refresh_seconds: int, output: Path | None) -> int:
-    """Draw the dashboard: one static page, to search, to filter and to watch."""
+@click.option("--open", "opens", is_flag=True, help="Show it in the browser.")
+@click.option("--watch", is_flag=True, help="Draw it anew when something changes, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def command(
+    *, refresh_seconds: int | None, output: Path | None, opens: bool, watch: bool, as_json: bool
+) -> int:
+    """Draw the dashboard: one static page, to search, to filter and to watch.
+
+    `repoagents run` draws it as well while it works.
+    """
+    if watch and as_json:
+        raise click.UsageError("--watch and --json exclude each other")
     from repoagents.cli import place
-    from repoagents.pipeline.survey import stand, survey
-    from repoagents.views.dashboard import render_dashboard
 
     premises = place.open_premises()
+    refresh = refresh_seconds
+    if refresh is None:
+        refresh = WATCHED_REFRESH if watch else 0
+    path, drawing = draw(premises, refresh, output)
+    if as_json:
+        standing = drawing.standing
+        told = {"path": shown_path(path), "level": standing.level, "headline": standing.headline}
+        print_json({**told, "runs": drawing.snapshot.total})
+    else:
+        click.echo(shown_path(path))
+    if opens:
+        _show(premises, path)
+    if watch:
+        _watch(premises, refresh, output)
+    return DONE
+
+
+def draw(
+    premises: "Premises", refresh: int = 0, output: Path | None = None
+) -> "tuple[Path, Drawing]":
+    """Write the page as things stand; its links to artifacts hold from wherever it lies."""
+    from repoagents.pipeline.dashboard import draw as draw_page
+
+    place = (output or premises.control / PAGE).absolute()
+    artifacts = quote(Path(os.path.relpath(premises.control / "artifacts", place.parent)).as_posix())
     host = premises.host()
     with premises.books() as books:
-        snapshot = survey(books, host)
-        standing = stand(books, snapshot, host)
-    page = render_dashboard(snapshot, standing, refresh=refresh_seconds, artifacts="../artifacts")
-    path = premises.reports().write("dashboard/index.html", page)
-    click.echo(shown_path(path))
-    return DONE
+        drawing = draw_page(books, host, refresh=refresh, artifacts=artifacts)
+    reports = premises.reports()
+    path = reports.write_at(place, drawing.page) if output else reports.write(PAGE, drawing.page)
+    return path, drawing
+
+
+def _show(premises: "Premises", path: Path) -> None:
+    """Open a page in the browser, where there is one."""
+    import webbrowser
+
+    environment = premises.loaded.environment
+    seen = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
+    display = sys.platform == "darwin" or any(environment.get(name) for name in seen)
+    # Without a display it would be a browser in the terminal, if any.
+    if not display or not webbrowser.open(path.as_uri()):
+        remark(f"no browser could be opened here: open {path.as_uri()} in yours")
+
+
+def _watch(premises: "Premises", refresh: int, output: Path | None) -> NoReturn:
+    """Draw the page whenever something moved, until Ctrl-C."""
+    import threading
+
+    remark("drawn anew when something changes, until Ctrl-C")
+    pause = threading.Event()
+    before, drawn_at = _signs(premises), premises.clock.monotonic()
+    while True:
+        pause.wait(WATCH_SECONDS)
+        now, waited = _signs(premises), premises.clock.monotonic() - drawn_at
+        if now != before or waited >= ANYWAY_SECONDS:
+            draw(premises, refresh, output)
+            before, drawn_at = now, premises.clock.monotonic()
+
+
+def _signs(premises: "Premises") -> object:
+    """What differs as soon as a run moves, or a worker comes or goes."""
+    from repoagents.store.worker_lock import holder
+
+    reader = premises.reader()
+    return reader.counts(), reader.runs(limit=LISTED), holder(premises.control)

@@ -82,13 +82,15 @@ def _make(premises: "Premises", run: "Run | None", *, archive: bool) -> "Made":
     from repoagents.pipeline.checkup import examine
     from repoagents.pipeline.reporting import write_status
     from repoagents.pipeline.survey import stand, survey
+    from repoagents.views.dashboard import render_dashboard
 
     host, checks = premises.host(), examine(premises.bench(), premises.host_facts())
     with premises.books() as books:
         taken = survey(books, host)
         standing = stand(books, taken, host)
         write_status(premises.reports(), taken, standing)
-        contents = Contents(taken, standing, checks, _write_smoke(premises)[0], run)
+        further = _write_smoke(premises)[0] | {"dashboard.html": render_dashboard(taken, standing)}
+        contents = Contents(taken, standing, checks, further, run)
         return make_bundle(books, premises.bundles(), contents, archive=archive)
 
 

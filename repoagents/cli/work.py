@@ -2,7 +2,7 @@
 
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from repoagents.cli.boundary import DONE, INTERRUPTED, UNFINISHED
 from repoagents.cli.desk import Answer, Desk
@@ -19,14 +19,17 @@ WELL_ENDED = (RunStatus.COMPLETED, RunStatus.NO_CHANGE, RunStatus.AWAITING_APPRO
 UNDER_WAY = (RunStatus.QUEUED, RunStatus.IN_PROGRESS)
 
 
-def be_worker(desk: Desk, assignment: Assignment, *, quiet: bool) -> tuple[Run, ...]:
+def be_worker(
+    desk: Desk, assignment: Assignment, *, quiet: bool, changed: Callable[[], None] = lambda: None
+) -> tuple[Run, ...]:
     """Do the assigned work and show it; returns the runs that were seen moving.
 
-    `quiet` keeps stdout free for a JSON answer. Raises `Interrupted` when a person ended it.
+    `quiet` keeps stdout free for a JSON answer; `changed` is called after changes, at most once a
+    second. Raises `Interrupted` when a person ended it.
     """
     watch = _watch(desk, assignment.issue, quiet=quiet)
     with in_background(watch):
-        desk.premises.work(assignment, lambda: None)
+        desk.premises.work(assignment, changed)
     return tuple(watch.seen.values())
 
 

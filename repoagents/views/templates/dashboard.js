@@ -47,7 +47,8 @@
     const said = new URLSearchParams();
     if (now.search) said.set("search", now.search);
     if (now.statuses.length) said.set("status", now.statuses.join(","));
-    if (now.refresh !== options.refresh) said.set("refresh", String(now.refresh));
+    // Told even where it is the page's own choice: the next page may be drawn with another.
+    if (now.refresh || options.refresh) said.set("refresh", String(now.refresh));
     if (now.page > 1) said.set("page", String(now.page));
     if (now.opened.length) said.set("open", now.opened.join(","));
     history.replaceState(null, "", `#${said}`);
@@ -343,6 +344,7 @@
   });
   for (const part of document.querySelectorAll(".scripted")) part.hidden = false;
   reflect();
+  if (options.refresh) note({});
   grow();
   setInterval(grow, 10000);
 })();
