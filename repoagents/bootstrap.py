@@ -281,7 +281,8 @@ class Premises:
             line_for_issues=line_for_issues(loaded.settings, loaded.root),
             origin=self.checkout()[0],
             worker=f"worker {owner.pid} on {owner.host} is live" if owner else "",
-            state=self._state_problem(),
+            state=(problem := self._state_problem()),
+            brake=None if problem else self.reader().brake(),
             submodules=(loaded.root / ".gitmodules").exists(),
             lfs=_uses_lfs(loaded.root),
             clock_ahead_of_files=(self.control / "repoagents.yaml").stat().st_mtime
@@ -323,7 +324,7 @@ class Premises:
 def _kept(database: "Database") -> Any:
     """The books' fields that are kept in the database, by name."""
     names = ("runs", "stages", "spend", "ledger", "inbox", "deliveries", "approvals")
-    kept = {name: getattr(database, name) for name in (*names, "history", "pulses")}
+    kept = {name: getattr(database, name) for name in (*names, "history", "pulses", "brakes")}
     return {"installation": database.installation} | kept
 
 

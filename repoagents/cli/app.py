@@ -61,6 +61,11 @@ COMMANDS: dict[str, Entry] = {
         "ops",
         "Write the reports and handoff bundles that operators open, and check them.",
     ),
+    "rollout": Entry(
+        "Operate",
+        "rollout",
+        "Open what the bot may write phase by phase, each time by a person's act.",
+    ),
     "config": Entry("Expert", "config", "Show the configuration and where each value came from."),
     "webhook": Entry(
         "Expert",

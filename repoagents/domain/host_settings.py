@@ -64,6 +64,17 @@ class StateSettings:
 
 
 @dataclass(frozen=True)
+class RolloutSettings:
+    """How the rollout is guarded; see `repoagents rollout`."""
+
+    __pydantic_config__ = STRICT
+
+    step_back: bool = False
+    """After a critical finding (the bot's own clone was changed, a change held a secret) write no
+    more than the phase before allows, until a person lets go: `repoagents rollout advance`."""
+
+
+@dataclass(frozen=True)
 class RetentionSettings:
     """How long finished work is kept."""
 

@@ -163,12 +163,16 @@ class VerdictKind(StrEnum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """Decided by code: what happens next, why, and for REVISE the numbered fix contract."""
+    """Decided by code: what happens next, why, and for REVISE the numbered fix contract.
+
+    `rules` are those that a blocking finding broke.
+    """
 
     kind: VerdictKind
     reasons: tuple[str, ...]
     contract: tuple[str, ...] = ()
     failure_class: str = ""
+    rules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

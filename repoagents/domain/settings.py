@@ -14,6 +14,7 @@ from repoagents.domain.host_settings import (
     AppSettings,
     LoggingSettings,
     RetentionSettings,
+    RolloutSettings,
     StateSettings,
     WebhookSettings,
 )
@@ -61,8 +62,7 @@ class TrackerSettings:
     app: AppSettings = field(default_factory=AppSettings)
     """A GitHub App that the bot works as, instead of a token."""
     path: str = ""
-    """The local tracker's file or folder, relative to the repository's root; when empty
-    `issues.json` or `issues`."""
+    """The local tracker's file or folder, relative to the root; else `issues.json` or `issues`."""
     fixtures_path: str = ""
     """The file with GitHub-shaped issues that `mode: fixture` reads, relative to the root."""
     smoke_fixture_path: str = ""
@@ -355,6 +355,8 @@ class Settings:
     """How far a finished change may go."""
     safety: SafetySettings = field(default_factory=SafetySettings)
     """One flag per kind of write."""
+    rollout: RolloutSettings = field(default_factory=RolloutSettings)
+    """How the rollout is guarded."""
     approval: ApprovalSettings = field(default_factory=ApprovalSettings)
     """Whose word counts as an approval."""
     agent: AgentSettings = field(default_factory=AgentSettings)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from repoagents.domain.check import Check
 from repoagents.domain.issue import Issue
 from repoagents.domain.reports import Role
+from repoagents.domain.rollout import Brake
 from repoagents.domain.settings import EngineChoice, Settings, engine_for
 from repoagents.errors import RepoAgentsError
 from repoagents.pipeline.checkup_github import count_unlabelled, examine_access
@@ -23,7 +24,8 @@ class HostFacts:
     these. `fixture_step` says what to delete so that GitHub is asked again, empty when it is.
     `uncommitted` are files of the control plane that git does not have as they are.
     `line_for_issues` makes a local tracker that is not there yet, `worker` is the live worker in
-    words. `origin` is the address of the checkout's origin, without credentials.
+    words, `brake` what holds the bot to an earlier phase. `origin` is the address of the checkout's
+    origin, without credentials.
     """
 
     warnings: tuple[str, ...] = ()
@@ -41,6 +43,7 @@ class HostFacts:
     submodules: bool = False
     lfs: bool = False
     clock_ahead_of_files: bool = False
+    brake: Brake | None = None
 
 
 def examine(bench: Bench, facts: HostFacts) -> tuple[Check, ...]:
@@ -50,6 +53,7 @@ def examine(bench: Bench, facts: HostFacts) -> tuple[Check, ...]:
     checks += _state(facts)
     checks += _host(facts)
     checks += _control_plane(facts)
+    checks += _rollout(facts)
     checks += _git(bench, facts)
     checks += _engines(bench)
     checks += _proof(bench.settings)
@@ -141,6 +145,15 @@ def _control_plane(facts: HostFacts) -> list[Check]:
             )
         )
     return checks
+
+
+def _rollout(facts: HostFacts) -> list[Check]:
+    brake = facts.brake
+    if brake is None:
+        return []
+    message = f"stepped back to {brake.phase}: {brake.reason} (issue #{brake.issue_number})"
+    why = "nothing is written beyond that, whatever the flags say"
+    return [Check("rollout", "warn", message, why, "`repoagents rollout status`")]
 
 
 def _git(bench: Bench, facts: HostFacts) -> list[Check]:

@@ -18,6 +18,7 @@ from repoagents.pipeline import dossier, notice, publisher
 from repoagents.pipeline.boundary import StepResult, change, current
 from repoagents.pipeline.reconcile import call_off, why_stop
 from repoagents.pipeline.stages import Attempt, Built
+from repoagents.pipeline.stepping_back import step_back_if_critical
 from repoagents.policy import retry, safety
 from repoagents.ports import CommitRequest, House, Worktree
 from repoagents.views import handoff
@@ -133,6 +134,7 @@ def conclude(house: House, run_id: str, generation: int, result: StepResult) -> 
     before = current(house, run_id)
     if before.generation != generation:
         return before
+    step_back_if_critical(house, before, result)
     run = change(house, run_id, move)
     house.journal.note(
         "run_settled",

@@ -40,11 +40,12 @@ def publish(house: House, run_id: str, effects: tuple[Effect, ...]) -> Published
 
 
 def gate(place: Bench | Books, effect: Effect, *, dry_run: bool = False) -> Effect | Withheld:
-    """The safety gate under this place's settings."""
+    """The safety gate under this place's settings, and under what its books hold it to."""
     settings = place.settings
     engines = (engine_for(role, settings).engine for role in settings.roles.enabled)
     rehearsal = "rehearsal" in engines
-    return safety.gate(effect, settings, dry_run=dry_run, rehearsal=rehearsal)
+    brake = place.brakes.find() if isinstance(place, Books) else None
+    return safety.gate(effect, settings, dry_run=dry_run, rehearsal=rehearsal, brake=brake)
 
 
 def merge_of(run: Run) -> MergePullRequest:

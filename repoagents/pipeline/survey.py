@@ -101,6 +101,7 @@ def stand(books: Books, snapshot: Snapshot, host: Host) -> Standing:
             run_limit=timedelta(seconds=settings.agent.run_timeout_seconds),
             drift=host.drift,
             free_bytes=snapshot.free_bytes,
+            brake=books.brakes.find(),
         )
     )
 

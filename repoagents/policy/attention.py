@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from repoagents.domain.rollout import Brake
 from repoagents.domain.run import Run, RunStatus
 from repoagents.policy.wording import age, one_line
 
@@ -73,7 +74,8 @@ class Signs:
     None where the worker does not poll; `poll_problem` is why the latest one failed.
     `receiver_beat` is the webhook receiver's last sign of life. `paused_until` is when GitHub
     takes requests again. `run_limit` is how long an attempt may take. `drift` are texts of `init`
-    that are outdated or missing. What is None or empty is not known, or not so.
+    that are outdated or missing. `brake` holds the bot to an earlier phase than its flags name.
+    What is None or empty is not known, or not so.
     """
 
     now: datetime
@@ -90,6 +92,7 @@ class Signs:
     run_limit: timedelta = timedelta(hours=2)
     drift: tuple[str, ...] = ()
     free_bytes: int | None = None
+    brake: Brake | None = None
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,14 @@ def _stuck(signs: Signs) -> Iterator[Concern]:
         title = f"The run of issue #{run.issue_number} is stuck"
         command = "repoagents run" if not signs.worker_live else f"repoagents cancel {_n(run)}"
         yield Concern("run_stuck", Weight.CRITICAL, title, evidence, command)
+
+
+def _held(signs: Signs) -> Iterator[Concern]:
+    if signs.brake is not None:
+        title = f"Stepped back to {signs.brake.phase} after a critical finding"
+        when = _when(signs, signs.brake.at)
+        evidence = f"issue #{signs.brake.issue_number}, {when}: {one_line(signs.brake.reason)}"
+        yield Concern("stepped_back", Weight.HIGH, title, evidence, "repoagents rollout status")
 
 
 def _poller(signs: Signs) -> Iterator[Concern]:
@@ -271,7 +282,7 @@ def _absent(signs: Signs) -> Iterator[Concern]:
 
 
 _LOOKS: tuple[Callable[[Signs], Iterator[Concern]], ...] = (
-    *(_stuck, _poller, _rate, _receiver, _disk, _failed, _absent, _caps),
+    *(_stuck, _held, _poller, _rate, _receiver, _disk, _failed, _absent, _caps),
     *(_approvals, _blocked, _withheld, _parked, _drift),
 )
 

@@ -2,6 +2,8 @@
 
 import re
 import unicodedata
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import assert_never
 
 from repoagents.domain.effect import (
@@ -15,11 +17,17 @@ from repoagents.domain.effect import (
     SetLabel,
     Withheld,
 )
+from repoagents.domain.rollout import Brake, Phase
 from repoagents.domain.settings import Settings
 
 BRANCH_PREFIX = "repoagents/"
 SLUG_LENGTH = 40
 _LOOPBACK = re.compile(r"https?://(127\.0\.0\.1|localhost|\[::1\])(:[0-9]+)?(/|\Z)")
+
+COMMENTS, PULLS, MERGES = (
+    f"safety.{name}" for name in ("allow_write_comments", "allow_open_pr", "allow_merge")
+)
+MODE, STEP_BACK = "merge_policy.mode", "rollout.step_back"
 
 _Refusal = tuple[str, str]
 
@@ -30,20 +38,19 @@ def gate(
     *,
     dry_run: bool = False,
     rehearsal: bool = False,
-    stricter: Settings | None = None,
+    brake: Brake | None = None,
 ) -> Effect | Withheld:
     """The effect, or the flag that withholds it.
 
-    `stricter` are further settings that must allow it too: those that held when the run began.
+    `brake` is the phase that the bot has stepped back to by itself, which must allow it too.
     `rehearsal` is true when an engine of the run calls no model: what it made never reaches
     GitHub, unless that is one on this machine. A flag is named before the dry run, so that a dry
     run shows which flag would decide.
     """
     refusal = _why_not(effect, settings)
-    if refusal is None and stricter is not None and (earlier := _why_not(effect, stricter)):
-        flag, reason = earlier
-        publish = f"`repoagents approval approve {effect.issue_number}`"
-        refusal = flag, f"as the run began: {reason}; {publish} publishes it now"
+    if refusal is None and brake is not None and (held := _why_not(effect, _held(settings, brake))):
+        reason = f"stepped back to {brake.phase}: {held[1]}; see `repoagents rollout status`"
+        refusal = STEP_BACK, reason
     if refusal is None and rehearsal and _leaves_the_machine(settings):
         refusal = "llm.mode", "a rehearsal made this, no model was called"
     if refusal is None and dry_run:
@@ -71,6 +78,40 @@ def may_ask_for_deliveries(settings: Settings) -> bool:
     return flags.allow_write_comments or flags.allow_open_pr or flags.allow_merge
 
 
+def flags_of(phase: Phase) -> Mapping[str, bool | str]:
+    """What the configuration says in a phase, by key."""
+    pulls = phase.level >= Phase.DRAFT_PR.level
+    flags: dict[str, bool | str] = {
+        COMMENTS: phase.level >= Phase.COMMENT.level,
+        PULLS: pulls,
+        MERGES: phase is Phase.MERGE,
+    }
+    return flags | {MODE: "human_approval"} if pulls else flags
+
+
+def phase_of(settings: Settings) -> Phase | None:
+    """The phase whose flags are set; None for a mixture that is none of them."""
+    set_ = _flags(settings)
+    fits = (
+        phase
+        for phase in Phase
+        if all(set_[key] == value for key, value in flags_of(phase).items())
+    )
+    return next(fits, None)
+
+
+def phase_within(settings: Settings, brake: Brake | None = None) -> Phase:
+    """The furthest phase that allows nothing which the flags, or the brake, do not."""
+    set_ = _flags(settings)
+    within = [
+        phase
+        for phase in Phase
+        if all(set_[key] == value for key, value in flags_of(phase).items() if value)
+        and (brake is None or phase.level <= brake.phase.level)
+    ]
+    return within[-1]
+
+
 def branch_name(issue_number: int, title: str, run_id: str) -> str:
     """`repoagents/issue-N-<slug>`: the same for the same title, a valid ref for any text.
 
@@ -80,19 +121,41 @@ def branch_name(issue_number: int, title: str, run_id: str) -> str:
     return f"{BRANCH_PREFIX}issue-{issue_number}-{slug}"
 
 
+def _flags(settings: Settings) -> dict[str, bool | str]:
+    flags = settings.safety
+    return {
+        COMMENTS: flags.allow_write_comments,
+        PULLS: flags.allow_open_pr,
+        MERGES: flags.allow_merge,
+        MODE: settings.merge_policy.mode,
+    }
+
+
+def _held(settings: Settings, brake: Brake) -> Settings:
+    """The settings with every flag off that the brake's phase has off."""
+    flags, allowed = settings.safety, flags_of(brake.phase)
+    safety = replace(
+        flags,
+        allow_write_comments=flags.allow_write_comments and bool(allowed[COMMENTS]),
+        allow_open_pr=flags.allow_open_pr and bool(allowed[PULLS]),
+        allow_merge=flags.allow_merge and bool(allowed[MERGES]),
+    )
+    return replace(settings, safety=safety)
+
+
 def _why_not(effect: Effect, settings: Settings) -> _Refusal | None:
     if settings.tracker.mode == "fixture":
         return "tracker.mode", "a fixture refuses every write"
     flags, mode = settings.safety, settings.merge_policy.mode
     match effect:
         case PostComment() | SetLabel() | ReplyToRemark() | React():
-            refusal = "safety.allow_write_comments", "comments are off"
+            refusal = COMMENTS, "comments are off"
             return None if flags.allow_write_comments else refusal
         case PushBranch() | OpenDraftPullRequest():
-            refusal = "safety.allow_open_pr", "branches and pull requests are off"
+            refusal = PULLS, "branches and pull requests are off"
             return _by_mode(mode) or (None if flags.allow_open_pr else refusal)
         case MergePullRequest():
-            refusal = "safety.allow_merge", "merges are off: a person merges"
+            refusal = MERGES, "merges are off: a person merges"
             return _by_mode(mode) or (None if flags.allow_merge else refusal)
         case _:
             assert_never(effect)
@@ -106,7 +169,7 @@ def _leaves_the_machine(settings: Settings) -> bool:
 def _by_mode(mode: str) -> _Refusal | None:
     if mode == "human_approval":
         return None
-    return "merge_policy.mode", f"{mode} lets no branch or pull request out"
+    return MODE, f"{mode} lets no branch or pull request out"
 
 
 def _slug(text: str) -> str:

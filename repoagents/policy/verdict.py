@@ -79,8 +79,9 @@ def decide(evidence: Evidence) -> Verdict:
     if evidence.change.empty:
         return Verdict(VerdictKind.NO_CHANGE, ("the builder left no change", *notes))
     if blocking:
-        reasons = (*blocking, *notes)
-        return Verdict(VerdictKind.HAND_OFF, reasons, failure_class=FailureClass.POLICY_BLOCK)
+        rules = tuple(dict.fromkeys(found.rule for found in evidence.findings if found.blocking))
+        kind, reasons = FailureClass.POLICY_BLOCK, (*blocking, *notes)
+        return Verdict(VerdictKind.HAND_OFF, reasons, failure_class=kind, rules=rules)
     if reason := _why_not_decidable(evidence):
         kind, text = reason
         return Verdict(VerdictKind.HAND_OFF, (text, *notes), failure_class=kind)

@@ -11,8 +11,8 @@ from typing import ParamSpec, Protocol
 
 from repoagents.domain.run import Run
 from repoagents.domain.settings import Settings
-from repoagents.ports.history import Day, History, Kept
 from repoagents.ports.brakes import Brakes
+from repoagents.ports.history import Day, History, Kept
 from repoagents.ports.records import (
     CLOSED,
     FROM_COMMENT,

@@ -50,7 +50,7 @@ class FileArtifacts:
 
     def read(self, issue_number: int, run_id: str, name: str) -> str | None:
         """A file's text; None when there is none."""
-        return _read(self._place(issue_number, run_id) / _checked(name))
+        return read_plainly(self._place(issue_number, run_id) / _checked(name))
 
     def names(self, issue_number: int, run_id: str) -> tuple[str, ...]:
         """The names of a run's files, sorted; links and what has no proper name are left out."""
@@ -69,12 +69,17 @@ class FileArtifacts:
 
     def find_plan(self, issue_number: int, key: str) -> Plan | None:
         """The plan that a dry run made for the same input; None when there is none to use."""
-        text = _read(self._plan(issue_number, key))
+        text = read_plainly(self._plan(issue_number, key))
         try:
             return None if text is None else decode(text, Plan)
         except StoreError:
             # Written by another version, or by hand: planning anew is always right.
             return None
+
+    def plans(self) -> tuple[int, ...]:
+        """The issue numbers of the plans that dry runs left, one for each plan, sorted."""
+        kept = (path.parent.name for path in self._root.glob("issue-*/plan-*.json"))
+        return tuple(sorted(int(issue[1]) for name in kept if (issue := _ISSUE.fullmatch(name))))
 
     def folders(self) -> tuple[tuple[int, str, Path], ...]:
         """Issue number, run id and path of every run folder, by number and id."""
@@ -115,7 +120,7 @@ def _cut(text: str) -> str:
     return f"{text[:SIZE_LIMIT]}\n[cut: {left_out} more characters were not kept]\n"
 
 
-def _read(path: Path) -> str | None:
+def read_plainly(path: Path) -> str | None:
     """A regular file's text; a link that an agent may have left there is not followed."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)

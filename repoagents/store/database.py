@@ -9,6 +9,7 @@ from sqlalchemy.engine import Engine
 
 from repoagents.errors import StoreError
 from repoagents.ports import Clock
+from repoagents.store.brakes import StoredBrakes
 from repoagents.store.deliveries import StoredDeliveries
 from repoagents.store.engine import Door, make_engine, parse_place
 from repoagents.store.history import StoredHistory
@@ -41,6 +42,7 @@ class Database:
     approvals: StoredApprovals
     pulses: StoredPulses
     history: StoredHistory
+    brakes: StoredBrakes
 
     @property
     def engine(self) -> Engine:
@@ -84,6 +86,7 @@ def open_database(url_or_path: str | Path, *, clock: Clock) -> Database:
         approvals=StoredApprovals(door),
         pulses=StoredPulses(door, reader),
         history=StoredHistory(door),
+        brakes=StoredBrakes(door, reader),
     )
 
 

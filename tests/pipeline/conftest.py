@@ -121,6 +121,7 @@ def place(git_repository: Callable[[Mapping[str, str]], Path]) -> Iterator[Place
         approvals=database.approvals,
         pulses=database.pulses,
         history=database.history,
+        brakes=database.brakes,
     )
     yield Place(house, agents, tracker, clock, journal, NotedFlows(), DirectWaits(house))
     database.close()

@@ -1,0 +1,225 @@
+"""`rollout`: open what the bot may write phase by phase, each time by a person's act."""
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from repoagents.cli.boundary import DONE, UNFINISHED
+from repoagents.cli.output import at_terminal, examples, print_json, remark, shown_path
+from repoagents.domain.rollout import Brake, Phase
+
+if TYPE_CHECKING:
+    from repoagents.bootstrap import Premises
+    from repoagents.config.edit import Edit
+    from repoagents.policy.rollout import Assessment
+
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+YES = click.option("--yes", is_flag=True, help="Do not ask.")
+PHASES = [phase.value for phase in Phase]
+
+
+@click.group(epilog=examples("rollout status", "rollout check", "rollout advance"))
+def command() -> None:
+    """Open what the bot may write phase by phase, each time by a person's act."""
+
+
+@command.command("status", epilog=examples("rollout status", "rollout status --json"))
+@AS_JSON
+def status(*, as_json: bool) -> int:
+    """Say which phase is in force: observe, comment, draft-pr or merge.
+
+    It is told from the flags in the configuration, and is stored nowhere else.
+    """
+    from repoagents.cli import place
+    from repoagents.policy.safety import phase_of, phase_within
+    from repoagents.views.rollout import ALLOWS, render_status
+
+    premises = place.open_premises()
+    settings, brake = premises.loaded.settings, premises.reader().brake()
+    phase, within = phase_of(settings), phase_within(settings, brake)
+    if as_json:
+        print_json(
+            {
+                "phase": phase.value if phase else "custom",
+                "in_force": within.value,
+                "allows": ALLOWS[within],
+                "held": brake,
+            }
+        )
+    else:
+        click.echo(render_status(phase, within, brake))
+    return DONE
+
+
+@command.command("check", epilog=examples("rollout check", "rollout check --json"))
+@AS_JSON
+def check(*, as_json: bool) -> int:
+    """Say whether the next phase is justified, and what is missing for it.
+
+    Judged are the recorded runs of the last thirty days, the newest soak and the doctor. Exit code
+    1 means that something is missing.
+    """
+    from repoagents.cli import place
+    from repoagents.pipeline.reporting import render_json
+    from repoagents.views.rollout import (
+        assessment_row,
+        render_assessment,
+        render_assessment_report,
+    )
+
+    premises = place.open_premises()
+    found, reports = _judge(premises), premises.reports()
+    reports.write("reports/rollout.json", render_json(assessment_row(found)))
+    path = reports.write("reports/rollout.md", render_assessment_report(found))
+    if as_json:
+        print_json(assessment_row(found))
+    else:
+        click.echo(render_assessment(found))
+    remark(f"written: {shown_path(path)}")
+    return UNFINISHED if found.missing else DONE
+
+
+@command.command("advance", epilog=examples("rollout advance", "rollout advance --yes"))
+@YES
+@click.option("--force", metavar="REASON", help="Advance though something is missing, and why.")
+def advance(*, yes: bool, force: str | None) -> int:
+    """Open the next phase: show the change of the configuration, ask, and write it.
+
+    Where the bot has stepped back by itself, it is let go by one phase instead.
+    """
+    from repoagents.cli import place
+    from repoagents.config.edit import draft_edit
+    from repoagents.policy.safety import flags_of
+
+    premises = place.open_premises()
+    if force is not None and not force.strip():
+        raise click.UsageError("--force needs the reason, such as --force 'a fork to try out'")
+    found = _judge(premises)
+    if (reason := _why_not(found, forced=force is not None)) is not None:
+        click.echo(reason)
+        return UNFINISHED
+    target = found.next
+    if target is None:
+        click.echo(f"{found.phase} is the last phase")
+        return DONE
+    brake = premises.reader().brake()
+    if brake is not None and brake.phase is found.phase:
+        return _let_go(premises, brake, target, force or "", yes=yes)
+    edit = draft_edit(premises.loaded.root, flags_of(target))
+    return _carry_out(premises, edit, target, force or "", yes=yes)
+
+
+@command.command("back", epilog=examples("rollout back", "rollout back --to observe"))
+@click.option("--to", type=click.Choice(PHASES), help="This phase; else the one before.")
+@YES
+def back(*, to: str | None, yes: bool) -> int:
+    """Step back to a stricter phase: show the change of the configuration, ask, and write it.
+
+    It needs no reason and is never refused.
+    """
+    from repoagents.cli import place
+    from repoagents.config.edit import draft_edit
+    from repoagents.policy.safety import flags_of, phase_of, phase_within
+
+    premises = place.open_premises()
+    settings = premises.loaded.settings
+    within, phase = phase_within(settings), phase_of(settings)
+    nearest = within if phase is None else within.previous or within
+    target = nearest if to is None else Phase(to)
+    if target.level > within.level:
+        raise click.UsageError(f"{target} opens more than {within}: `repoagents rollout advance`")
+    edit = draft_edit(premises.loaded.root, flags_of(target))
+    return _carry_out(premises, edit, target, "", yes=yes)
+
+
+def _judge(premises: "Premises") -> "Assessment":
+    from repoagents import __version__
+    from repoagents.pipeline.checkup import examine
+    from repoagents.pipeline.rollout import judge
+
+    checks = examine(premises.bench(), premises.host_facts())
+    with premises.books() as books:
+        return judge(books, premises.reports(), checks, __version__)
+
+
+def _why_not(found: "Assessment", *, forced: bool) -> str | None:
+    """Why the next phase is not opened; what a reason given by hand outweighs is left out."""
+    if found.phase is None:
+        return "the flags are those of no phase: first `repoagents rollout back`"
+    if found.next is None or not found.missing or forced:
+        return None
+    rows = "\n".join(f"  {row.key}: {row.found} (wanted: {row.wanted})" for row in found.missing)
+    return (
+        f"{found.next} is not justified yet:\n{rows}\n"
+        "`repoagents rollout check` says how to get there; --force REASON opens it all the same"
+    )
+
+
+def _carry_out(premises: "Premises", edit: "Edit", target: Phase, reason: str, *, yes: bool) -> int:
+    """Show the edit, ask, write it, and say what else it takes to hold."""
+    from repoagents.config.edit import SHOWN
+    from repoagents.views.rollout import render_diff
+
+    if edit.before == edit.after:
+        click.echo(f"{SHOWN} says {target} already")
+        _warn(premises)
+        return DONE
+    click.echo(render_diff(edit.before, edit.after, SHOWN))
+    if not _agreed(f"Go to {target}?", yes=yes):
+        return UNFINISHED
+    edit.write()
+    _note(premises, target, reason)
+    click.echo(f"{SHOWN} says {target} now")
+    _warn(premises)
+    remark(f"commit it: git commit -m 'Roll out: {target}' -- {SHOWN}")
+    return DONE
+
+
+def _let_go(premises: "Premises", brake: Brake, target: Phase, reason: str, *, yes: bool) -> int:
+    """Let the bot go by one phase; the configuration stays as it is."""
+    from dataclasses import replace
+
+    from repoagents.policy.safety import phase_within
+    from repoagents.views.rollout import brake_line
+
+    click.echo(f"held to {brake.phase}: {brake_line(brake)}")
+    if not _agreed(f"Let it go on to {target}?", yes=yes):
+        return UNFINISHED
+    with premises.books() as books:
+        if target is phase_within(books.settings):
+            books.brakes.release()
+        else:
+            books.brakes.pull(replace(brake, phase=target, run_id=""))
+    _note(premises, target, reason)
+    click.echo(f"{target} is in force")
+    return DONE
+
+
+def _agreed(question: str, *, yes: bool) -> bool:
+    if yes:
+        return True
+    if not at_terminal(sys.stdin):
+        raise click.UsageError("nobody can be asked here: add --yes")
+    return click.confirm(question)
+
+
+def _note(premises: "Premises", target: Phase, reason: str) -> None:
+    from repoagents.cli import place
+
+    by = place.operator(premises)
+    because = f": {reason}" if reason else ""
+    premises.journal.note("rollout_moved", f"{by} moved the rollout to {target}{because}", by=by)
+
+
+def _warn(premises: "Premises") -> None:
+    """Say what keeps the file's flags from holding now."""
+    from repoagents.policy.safety import flags_of
+    from repoagents.store.worker_lock import holder
+
+    for row in premises.loaded.origins:
+        if row.key in flags_of(Phase.MERGE) and row.origin.startswith("REPOAGENTS_"):
+            remark(f"warning: {row.origin} wins over the file: unset it")
+    owner = holder(premises.control)
+    if owner is not None:
+        remark(f"the live worker (process {owner.pid}) goes on with what it has read: restart it")

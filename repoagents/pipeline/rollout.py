@@ -1,0 +1,128 @@
+"""Rollout: the key figures of recent runs, and what the next phase is judged by."""
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from repoagents.domain.check import Check
+from repoagents.domain.reports import Decision, Review, Role, Verification
+from repoagents.domain.rollout import Soak
+from repoagents.domain.run import Run, RunStatus, Stage
+from repoagents.domain.settings import Settings, engine_for
+from repoagents.pipeline.approval import REJECT
+from repoagents.pipeline.stages import Built
+from repoagents.policy.rollout import (
+    FINISHED,
+    MOST_RUNS,
+    WELL,
+    WINDOW,
+    Assessment,
+    Evidence,
+    Kpis,
+    Share,
+    assess,
+    is_refuted,
+)
+from repoagents.policy.safety import phase_of, phase_within
+from repoagents.ports import CLOSED, Books, Reports
+
+SOAK, DASHBOARD = "reports/soak.json", "dashboard/index.html"
+
+
+def measure(books: Books) -> Kpis:
+    """The figures of the newest runs that ended within the window."""
+    runs = _recent(books)
+    claims = [refuted for run in runs for refuted in _claims(books, run)]
+    reviews = [review for run in runs if (review := _last_review(books, run))]
+    stumbled = [run for run in runs if run.failures or run.status is RunStatus.FAILED]
+    return Kpis(
+        finished=len(runs),
+        succeeded=sum(run.status in WELL for run in runs),
+        dry_runs=len(books.artifacts.plans()),
+        false_claims=_share(claims),
+        passed_reviews=_share([review.decision is Decision.APPROVE for review in reviews]),
+        blocked=_share([run.status is RunStatus.BLOCKED for run in runs]),
+        recovered=_share([run.status in WELL for run in stumbled]),
+        overridden=_share([_turned_down(books, run) for run in runs]),
+    )
+
+
+def judge(books: Books, reports: Reports, checks: Sequence[Check], version: str) -> Assessment:
+    """Whether the phase after the one in force is justified."""
+    settings, brake = books.settings, books.brakes.find()
+    phase = phase_of(settings)
+    newest = next(iter(books.runs.select(limit=1)), None)
+    return assess(
+        Evidence(
+            now=books.clock.now(),
+            version=version,
+            phase=phase_within(settings, brake) if phase and brake else phase,
+            kpis=measure(books),
+            soak=read_soak(reports),
+            checks=checks,
+            rehearsed=_rehearsed(settings),
+            reviewer=Role.REVIEWER in settings.roles.enabled,
+            dashboard=reports.read(DASHBOARD) is not None,
+            newest=newest.issue_number if newest else None,
+            values=_values(settings),
+        )
+    )
+
+
+def read_soak(reports: Reports) -> Soak | None:
+    """How the newest soak ended; None when there was none, or its report cannot be read."""
+    text = reports.read(SOAK)
+    if text is None:
+        return None
+    try:
+        row = json.loads(text)
+        at = datetime.fromisoformat(row["at"])
+        return Soak(at, str(row["version"]), float(row["seconds"]), tuple(row["problems"]))
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _recent(books: Books) -> list[Run]:
+    since = books.clock.now() - WINDOW
+    runs = books.runs.select(FINISHED, limit=MOST_RUNS)
+    return [run for run in runs if run.updated_at >= since]
+
+
+def _claims(books: Books, run: Run) -> Iterator[bool]:
+    """Of each answer of the builder, whether git or the checks refuted it."""
+    base = books.stages.last(run.id, Stage.BASE_CHECK, Verification)
+    for number in range(1, run.round + 1):
+        built = books.stages.last(run.id, Stage.BUILD, Built, number)
+        if built is not None and not built.report.questions:
+            proof = books.stages.last(run.id, Stage.VERIFY, Verification, number)
+            claimed = built.report.changed_files
+            yield is_refuted(claimed, built.change.paths, proof, base)
+
+
+def _last_review(books: Books, run: Run) -> Review | None:
+    return books.stages.last(run.id, Stage.REVIEW, Review)
+
+
+def _turned_down(books: Books, run: Run) -> bool:
+    """Whether a person rejected the result, or closed its pull request."""
+    return any(word.decision in (REJECT, CLOSED) for word in books.approvals.select(run.id))
+
+
+def _share(facts: Sequence[bool]) -> Share:
+    return Share(sum(facts), len(facts))
+
+
+def _rehearsed(settings: Settings) -> bool:
+    return "rehearsal" in {engine_for(role, settings).engine for role in settings.roles.enabled}
+
+
+def _values(settings: Settings) -> str:
+    flags = settings.safety
+    allowed = (
+        ("comments", flags.allow_write_comments),
+        ("pull requests", flags.allow_open_pr),
+        ("merges", flags.allow_merge),
+    )
+    on = ", ".join(name for name, is_on in allowed if is_on) or "no write"
+    policy, mode = settings.workspace.dirty_policy, settings.merge_policy.mode
+    return f"dirty_policy {policy}, merge_policy {mode}, {on} allowed"
