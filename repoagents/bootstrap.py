@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from repoagents.errors import StoreError
 
 if TYPE_CHECKING:
+    from repoagents.agents.process import Ended
     from repoagents.config.loader import Loaded
     from repoagents.domain.run import Run
     from repoagents.durable.worker import Assignment
@@ -126,7 +127,6 @@ class Premises:
     @cached_property
     def github(self) -> "GitHub":
         """The repository on GitHub; one for everything in this process, so that limits are kept."""
-        from repoagents.agents.process import Supervisor
         from repoagents.github.auth import Surroundings
         from repoagents.github.connection import connect
         from repoagents.github.remote import web_url
@@ -136,9 +136,7 @@ class Premises:
 
         def ask_gh() -> str:
             host = urlsplit(web_url(tracker.api_url)).netloc
-            supervisor = Supervisor(self.control / "state" / "processes")
-            argv = ("gh", "auth", "token", "--hostname", host)
-            ended = supervisor.probe(argv, loaded.environment, loaded.root)
+            ended = self.ask("gh", "auth", "token", "--hostname", host)
             return ended.output.strip() if ended.exit_code == 0 else ""
 
         return connect(
@@ -149,6 +147,13 @@ class Premises:
             self.journal,
             receives=bool(loaded.environment.get(loaded.settings.webhook.secret_env)),
         )
+
+    def ask(self, *argv: str) -> "Ended":
+        """Run a short command of the operator's, in their own environment; 20 s at most."""
+        from repoagents.agents.process import Supervisor
+
+        supervisor = Supervisor(self.control / "state" / "processes")
+        return supervisor.probe(argv, self.loaded.environment, self.loaded.root)
 
     @contextmanager
     def database(self) -> Iterator["Database"]:

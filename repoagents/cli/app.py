@@ -66,6 +66,9 @@ COMMANDS: dict[str, Entry] = {
         "rollout",
         "Open what the bot may write phase by phase, each time by a person's act.",
     ),
+    "service": Entry(
+        "Operate", "service", "Have systemd or launchd start the worker and look after it."
+    ),
     "config": Entry("Expert", "config", "Show the configuration and where each value came from."),
     "webhook": Entry(
         "Expert",

@@ -57,7 +57,7 @@ def test_the_wheel_holds_the_product_and_nothing_else(wheel: Path, git: Callable
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"repoagents"}
     assert not [name for name in names if "__pycache__" in name or "/.venv/" in name]
     listing = ("ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    shipped = git(ROOT, *listing, "examples/python-lib", "presets").split("\0")
+    shipped = git(ROOT, *listing, "examples/python-lib", "ops", "presets").split("\0")
     assert {f"repoagents/{path}" for path in shipped if path} <= names
 
 

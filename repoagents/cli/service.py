@@ -1,0 +1,146 @@
+"""`service`: the worker under a supervisor."""
+
+import shlex
+import sys
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from repoagents.cli.boundary import DONE, UNFINISHED
+from repoagents.cli.output import examples, print_json, remark
+
+if TYPE_CHECKING:
+    from repoagents.bootstrap import Premises
+    from repoagents.config.service import Unit
+
+Command = TypeVar("Command", bound=Callable[..., int])
+
+
+def options(command: Command) -> Command:
+    """The options that choose a unit; every command here has them."""
+    kinds = click.option(
+        "--kind",
+        type=click.Choice(("systemd", "launchd")),
+        help="Which supervisor; else the one of this system.",
+    )
+    scope = click.option(
+        "--user/--system", default=True, help="For you, the default, or for the whole machine."
+    )
+    serve = click.option("--serve", is_flag=True, help="Receive webhooks, too: `run --serve`.")
+    return kinds(scope(serve(command)))
+
+
+@click.group(epilog=examples("service print", "service install --now", "service status"))
+def command() -> None:
+    """Have systemd or launchd start the worker and look after it."""
+
+
+@command.command("print", epilog=examples("service print", "service print --system"))
+@options
+def show(*, kind: str | None, user: bool, serve: bool) -> int:
+    """Print the unit; nothing is written."""
+    _, unit = _plan(kind, user=user, serve=serve)
+    click.echo(unit.text, nl=False)
+    return DONE
+
+
+@command.command("install", epilog=examples("service install", "service install --now --serve"))
+@options
+@click.option("--now", is_flag=True, help="Start it, too, and at every login or boot from now on.")
+def install(*, kind: str | None, user: bool, serve: bool, now: bool) -> int:
+    """Write the unit, and say how it is started.
+
+    A file in its place that this program did not write is left as it is.
+    """
+    from repoagents.config.service import write_unit
+
+    premises, unit = _plan(kind, user=user, serve=serve)
+    before = write_unit(unit)
+    click.echo(f"{'unchanged' if before == 'current' else 'written'}: {unit.path}")
+    if before == "outdated":
+        remark("it replaces another unit of ours; your own changes belong into a drop-in")
+    if now:
+        return _run(premises, unit.start)
+    click.echo("\n".join(("start it, now and from now on:", *_lines(unit.start))))
+    if unit.ask[:2] == ("systemctl", "--user"):
+        click.echo("and so that it runs while you are not logged in:\n  loginctl enable-linger")
+    return DONE
+
+
+@command.command("status", epilog=examples("service status", "service status --json"))
+@options
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def status(*, kind: str | None, user: bool, serve: bool, as_json: bool) -> int:
+    """Say whether the unit is installed, and whether the worker lives.
+
+    The exit code is 0 when both are so.
+    """
+    premises, unit = _plan(kind, user=user, serve=serve)
+    asked = premises.ask(*unit.ask)
+    active, holder = asked.exit_code == 0, premises.host().holder
+    if as_json:
+        print_json(
+            {
+                "name": unit.name,
+                "path": unit.path,
+                "unit": unit.standing,
+                "active": active,
+                "worker": holder,
+            }
+        )
+    else:
+        click.echo(f"{unit.name}: {'active' if active else 'not active'}")
+        click.echo(f"  unit: {unit.standing}, {unit.path}")
+        click.echo(f"  {holder or 'no worker is live'}")
+    return DONE if active and holder else UNFINISHED
+
+
+@command.command("uninstall", epilog=examples("service uninstall"))
+@options
+def uninstall(*, kind: str | None, user: bool, serve: bool) -> int:
+    """Stop the service and remove its unit; what was under way is parked."""
+    from repoagents.config.service import remove_unit
+
+    premises, unit = _plan(kind, user=user, serve=serve)
+    if unit.standing == "absent":
+        click.echo(f"not installed: {unit.path}")
+        return DONE
+    code = DONE if unit.standing == "foreign" else _run(premises, unit.stop)
+    remove_unit(unit)
+    click.echo(f"removed: {unit.path}")
+    return code
+
+
+def _plan(kind: str | None, *, user: bool, serve: bool) -> "tuple[Premises, Unit]":
+    from repoagents.cli import place
+    from repoagents.config.service import Kind, Wish, plan_unit
+
+    premises = place.open_premises()
+    default = Kind.LAUNCHD if sys.platform == "darwin" else Kind.SYSTEMD
+    # -P: a folder in the repository that is called repoagents is not this program.
+    words = (sys.executable, "-P", "-m", "repoagents", "run", *(("--serve",) if serve else ()))
+    wish = Wish(
+        kind=Kind(kind) if kind else default,
+        system=not user,
+        root=premises.loaded.root,
+        command=words,
+        environment=premises.loaded.environment,
+    )
+    return premises, plan_unit(wish)
+
+
+def _run(premises: "Premises", lines: Iterable[tuple[str, ...]]) -> int:
+    """Have the supervisor do this; what it refuses is told, with the line to type."""
+    for words in lines:
+        ended = premises.ask(*words)
+        if ended.exit_code != 0:
+            said = ended.errors.strip() or f"exit code {ended.exit_code}"
+            remark(f"error: `{shlex.join(words)}` failed: {said}")
+            return UNFINISHED
+        click.echo(f"done: {shlex.join(words)}")
+    return DONE
+
+
+def _lines(lines: Iterable[tuple[str, ...]]) -> list[str]:
+    return [f"  {shlex.join(words)}" for words in lines]
