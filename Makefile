@@ -2,7 +2,7 @@
 # Everything is installed into .venv once, in the versions that constraints.txt names.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint openapi benchmark
+.PHONY: help demo test lint docs openapi benchmark
 
 BIN := .venv/bin
 # PIP_CONSTRAINT is read by every pip; since pip 25.3 the build's own environment needs its own.
@@ -18,6 +18,8 @@ OPENAPI_FILE := .venv/github-openapi-$(lastword $(subst @, ,$(OPENAPI))).json
 unexport PYTHONDONTWRITEBYTECODE
 # Half of the time tests wait, for programs and for clocks: two for each of two cores.
 WORKERS ?= 4
+# Where the documents are built as a site
+SITE ?= build/site
 # More arguments for pytest: make test ARGS="-k trigger"
 ARGS ?=
 
@@ -25,6 +27,7 @@ help:
 	@echo "make demo       see an issue go from a label to a merge; no account, no network"
 	@echo "make test       run all tests"
 	@echo "make lint       run the linters, the type checker and the import contracts"
+	@echo "make docs       build the documents as a site; a link that leads nowhere is an error"
 	@echo "make openapi    get GitHub's description of its API, with npm, for the tests that need it"
 	@echo "make benchmark  run the benchmarks against their limits"
 
@@ -40,6 +43,10 @@ lint: .venv/installed-dev
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+docs: .venv/installed-dev
+	@$(BIN)/sphinx-build -q -W --keep-going -b html -c docs . $(SITE)
+	@echo "$(SITE)/docs/index.html"
 
 openapi: $(OPENAPI_FILE)
 

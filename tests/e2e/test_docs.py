@@ -147,7 +147,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_configuration_in_a_page_is_accepted(page: Path, tmp_path: Path) -> None:
     for text in blocks(page, "yaml"):
         written = yaml.safe_load(text)
-        written.setdefault("tracker", {"kind": "local_markdown"})
+        written.setdefault("tracker", {}).setdefault("repo", "octo/cat")
         written.setdefault("command", {"argv": ["true"]})
         control = tmp_path / ".ai-repoagents"
         control.mkdir(exist_ok=True)

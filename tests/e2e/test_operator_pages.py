@@ -83,16 +83,21 @@ def test_a_symptom_is_in_the_programs_own_words(words: str) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_keys_in_the_pages_exist(page: Path) -> None:
     """Whatever looks like a key of one of our sections is one."""
-    names = {key.name for key in catalogue()} | {"tracker.lock"}
+    names = {key.name for key in catalogue()} | {"tracker.lock", "webhook.json"}
     sections = "|".join({key.path[0] for key in catalogue()} - {"command", "state", "logging"})
     text = page.read_text(encoding="utf-8")
     for key in re.findall(rf"`((?:{sections})\.[a-z_.]+?)(?::[^`]*)?`", text):
         assert key in names or key.replace("roles.role", "roles.builder") in names, key
 
 
-def test_the_readme_leads_to_every_page() -> None:
-    linked = set(re.findall(r"\]\((docs/[^)#]+)", (ROOT / "README.md").read_text("utf-8")))
-    pages = {page.relative_to(ROOT).as_posix() for page in PAGES if page.name != "README.md"}
-    unlinked = {page for page in pages - linked if not page.startswith("docs/decisions/")}
-    assert unlinked == set()
-    assert "docs/decisions" in linked
+def linked(page: Path) -> set[Path]:
+    """The pages that a page has links to."""
+    found = re.findall(r"\]\((?![a-z]+:)([^)#]+\.md)", page.read_text(encoding="utf-8"))
+    return {(page.parent / target).resolve() for target in found}
+
+
+def test_the_index_leads_to_every_page() -> None:
+    index = ROOT / "docs" / "index.md"
+    assert index in linked(ROOT / "README.md")
+    decisions = index.parent / "decisions" / "README.md"
+    assert set(PAGES) - linked(index) - linked(decisions) == {index}
