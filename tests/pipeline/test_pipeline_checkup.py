@@ -211,3 +211,27 @@ def test_a_tracker_that_is_down_is_an_error_and_what_it_left_out_a_warning(place
     house = replace(place.house)
     (check,) = (c for c in examine(house, FINE) if c.name == "tracker")
     assert (check.status, check.message) == ("error", "the tracker is down")
+
+
+def test_a_smoke_fixture_is_never_green_and_asks_nobody(place: Place) -> None:
+    class Untouchable:
+        """Fails whoever asks it anything."""
+
+        def __getattr__(self, name: str) -> object:
+            raise AssertionError(f"asked for {name}")
+
+    real, tracker = place.house.workspaces, Untouchable()
+
+    class Unfetched:
+        """The checkout, whose remote nobody may ask."""
+
+        def dirty_paths(self) -> tuple[str, ...]:
+            return real.dirty_paths()
+
+    bench = replace(place.house, tracker=tracker, workspaces=Unfetched())
+    step = "delete `smoke_fixture_path` in repoagents.yaml:3"
+    found = by_name(bench, replace(FINE, fixture_step=step, warnings=(f"not asked; {step}",)))
+    assert (found["GitHub"].status, found["GitHub"].fix) == ("error", step)
+    assert (found["git"].status, found["git"].fix) == ("warn", step)
+    assert (found["config"].status, step in found["config"].message) == ("warn", True)
+    assert found["checkout"].status == "ok", "what is here is looked at"

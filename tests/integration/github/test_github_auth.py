@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
+from repoagents.domain.effect import SetLabel
 from repoagents.domain.host_settings import AppSettings
 from repoagents.domain.issue import Issue
 from repoagents.domain.people import AccountKind
@@ -634,3 +635,36 @@ def test_gh_itself_is_asked_by_the_composition_root(
     with pytest.raises(ConfigError, match="no GitHub credential"):
         open_premises(root, terminal=True).bench().tracker.read_issues()
     assert subprocess.run(["git", "-C", str(root), "status"], check=True).returncode == 0
+
+
+# --- while a fixture stands in GitHub's place ---------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["token", "app"])
+def test_a_smoke_fixture_closes_the_door(
+    stub: Stub, clock: FakeClock, key: Path, kind: str
+) -> None:
+    app = AppSettings(11, key.name, 12) if kind == "app" else AppSettings()
+    settings = TrackerSettings(
+        repo=REPO, api_url=stub.url, app=app, smoke_fixture_path="ops/smoke.json"
+    )
+    around = Surroundings({"GITHUB_TOKEN": TOKEN}, key.parent, lambda: TOKEN)
+    github = connect(settings, around, READ, clock, ListJournal(), receives=True)
+    assert github.tracker.hooks is None, "nothing is asked to be sent again"
+    inspection = github.tracker.inspection
+    assert inspection is not None
+    attempts: list[Callable[[], object]] = [
+        github.tracker.read_issues,
+        lambda: github.tracker.read_issue(1),
+        lambda: github.tracker.perform(SetLabel("run-1", 1, "bug", on=True)),
+        inspection.inspect,
+        inspection.backlog,
+        github.people.viewer,
+        github.git_config,
+        github.source.choose,
+        lambda: github.client.as_app("/app"),
+    ]
+    for attempt in attempts:
+        with pytest.raises(ConfigError, match=r"not asked for anything while tracker\.smoke_fix"):
+            attempt()
+    assert stub.seen == []
