@@ -117,6 +117,20 @@ def test_a_value_is_hidden_in_every_form(secret: str, before: bytes, after: byte
         assert encoded[first:last] not in redact(encoded)
 
 
+HEADERS = ("Bearer abc12345678", "BEARER ", "Authorization: Basic ", "aUTHORIZATION=", "a1b2c3d4")
+NEARLY = ("://user:", "word@host", " ", "\n", "bear", "sk-", "\u0130", "ghp_")
+PIECES = st.sampled_from((*SHAPES, *HEADERS, *NEARLY))
+
+
+@given(st.lists(PIECES, max_size=12).map("".join))
+def test_what_is_looked_for_first_leaves_no_pattern_out(text: str) -> None:
+    redactor = Redactor(())
+    plain = redactor._shapes.sub(HIDDEN, text)
+    plain = redactor._headers.sub(lambda found: f"{found[1] or found[2]}{HIDDEN}", plain)
+
+    assert redactor.redact(text) == redactor._credentials.sub(rf"\1{HIDDEN}", plain)
+
+
 @given(st.lists(secrets, max_size=3), st.text())
 def test_redacting_twice_changes_nothing(values: list[str], text: str) -> None:
     redact = Redactor(values).redact
