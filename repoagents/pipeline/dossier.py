@@ -2,12 +2,18 @@
 
 from repoagents.domain.reports import Plan, Review, Verdict, Verification
 from repoagents.domain.run import Run, Stage
+from repoagents.domain.settings import Settings
+from repoagents.domain.smoke import REHEARSAL, stands_in
 from repoagents.pipeline.stages import Built
 from repoagents.policy import guardrails
 from repoagents.ports import Books, LedgerRow
-from repoagents.views.handoff import Handoff
+from repoagents.views.dossier import Handoff
 from repoagents.views.preview import role_engines
 from repoagents.views.snapshot import EffectRow
+
+PATCH = "changes.patch"
+STAYS = (".prompt.md", ".events.jsonl", ".transcript.jsonl")
+"""Artifacts of a run that stay on the bot's machine: what was sent to a model, and its events."""
 
 
 def gather(books: Books, run: Run) -> Handoff:
@@ -35,9 +41,23 @@ def gather(books: Books, run: Run) -> Handoff:
         effects=tuple(effect_row(row) for row in books.ledger.rows(run.id)),
         timings=timings,
         usage=books.spend.spent(run.id, books.clock.now()).run,
+        spent=books.spend.of_stages(run.id),
         engines=role_engines(books.settings),
-        patch_path=str((folder / "changes.patch").relative_to(books.root)) if built else "",
+        patch_path=str((folder / PATCH).relative_to(books.root)) if built else "",
+        # As it was kept, without secrets: on a page, its lines stand apart, where none is found.
+        patch=(books.artifacts.read(run.issue_number, run.id, PATCH) or "") if built else "",
+        files=tuple(
+            name
+            for name in books.artifacts.names(run.issue_number, run.id)
+            if not name.endswith(STAYS)
+        ),
+        fixture=REHEARSAL if rehearsed(books.settings) else "",
     )
+
+
+def rehearsed(settings: Settings) -> bool:
+    """Whether issues, or what is said of GitHub, come from a fixture."""
+    return settings.tracker.mode == "fixture" or stands_in(settings)
 
 
 def effect_row(row: LedgerRow) -> EffectRow:

@@ -20,6 +20,7 @@ from repoagents.pipeline import publisher
 from repoagents.policy import notice
 from repoagents.ports import House, LedgerRow
 from repoagents.views import handoff
+from repoagents.views.dossier import Handoff
 from repoagents.views.preview import role_engines
 
 _WRITING = threading.Lock()
@@ -46,7 +47,7 @@ def tell(house: House, run: Run, stage: Stage, round_: int) -> None:
     """
     if house.tracker.people is None or run.status is not RunStatus.IN_PROGRESS:
         return
-    told = handoff.Handoff(
+    told = Handoff(
         replace(run, round=round_),
         house.runs.issue(run.id),
         engines=role_engines(house.settings),
@@ -61,7 +62,7 @@ def tell(house: House, run: Run, stage: Stage, round_: int) -> None:
         publisher.publish(house, run.id, (comment,))
 
 
-def close(house: House, told: handoff.Handoff) -> None:
+def close(house: House, told: Handoff) -> None:
     """The last word on a run that has stopped or waits, however short ago the one before was.
 
     What cannot be written now never changes the run's outcome: the intent stays in the ledger, and

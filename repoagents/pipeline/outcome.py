@@ -20,8 +20,10 @@ from repoagents.pipeline.reconcile import call_off, why_stop
 from repoagents.pipeline.stages import Attempt, Built
 from repoagents.pipeline.stepping_back import step_back_if_critical
 from repoagents.policy import retry, safety
-from repoagents.ports import CommitRequest, House, Worktree
+from repoagents.ports import Books, CommitRequest, House, Worktree
 from repoagents.views import handoff
+from repoagents.views.dossier import Handoff
+from repoagents.views.handoff_page import render_handoff_page
 from repoagents.views.snapshot import EffectRow
 
 MADE_UP_FOR = timedelta(days=1)
@@ -234,11 +236,17 @@ def say(house: House, run_id: str) -> None:
     """Write the handoff, and show on the issue how its run stands."""
     run = current(house, run_id)
     told = dossier.gather(house, run)
-    house.artifacts.write(run.issue_number, run.id, "handoff.md", handoff.render_handoff(told))
+    hand_over(house, told)
     notice.close(house, told)
     effects = tuple(dossier.effect_row(row) for row in house.ledger.rows(run.id))
-    again = handoff.render_handoff(replace(told, effects=effects))
-    house.artifacts.write(run.issue_number, run.id, "handoff.md", again)
+    hand_over(house, replace(told, effects=effects))
+
+
+def hand_over(books: Books, told: Handoff) -> None:
+    """Write the handoff of a run, as Markdown and as a page."""
+    number, run_id = told.run.issue_number, told.run.id
+    books.artifacts.write(number, run_id, "handoff.md", handoff.render_handoff(told))
+    books.artifacts.write(number, run_id, "handoff.html", render_handoff_page(told))
 
 
 def make_up(house: House) -> None:

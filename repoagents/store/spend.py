@@ -6,7 +6,7 @@ from repoagents.domain.reports import Usage
 from repoagents.domain.run import Stage
 from repoagents.ports import Spent
 from repoagents.store.engine import Door
-from repoagents.store.rows import Column, insert_into, render_instant
+from repoagents.store.rows import Column, Row, insert_into, render_instant
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(hours=24)
@@ -17,6 +17,7 @@ SELECT 'run' AS span, {_SUM} WHERE run_id = :run
 UNION ALL SELECT 'hour', {_SUM} WHERE at > :hour
 UNION ALL SELECT 'day', {_SUM} WHERE at > :day
 """
+STAGES = f"SELECT stage, {_SUM} WHERE run_id = :run GROUP BY stage ORDER BY min(seq)"
 SETTLE = (
     "UPDATE spend SET calls = :calls, tokens = :tokens, cost = :cost, settled = 1 WHERE seq = :seq"
 )
@@ -35,12 +36,13 @@ class StoredSpend:
         """
         since = {"hour": render_instant(now - HOUR), "day": render_instant(now - DAY)}
         rows = self._door.query(SUMS, {"run": run_id} | since)
-        # The sum of no known cost is NULL: unknown, as `Usage` has it.
-        sums = {
-            row["span"]: Usage(int(row["calls"] or 0), int(row["tokens"] or 0), row["cost"])
-            for row in rows
-        }
+        sums = {row["span"]: _usage(row) for row in rows}
         return Spent(run=sums["run"], hour=sums["hour"], day=sums["day"])
+
+    def of_stages(self, run_id: str) -> tuple[tuple[Stage, Usage], ...]:
+        """Sums of the run by stage, in the order of their first calls."""
+        rows = self._door.query(STAGES, {"run": run_id})
+        return tuple((Stage(row["stage"]), _usage(row)) for row in rows)
 
     def reserve(self, run_id: str, stage: Stage, usage: Usage, at: datetime) -> int:
         """Reserve before the call; returns the reservation's number."""
@@ -62,3 +64,8 @@ class StoredSpend:
         cost = {"calls": usage.calls, "tokens": usage.tokens, "cost": usage.cost}
         with self._door.begin() as execute:
             execute(SETTLE, cost | {"seq": reservation})
+
+
+def _usage(row: Row) -> Usage:
+    """Summed calls; the sum of no known cost is NULL: unknown, as `Usage` has it."""
+    return Usage(int(row["calls"] or 0), int(row["tokens"] or 0), row["cost"])

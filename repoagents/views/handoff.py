@@ -2,25 +2,10 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
-from repoagents.domain.change import ChangeSet
-from repoagents.domain.issue import Issue
-from repoagents.domain.reports import (
-    BuildReport,
-    CheckOutcome,
-    CheckResult,
-    Finding,
-    Plan,
-    Review,
-    Severity,
-    Usage,
-    Verdict,
-    Verification,
-)
-from repoagents.domain.run import Run, Stage
-from repoagents.policy.verdict import failed_before
+from repoagents.domain.run import Stage
 from repoagents.policy.wording import one_line, tail
+from repoagents.views.dossier import Handoff, Proof, Share, cost_of
 from repoagents.views.headline import headline
 from repoagents.views.markdown import (
     bounded,
@@ -34,12 +19,15 @@ from repoagents.views.markdown import (
     section,
     table,
 )
-from repoagents.views.preview import RoleEngine
 from repoagents.views.snapshot import EffectRow
+
+HANDOFF_LIMIT = 60_000
+"""Code points of a handoff: as a comment, it leaves room for what somebody writes around it."""
 
 SUBJECT_LIMIT = 72
 TITLE_LIMIT = 200
 _TAIL_LIMIT = 3_000
+_PATCH_LIMIT = 20_000
 _FILES_SHOWN = 100
 _AT_WORK = {
     Stage.PLAN: "Planning the change.",
@@ -49,35 +37,12 @@ _AT_WORK = {
 _FIELD = re.compile(r"\{(title|number|summary|run_id)\}")
 
 
-@dataclass(frozen=True)
-class Handoff:
-    """All that is known about a run when it stops; None and empty where it did not come so far.
-
-    `timings` are stage, round and seconds. `hints` are further lines on how to go on. `patch_path`
-    is where `changes.patch` lies, as a person in the repository types it.
-    """
-
-    run: Run
-    issue: Issue
-    plan: Plan | None = None
-    change: ChangeSet | None = None
-    build: BuildReport | None = None
-    findings: tuple[Finding, ...] = ()
-    verification: Verification | None = None
-    base_verification: Verification | None = None
-    review: Review | None = None
-    verdict: Verdict | None = None
-    effects: tuple[EffectRow, ...] = ()
-    timings: tuple[tuple[Stage, int, float], ...] = ()
-    usage: Usage = field(default_factory=Usage)
-    engines: tuple[RoleEngine, ...] = ()
-    hints: tuple[str, ...] = ()
-    patch_path: str = ""
-
-
 def render_handoff(handoff: Handoff) -> str:
-    """The whole story as Markdown; the first line says what happened and what is asked."""
-    return document(
+    """The whole story as Markdown that fits a comment; the page has what had to be cut.
+
+    The first line says what happened and what is asked.
+    """
+    body = document(
         _first_line(handoff),
         f"The issue: {inline(handoff.issue.title, TITLE_LIMIT)}",
         section("Next step", *_next_step(handoff)),
@@ -92,7 +57,9 @@ def render_handoff(handoff: Handoff) -> str:
         section("Effects", _effects(handoff.effects)),
         section("Cost and time", *_cost(handoff)),
         _footer(handoff),
+        section("Patch", *_patch(handoff)),
     )
+    return bounded(body, HANDOFF_LIMIT, "the whole story is in `handoff.html`")
 
 
 def render_pull_request(
@@ -177,12 +144,7 @@ def _first_line(handoff: Handoff) -> str:
 
 
 def _rehearsal(handoff: Handoff) -> str:
-    rehearsed = [each.role.value for each in handoff.engines if each.rehearsal]
-    if not rehearsed:
-        return ""
-    whole = len(rehearsed) == len(handoff.engines)
-    what = "no model was called" if whole else f"no model was called for {', '.join(rehearsed)}"
-    return f"**Rehearsal: {what}.**"
+    return f"**{handoff.rehearsal}**" if handoff.rehearsal else ""
 
 
 def _next_step(handoff: Handoff) -> Iterator[str]:
@@ -208,30 +170,17 @@ def _decision(handoff: Handoff) -> str:
         return f"{failure.kind.value}: {inline(failure.message)}" if failure else ""
     word = verdict.kind.value.replace("_", " ")
     reasons = bullets([f"**{word}**", *(inline(reason) for reason in verdict.reasons)])
-    # The output below a point stands in full under Verification.
-    heads = [point.partition("\n")[0] for point in verdict.contract]
-    contract = "\n".join(
-        f"{number}. {inline(head.removeprefix(f'{number}. '))}"
-        for number, head in enumerate(heads, 1)
-    )
+    points = enumerate(handoff.contract(), 1)
+    contract = "\n".join(f"{number}. {inline(point)}" for number, point in points)
     return f"{reasons}\n\nTo mend:\n\n{contract}" if contract else reasons
 
 
 def _statistics(handoff: Handoff) -> str:
-    change = handoff.change
-    if change is None:
-        return ""
-    if change.empty:
-        return "Nothing differs from the base."
-    added = sum(file.added or 0 for file in change.files)
-    deleted = sum(file.deleted or 0 for file in change.files)
-    proof = "verified" if handoff.run.verified or _proven(handoff) else "**unverified**"
-    files = "1 file" if len(change.files) == 1 else f"{len(change.files)} files"
-    return f"{files}, +{added} -{deleted} lines on {code(change.base_sha[:12])}, {proof}."
-
-
-def _proven(handoff: Handoff) -> bool:
-    return handoff.verification is not None and handoff.verification.verified
+    change, told = handoff.change, handoff.statistics
+    if change is None or change.empty:
+        return told
+    proof = "verified" if handoff.proven else "**unverified**"
+    return f"{told} on {code(change.base_sha[:12])}, {proof}."
 
 
 def _files(handoff: Handoff) -> str:
@@ -252,17 +201,12 @@ def _count(lines: int | None) -> str:
 
 
 def _criteria(handoff: Handoff) -> str:
-    criteria = handoff.plan.acceptance_criteria if handoff.plan else ()
-    if not criteria:
-        return ""
-    answers = handoff.review.criteria if handoff.review else ()
-    rows = []
-    for number, criterion in enumerate(criteria, 1):
-        found = [row for row in answers if row.id == number]
-        met = ("met" if found[0].met else "**not met**") if len(found) == 1 else "not answered"
-        evidence = inline("; ".join(row.evidence for row in found), 500)
-        rows.append((str(number), inline(criterion, 500), met, evidence))
-    return table(("no.", "criterion", "reviewer", "evidence"), rows)
+    words = {True: "met", False: "**not met**", None: "not answered"}
+    rows = [
+        (str(row.number), inline(row.text, 500), words[row.met], inline(row.evidence, 500))
+        for row in handoff.criteria()
+    ]
+    return table(("no.", "criterion", "reviewer", "evidence"), rows) if rows else ""
 
 
 def _verification(handoff: Handoff) -> Iterator[str]:
@@ -272,30 +216,23 @@ def _verification(handoff: Handoff) -> Iterator[str]:
     if verification is None or not verification.results:
         yield "**Unverified: no check was run.**"
         return
-    base = handoff.base_verification
     yield table(
         ("check", "command", "on the change", "on the base", "exit", "seconds", "output sha256"),
-        [_evidence(result, base) for result in verification.results],
+        [_evidence(proof) for proof in handoff.proofs()],
     )
     if verification.changed_by_checks:
         paths = ", ".join(code(path) for path in verification.changed_by_checks[:_FILES_SHOWN])
         yield f"The checks changed files, which were put back: {paths}"
 
 
-def _evidence(result: CheckResult, base: Verification | None) -> tuple[str, ...]:
-    outcome = result.outcome.value.replace("_", " ")
-    if result.outcome is not CheckOutcome.PASSED:
-        outcome = f"**{outcome}**"
-    if failed_before(result, base):
-        outcome += ", failed before too"
-    if not result.required:
-        outcome += " (not required)"
-    before = next((r for r in base.results if r.name == result.name), None) if base else None
+def _evidence(proof: Proof) -> tuple[str, ...]:
+    result = proof.result
+    ended = proof.ended if proof.passed else f"**{proof.ended}**"
     return (
         inline(result.name, 60),
         code(result.command),
-        outcome,
-        before.outcome.value.replace("_", " ") if before else "not measured",
+        ended + proof.remark,
+        proof.on_base,
         "" if result.exit_code is None else str(result.exit_code),
         f"{result.seconds:.1f}",
         code(result.output_sha256[:12]),
@@ -303,33 +240,18 @@ def _evidence(result: CheckResult, base: Verification | None) -> tuple[str, ...]
 
 
 def _tails(handoff: Handoff) -> Iterator[str]:
-    for result in handoff.verification.results if handoff.verification else ():
-        if result.outcome is not CheckOutcome.PASSED and result.tail.strip():
-            yield f"The end of {inline(result.name, 60)}:"
-            yield fenced(tail(result.tail, _TAIL_LIMIT))
+    for proof in handoff.proofs():
+        if not proof.passed and proof.result.tail.strip():
+            yield f"The end of {inline(proof.result.name, 60)}:"
+            yield fenced(tail(proof.result.tail, _TAIL_LIMIT))
 
 
 def _findings(handoff: Handoff) -> str:
-    found = [
-        (finding.severity, f"guardrail {finding.rule}", finding.file, finding.line, finding.message)
-        for finding in handoff.findings
-    ]
-    found += [
-        (seen.severity, "review", seen.file, seen.line, seen.message)
-        for seen in (handoff.review.findings if handoff.review else ())
-    ]
-    weights = list(Severity)
-    found.sort(key=lambda row: -weights.index(row[0]))
     return bullets(
-        f"{severity.value} · {source} · {_place(file, line)}{inline(message)}"
-        for severity, source, file, line, message in found
+        f"{row.severity.value} · {row.source} · "
+        f"{f'{code(row.place)}: ' if row.place else ''}{inline(row.message)}"
+        for row in handoff.found()
     )
-
-
-def _place(file: str, line: int) -> str:
-    if not file:
-        return ""
-    return code(f"{one_line(file)}:{line}" if line else file) + ": "
 
 
 def _assumptions(handoff: Handoff) -> str:
@@ -338,9 +260,7 @@ def _assumptions(handoff: Handoff) -> str:
 
 
 def _questions(handoff: Handoff) -> str:
-    planned = handoff.plan.questions if handoff.plan else ()
-    built = handoff.build.questions if handoff.build else ()
-    return bullets(inline(line) for line in (*planned, *built))
+    return bullets(inline(line) for line in handoff.questions)
 
 
 def _plan(handoff: Handoff) -> Iterator[str]:
@@ -384,12 +304,29 @@ def _cost(handoff: Handoff) -> Iterator[str]:
     usage = handoff.usage
     cost = "not reported by the engine" if usage.cost is None else f"{usage.cost:.2f}"
     yield f"{usage.calls} agent calls, {usage.tokens:,} tokens, cost {cost}."
-    if handoff.timings:
-        rows = [
-            (stage.value.replace("_", " "), str(round_), f"{seconds:.1f}")
-            for stage, round_, seconds in handoff.timings
-        ]
-        yield table(("stage", "round", "seconds"), rows)
+    rows = [_share(share) for share in handoff.shares()]
+    if rows:
+        yield table(("stage", "rounds", "seconds", "calls", "tokens", "cost"), rows)
+
+
+def _share(share: Share) -> tuple[str, ...]:
+    usage, rounds = share.usage, len(share.seconds)
+    time = (str(rounds), f"{sum(share.seconds):.1f}") if rounds else ("", "")
+    stage = share.stage.value.replace("_", " ")
+    if not usage.calls:
+        return (stage, *time, "", "", "")
+    return (stage, *time, str(usage.calls), f"{usage.tokens:,}", cost_of(usage))
+
+
+def _patch(handoff: Handoff) -> Iterator[str]:
+    """The patch, up to a line; what is longer is in its file."""
+    patch = handoff.patch
+    kept = patch[:_PATCH_LIMIT]
+    if len(kept) < len(patch):
+        yield f"Its beginning; the whole is in {code(handoff.patch_path, 500)}."
+        kept = kept[: kept.rfind("\n") + 1]
+    if kept.strip():
+        yield fenced(kept, "diff")
 
 
 def _footer(handoff: Handoff) -> str:

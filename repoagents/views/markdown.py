@@ -25,6 +25,7 @@ _TRAILER = re.compile(
     r"|skip-checks|cc)([ \t]*):",
     re.IGNORECASE | re.MULTILINE,
 )
+_FENCE = re.compile(r"(`{3,})[^`]*")
 _BLOCK_START = re.compile(r"^(?=[#>*+=|~`\[_$-]|\d+[.)])")
 
 
@@ -57,12 +58,12 @@ def code(text: str, limit: int = 300) -> str:
     return f"{ticks}{pad}{plain}{pad}{ticks}"
 
 
-def fenced(text: str) -> str:
+def fenced(text: str, language: str = "text") -> str:
     """Text from outside as a code block that it cannot leave."""
     plain = clean(text).strip("\n")
     longest = max((len(run) for run in re.findall(r"`{3,}", plain)), default=2)
     fence = "`" * (longest + 1)
-    return f"{fence}text\n{plain}\n{fence}"
+    return f"{fence}{language}\n{plain}\n{fence}"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -87,13 +88,33 @@ def document(*parts: str) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def bounded(body: str, limit: int = BODY_LIMIT) -> str:
-    """The body, cut at a line with a notice when it is longer than GitHub takes."""
+def bounded(
+    body: str, limit: int = BODY_LIMIT, rest: str = "the whole text is in the run's `handoff.md`"
+) -> str:
+    """The body, cut at a line with a notice when it is longer than GitHub takes.
+
+    A code block that is cut is closed. `rest` says where the remainder is.
+    """
     if len(body) <= limit:
         return body
-    notice = "\n\n… cut here: the whole text is in the run's `handoff.md`.\n"
-    kept = body[: limit - len(notice)]
-    return kept[: max(kept.rfind("\n"), 0) or None].rstrip() + notice
+    notice = f"\n\n… cut here: {rest}.\n"
+    kept, closing = body, ""
+    while len(kept) + len(closing) + len(notice) > limit:
+        kept = body[: min(limit - len(notice) - len(closing), len(kept) - 1)]
+        kept = kept[: max(kept.rfind("\n"), 0) or None].rstrip()
+        closing = _closing(kept)
+    return f"{kept}{closing}{notice}"
+
+
+def _closing(text: str) -> str:
+    """The line that ends the code block which the text leaves open."""
+    fence = ""
+    for line in text.split("\n"):
+        if fence:
+            fence = "" if line == fence else fence
+        elif opened := _FENCE.fullmatch(line):
+            fence = opened[1]
+    return f"\n{fence}" if fence else ""
 
 
 def _cell(text: str) -> str:

@@ -412,6 +412,19 @@ def test_reservations_count_until_they_are_settled(books: Database) -> None:
     assert spend.spent("run-1", NOW).run == Usage(2, 2010, 1.25)
 
 
+def test_what_a_run_cost_is_told_by_stage(books: Database) -> None:
+    spend = books.spend
+    spend.reserve("run-1", Stage.BUILD, Usage(1, 20), NOW)
+    spend.reserve("run-1", Stage.PLAN, Usage(1, 10, 0.25), NOW)
+    spend.reserve("run-1", Stage.BUILD, Usage(1, 30, 0.5), NOW)
+    spend.reserve("run-2", Stage.REVIEW, Usage(1, 1), NOW)
+    assert spend.of_stages("run-1") == (
+        (Stage.BUILD, Usage(2, 50, 0.5)),
+        (Stage.PLAN, Usage(1, 10, 0.25)),
+    )
+    assert spend.of_stages("run-3") == ()
+
+
 def test_windows_slide(books: Database) -> None:
     spend = books.spend
     for seconds, tokens in ((0, 1), (3599, 10), (3600, 100), (86_399, 1000), (86_400, 10_000)):

@@ -19,7 +19,7 @@ from repoagents.domain.reports import (
 )
 from repoagents.domain.run import Failure, FailureClass, Run, RunStatus, Stage
 from repoagents.policy.verdict import decide
-from repoagents.views.handoff import Handoff
+from repoagents.views.dossier import Handoff
 from repoagents.views.preview import RoleEngine
 from repoagents.views.snapshot import EffectRow
 from tests.unit.policy.builders import (
@@ -92,10 +92,12 @@ def published() -> Handoff:
         review=a_review(findings=(ReviewFinding(Severity.LOW, "src/totals.py", 4, "Name it."),)),
         verdict=decide(evidence),
         effects=DONE,
-        timings=((Stage.PLAN, 1, 20.5), (Stage.BUILD, 1, 61.25), (Stage.VERIFY, 1, 1.3)),
+        timings=((Stage.PLAN, 0, 20.5), (Stage.BUILD, 1, 61.25), (Stage.VERIFY, 1, 1.3)),
         usage=Usage(3, 41_000, 0.4215),
+        spent=((Stage.PLAN, Usage(1, 9_000, 0.0715)), (Stage.BUILD, Usage(2, 32_000, 0.35))),
         engines=CODEX,
         patch_path=".ai-repoagents/artifacts/issue-7/r7a/changes.patch",
+        patch=change.patch,
     )
 
 
@@ -113,6 +115,7 @@ def withheld() -> Handoff:
         verdict=decide(evidence),
         effects=WITHHELD,
         usage=Usage(3, 0, None),
+        spent=(),
         engines=REHEARSAL,
     )
 
@@ -180,6 +183,7 @@ def telling(text: str) -> Handoff:
         issue=an_issue(title=text, body=text),
         plan=a_plan(summary=text, plan_steps=(text,), acceptance_criteria=(text,), risks=(text,)),
         change=change,
+        patch=f"{change.patch}+{text}\n",
         build=BuildReport(text, (text,), assumptions=(text,)),
         findings=(Finding("outside_plan", Severity.LOW, text, text, 3),),
         verification=Verification(TREE, (a_failed_result(tail="```\n# out\n" + text),)),

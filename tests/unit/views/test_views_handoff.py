@@ -12,6 +12,7 @@ from markdown_it import MarkdownIt
 
 from repoagents.domain.reports import BuildReport, VerdictKind
 from repoagents.domain.run import Failure, FailureClass, RunStatus, Stage
+from repoagents.views.dossier import Handoff
 from repoagents.views.handoff import (
     render_comment,
     render_commit_message,
@@ -112,13 +113,15 @@ def test_a_measured_failure_of_the_base_is_shown() -> None:
     assert "failed before too" not in unit
 
 
-def bodies(story: stories.Handoff) -> tuple[str, ...]:
+def bodies(story: Handoff) -> tuple[str, ...]:
     return render_handoff(story), render_comment(story, MARKER), render_pull_request(story)[1]
 
 
 def test_hostile_text_stays_text_everywhere() -> None:
     for body in bodies(stories.hostile()):
-        prose = re.sub(r"(`{3,})text\n.*?\n\1", "", body.removeprefix(MARKER), flags=re.DOTALL)
+        prose = re.sub(
+            r"(`{3,})(?:text|diff)\n.*?\n\1", "", body.removeprefix(MARKER), flags=re.DOTALL
+        )
         prose = re.sub(r"(`+)[^`\n].*?\1", "", prose)
         assert not re.search(r"@octocat|[Ff]ixes #1|<!--|\]\(", prose)
         assert not re.search(r"[\x1b\u202e]", body)

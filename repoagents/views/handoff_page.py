@@ -1,0 +1,181 @@
+"""The handoff as a page: one self-contained file, for a person who was not there."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from repoagents.domain.reports import CheckOutcome, Severity, VerdictKind
+from repoagents.domain.run import RunStatus
+from repoagents.policy.wording import age, clean, one_line
+from repoagents.views.dossier import Handoff, Proof, cost_of
+from repoagents.views.headline import ASKED, headline
+from repoagents.views.html import link, render_page
+from repoagents.views.snapshot import EffectRow
+
+LINES_SHOWN = 3_000
+"""How many lines of the patch the page shows; the file beside it has them all."""
+
+LINE_LIMIT = 500
+TEXT_LIMIT = 20_000
+FILES_SHOWN = 500
+
+STATUS_TONES = {
+    RunStatus.QUEUED: "idle",
+    RunStatus.IN_PROGRESS: "busy",
+    RunStatus.RETRY_PENDING: "idle",
+    RunStatus.AWAITING_APPROVAL: "warn",
+    RunStatus.BLOCKED: "warn",
+    RunStatus.COMPLETED: "good",
+    RunStatus.NO_CHANGE: "idle",
+    RunStatus.FAILED: "bad",
+    RunStatus.CANCELLED: "idle",
+    RunStatus.SUPERSEDED: "idle",
+}
+SEVERITY_TONES = {
+    Severity.CRITICAL: "bad",
+    Severity.HIGH: "bad",
+    Severity.MEDIUM: "warn",
+    Severity.LOW: "idle",
+    Severity.NOTE: "idle",
+}
+EFFECT_TONES = {"done": "good", "withheld": "warn", "intended": "busy", "discarded": "idle"}
+CHECK_TONES = {CheckOutcome.PASSED: "good"}
+VERDICT_TONES = {
+    VerdictKind.PUBLISH: "good",
+    VerdictKind.REVISE: "warn",
+    VerdictKind.ASK: "warn",
+    VerdictKind.HAND_OFF: "warn",
+    VerdictKind.NO_CHANGE: "idle",
+}
+MET = {True: ("met", "good"), False: ("not met", "bad"), None: ("not answered", "warn")}
+
+
+@dataclass(frozen=True)
+class PatchPart:
+    """The patch of one file: `lines` are their class and text."""
+
+    path: str
+    lines: tuple[tuple[str, str], ...]
+
+
+def render_handoff_page(handoff: Handoff) -> str:
+    """The whole story; its heading says what happened, and the line below what is asked."""
+    run, verdict = handoff.run, handoff.verdict
+    happened, _, asked = headline(run, verdict, handoff.effects).partition(ASKED)
+    parts, left_out = _patch(handoff.patch)
+    values: dict[str, object] = {
+        "rehearsal": handoff.rehearsal,
+        "told": handoff,
+        "run": run,
+        "tone": STATUS_TONES[run.status],
+        "happened": happened.strip(),
+        "asked": asked,
+        "title": one_line(handoff.issue.title),
+        "body": _bounded(handoff.issue.body),
+        "steps": list(_steps(handoff)),
+        "reasons": _reasons(handoff),
+        "verdict_tone": VERDICT_TONES[verdict.kind] if verdict else "idle",
+        "contract": list(handoff.contract()),
+        "criteria": [(row, *MET[row.met]) for row in handoff.criteria()],
+        "proofs": [_proof(proof) for proof in handoff.proofs()],
+        "found": [(row, SEVERITY_TONES[row.severity]) for row in handoff.found()],
+        "files": handoff.change.files[:FILES_SHOWN] if handoff.change else (),
+        "parts": parts,
+        "left_out": left_out,
+        "effects": [_effect(row) for row in handoff.effects],
+        "shares": [(share, sum(share.seconds), cost_of(share.usage)) for share in handoff.shares()],
+        "cost": cost_of(handoff.usage),
+        "took": age(run.finished_at - run.started_at) if run.finished_at and run.started_at else "",
+        "kept": sorted({*handoff.files, "handoff.md"} - {"handoff.html"}),
+    }
+    return render_page("handoff.html", values, style="handoff.css")
+
+
+def _steps(handoff: Handoff) -> Iterator[str]:
+    """How it goes on, beyond what the headline asks."""
+    run = handoff.run
+    if run.next_at:
+        yield f"The next attempt begins by itself, not before {run.next_at:%Y-%m-%d %H:%M} UTC."
+    if run.failure and run.failure.next_step:
+        yield run.failure.next_step
+    yield from handoff.hints
+    if handoff.patch_path and handoff.change and not handoff.change.empty:
+        yield f"To take the change as it is: `git apply {one_line(handoff.patch_path, 500)}`"
+
+
+def _reasons(handoff: Handoff) -> tuple[str, ...]:
+    """Why it was decided so; of a run that came to no verdict, what stopped it."""
+    if handoff.verdict is not None:
+        return handoff.verdict.reasons
+    failure = handoff.run.failure
+    return (f"{failure.kind.value}: {failure.message}",) if failure else ()
+
+
+def _proof(proof: Proof) -> dict[str, object]:
+    result = proof.result
+    return {
+        "proof": proof,
+        "result": result,
+        "tone": CHECK_TONES.get(result.outcome, "bad" if result.required else "warn"),
+        "tail": _bounded(result.tail),
+    }
+
+
+def _effect(row: EffectRow) -> dict[str, str]:
+    name, state, flag, reason, location = row
+    return {
+        "name": name.replace("_", " "),
+        "state": state,
+        "tone": EFFECT_TONES.get(state, "idle"),
+        "flag": flag,
+        "told": location or reason,
+        "link": link(location),
+    }
+
+
+def _bounded(text: str) -> str:
+    return text if len(text) <= TEXT_LIMIT else f"{text[:TEXT_LIMIT]}\n… cut here"
+
+
+# --- the patch ----------------------------------------------------------------------------------
+
+
+def _patch(patch: str) -> tuple[list[PatchPart], int]:
+    """The patch by file, and how many lines of it are left out."""
+    lines = patch.split("\n")
+    lines = lines[:-1] if lines[-1] == "" else lines
+    parts: list[PatchPart] = []
+    path, told = "", list[tuple[str, str]]()
+    in_hunk = False
+    for line in islice(lines, LINES_SHOWN):
+        if line.startswith("diff --git "):
+            parts += [PatchPart(path, tuple(told))] if told else []
+            path, told, in_hunk = _path(line), [], False
+            continue
+        in_hunk = in_hunk or line.startswith("@@")
+        told.append((_class(line, in_hunk=in_hunk), _visible(line)))
+    parts += [PatchPart(path, tuple(told))] if told else []
+    return parts, max(len(lines) - LINES_SHOWN, 0)
+
+
+def _path(line: str) -> str:
+    """The new path in a header of git's, as far as it can be told."""
+    return _visible(line.rpartition(" b/")[2] or line)
+
+
+def _class(line: str, *, in_hunk: bool) -> str:
+    if line.startswith("@@"):
+        return "hunk"
+    if not in_hunk:
+        return "head"
+    return {"+": "add", "-": "del"}.get(line[:1], "same")
+
+
+def _visible(line: str) -> str:
+    """A line with what nobody would see in it, and might be there for that, spelled out."""
+    shown = line if len(line) <= LINE_LIMIT else f"{line[:LINE_LIMIT]}…"
+    if clean(shown) == shown:
+        return shown
+    return "".join(
+        char if char == "\t" or clean(char) == char else f"[U+{ord(char):04X}]" for char in shown
+    )
