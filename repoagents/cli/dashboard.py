@@ -69,20 +69,16 @@ def command(
     return DONE
 
 
-def draw(
-    premises: "Premises", refresh: int = 0, output: Path | None = None
-) -> "tuple[Path, Drawing]":
+def draw(premises: "Premises", refresh: int, output: Path | None) -> "tuple[Path, Drawing]":
     """Write the page as things stand; its links to artifacts hold from wherever it lies."""
     from repoagents.pipeline.dashboard import draw as draw_page
 
     place = (output or premises.control / PAGE).absolute()
-    artifacts = quote(Path(os.path.relpath(premises.control / "artifacts", place.parent)).as_posix())
+    artifacts = os.path.relpath(premises.control / "artifacts", place.parent)
     host = premises.host()
     with premises.books() as books:
-        drawing = draw_page(books, host, refresh=refresh, artifacts=artifacts)
-    reports = premises.reports()
-    path = reports.write_at(place, drawing.page) if output else reports.write(PAGE, drawing.page)
-    return path, drawing
+        drawing = draw_page(books, host, refresh=refresh, artifacts=quote(artifacts))
+    return premises.reports().write_at(place, drawing.page), drawing
 
 
 def _show(premises: "Premises", path: Path) -> None:

@@ -5,24 +5,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from repoagents.cli.dashboard import draw
+from repoagents.cli.dashboard import PAGE
 from repoagents.errors import RepoAgentsError
 from repoagents.pipeline.boundary import bugs_told
 
 if TYPE_CHECKING:
     from repoagents.bootstrap import Premises
+    from repoagents.ports import Books
 
 EVERY_SECONDS = 10.0
 """At most so often the page is drawn while things move."""
 
 
 @contextmanager
-def redrawing(premises: "Premises") -> Iterator[Callable[[], None]]:
+def redrawing(premises: "Premises", books: "Books") -> Iterator[Callable[[], None]]:
     """What to call after each change; the page is drawn from a thread of its own meanwhile.
 
     A page that cannot be drawn is told in the log: the work goes on.
     """
-    easel = Easel(lambda: _draw(premises))
+    easel = Easel(lambda: _draw(premises, books))
     thread = threading.Thread(target=easel.work, name="dashboard", daemon=True)
     thread.start()
     try:
@@ -64,9 +65,13 @@ class Easel:
             self._draw()
 
 
-def _draw(premises: "Premises") -> None:
+def _draw(premises: "Premises", books: "Books") -> None:
+    # Loaded by the first drawing: a worker that has nothing to do starts without.
+    from repoagents.pipeline.dashboard import draw
+
     try:
         with bugs_told(premises.journal, "while the dashboard was drawn"):
-            draw(premises)
+            page = draw(books, premises.host(), artifacts="../artifacts").page
+            premises.reports().write(PAGE, page)
     except RepoAgentsError as error:
         premises.journal.warn("dashboard_stale", f"the dashboard is not drawn anew: {error}")

@@ -54,7 +54,7 @@ def _work(*, once: bool, until_idle: bool, serve: bool, as_json: bool) -> int:
             remark(beside.enter_context(serving(desk.premises)))
         if not assignment.ends:
             remark("working until Ctrl-C; `repoagents status` shows where things stand")
-        changed = beside.enter_context(redrawing(desk.premises))
+        changed = beside.enter_context(redrawing(desk.premises, desk.house))
         try:
             runs = work.be_worker(desk, assignment, quiet=as_json, changed=changed)
         except Interrupted as stop:

@@ -111,7 +111,8 @@
     const running = details.running ? [[...details.running, true]] : [];
     for (const [name, kind, round, seconds, now] of [...(details.stages || []), ...running]) {
       const item = element("li", `${name}${round > 1 ? ` ${round}` : ""}`, `stage ${kind}`);
-      item.append(element("span", now ? `running for ${span(seconds)}` : span(seconds)));
+      if (now) item.append(element("span", `running for ${span(seconds)}`));
+      else if (seconds >= 0.1) item.append(element("span", span(seconds)));
       if (now) item.classList.add("now");
       // The longer, the wider; the root keeps the short ones from vanishing.
       item.style.flexGrow = String(Math.sqrt(Math.max(seconds, 0.1)));
