@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.prepared import run_prepared
+
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "python-lib"
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), EXAMPLE / "README.md"])
@@ -143,13 +145,17 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert heading in {re.sub(r"[^\w]+", "-", t.lower()).strip("-") for t in titles}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+CONFIGURED = [page for page in PAGES if blocks(page, "yaml")]
+
+
+@pytest.mark.parametrize("page", CONFIGURED, ids=name_of)
 def test_configuration_in_a_page_is_accepted(page: Path, tmp_path: Path) -> None:
+    run(tmp_path, "git init -q; mkdir .ai-repoagents")
     for text in blocks(page, "yaml"):
         written = yaml.safe_load(text)
         written.setdefault("tracker", {}).setdefault("repo", "octo/cat")
         written.setdefault("command", {"argv": ["true"]})
-        control = tmp_path / ".ai-repoagents"
-        control.mkdir(exist_ok=True)
-        (control / "repoagents.yaml").write_text(yaml.safe_dump(written), encoding="utf-8")
-        run(tmp_path, "git init -q; repoagents config show")
+        config = tmp_path / ".ai-repoagents" / "repoagents.yaml"
+        config.write_text(yaml.safe_dump(written), encoding="utf-8")
+        shown = run_prepared(["config", "show"], cwd=tmp_path, env=os.environ)
+        assert shown.returncode == 0, shown.stderr
