@@ -20,6 +20,9 @@ unexport PYTHONDONTWRITEBYTECODE
 WORKERS ?= 4
 # Where the documents are built as a site
 SITE ?= build/site
+# What looks for barriers in our pages; only tests read it.
+AXE := axe-core@4.14.1
+AXE_FILE := .venv/axe-core-$(lastword $(subst @, ,$(AXE))).js
 # More arguments for pytest: make test ARGS="-k trigger"
 ARGS ?=
 
@@ -29,6 +32,7 @@ help:
 	@echo "make lint       run the linters, the type checker and the import contracts"
 	@echo "make docs       build the documents as a site; a link that leads nowhere is an error"
 	@echo "make openapi    get GitHub's description of its API, with npm, for the tests that need it"
+	@echo "make axe        get axe-core, with npm, for the tests of the pages that need it"
 	@echo "make benchmark  run the benchmarks against their limits"
 
 demo: .venv/installed
@@ -50,6 +54,8 @@ docs: .venv/installed-dev
 
 openapi: $(OPENAPI_FILE)
 
+axe: $(AXE_FILE)
+
 benchmark: .venv/installed-dev
 	@for limit in benchmarks/*.py; do echo "== $$limit"; $(BIN)/python "$$limit" || exit 1; done
 
@@ -62,6 +68,15 @@ $(OPENAPI_FILE): | .venv/made
 	@tar -xzf .venv/npm/*.tgz -C .venv/npm package/generated/api.github.com.json
 	@mv .venv/npm/package/generated/api.github.com.json $@
 	@rm -rf .venv/npm && touch $@
+
+$(AXE_FILE): | .venv/made
+	@command -v npm >/dev/null || { echo "make axe needs npm, which comes with Node.js" >&2; exit 1; }
+	@echo "Getting $(AXE) (once, 0.6 MB) ..."
+	@rm -rf .venv/npm-axe .venv/axe-core-*.js && mkdir .venv/npm-axe
+	@npm pack --silent --pack-destination .venv/npm-axe $(AXE) >/dev/null
+	@tar -xzf .venv/npm-axe/*.tgz -C .venv/npm-axe package/axe.min.js
+	@mv .venv/npm-axe/package/axe.min.js $@
+	@rm -rf .venv/npm-axe && touch $@
 
 .venv/installed-dev: .venv/installed
 	@echo "Installing the test tools (once, a minute or two) ..."
