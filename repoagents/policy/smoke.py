@@ -1,5 +1,6 @@
 """How each part of GitHub stands for this configuration, and what the whole comes to."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -129,7 +130,7 @@ def judge_branch(rules: BranchRules, default: str, local: str, settings: Setting
 
 
 def judge_remote(url: str, settings: Settings) -> Origin:
-    """The checkout's origin beside `tracker.api_url` and `tracker.repo`."""
+    """The checkout's origin beside `tracker.api_url` and `tracker.repo`; no password is shown."""
     checks = judge_origin(url, settings)
     points = points_of(checks)
     if not checks:
@@ -138,7 +139,7 @@ def judge_remote(url: str, settings: Settings) -> Origin:
     return Origin(
         status=_status(points),
         warnings=points,
-        remote_url=url,
+        remote_url=re.sub(r"://[^/@]*:[^/@]*@", "://", url),
         repo_slug=parse_slug(url),
         matches_tracker_repo=all(check.status == "ok" for check in checks) if checks else None,
     )

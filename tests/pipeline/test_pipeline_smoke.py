@@ -200,6 +200,15 @@ def test_the_origin(place: Place, origin: str, matches: bool | None, status: Lev
     assert (found.matches_tracker_repo, found.status) == (matches, status)
 
 
+def test_no_password_of_an_origin_is_shown(place: Place) -> None:
+    around = replace(AROUND, origin="ssh://git:hunter2@github.com/octo/cat.git")
+    found = looked(place, around=around).origin
+    assert (found.remote_url, found.matches_tracker_repo) == (
+        "ssh://github.com/octo/cat.git",
+        True,
+    )
+
+
 def test_the_first_eligible_issue_is_the_sample(place: Place) -> None:
     issues = looked(place).issues
     assert [(row.number, row.eligible) for row in issues.sampled] == [(3, False), (7, True)]

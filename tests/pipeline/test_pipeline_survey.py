@@ -2,8 +2,12 @@
 
 from dataclasses import replace
 
+import pytest
+
 from repoagents.domain.reports import Decision, ReviewFinding, Severity
 from repoagents.domain.run import RunStatus, Stage
+from repoagents.domain.settings import TrackerSettings
+from repoagents.domain.smoke import REHEARSAL
 from repoagents.pipeline.survey import Host, survey
 from tests.fakes.agents import approve
 from tests.pipeline.conftest import ISSUE, Place
@@ -54,3 +58,19 @@ async def test_old_runs_that_need_somebody_are_told_beyond_the_newest(place: Pla
     assert [run.issue_number for run in snapshot.runs] == [3, 2, 1]
     assert [card.run.issue_number for card in snapshot.cards] == [3, 1]
     assert snapshot.total == 3
+
+
+@pytest.mark.parametrize(
+    ("tracker", "rehearsed"),
+    [
+        (TrackerSettings(smoke_fixture_path="ops/smoke.json"), True),
+        (TrackerSettings(mode="fixture", fixtures_path="issues.json"), True),
+        (TrackerSettings(), False),
+        (TrackerSettings(kind="local_file", smoke_fixture_path="ops/smoke.json"), False),
+    ],
+)
+def test_what_is_made_from_a_fixture_is_a_rehearsal(
+    place: Place, tracker: TrackerSettings, rehearsed: bool
+) -> None:
+    place.with_settings(tracker=tracker)
+    assert survey(place.house, HOST).rehearsal == (REHEARSAL if rehearsed else "")
