@@ -84,7 +84,7 @@ def _scene() -> Iterator[_Scene]:
     folder.mkdir(parents=True)
     environment = ambient()
     with LoopbackGitHub(folder / "github", clock, environment, f"example/{EXAMPLE}") as hub:
-        stage = build_stage(folder, _example(), hub, Git.sealed(folder, environment))
+        stage = build_stage(folder, example_folder(), hub, Git.sealed(folder, environment))
         premises = bootstrap.open_premises(stage.clone, terminal=True)
         with listening(premises, "127.0.0.1", 0, allow_unsigned=False) as (server, _):
             receiver = threading.Thread(target=server.serve, name="receiver")
@@ -154,7 +154,7 @@ def _stay(hub: "LoopbackGitHub") -> None:
         return
 
 
-def _example() -> Path:
+def example_folder() -> Path:
     """The example inside the installed package, or else in the checkout it runs from."""
     package = Path(repoagents.__file__).parent
     for folder in (package / "examples", package.parent / "examples"):

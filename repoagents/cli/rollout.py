@@ -7,6 +7,7 @@ import click
 
 from repoagents.cli.boundary import DONE, UNFINISHED
 from repoagents.cli.output import at_terminal, examples, print_json, remark, shown_path
+from repoagents.cli.soak import command as soak
 from repoagents.domain.rollout import Brake, Phase
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ PHASES = [phase.value for phase in Phase]
 @click.group(epilog=examples("rollout status", "rollout check", "rollout advance"))
 def command() -> None:
     """Open what the bot may write phase by phase, each time by a person's act."""
+
+
+command.add_command(soak)
 
 
 @command.command("status", epilog=examples("rollout status", "rollout status --json"))

@@ -15,7 +15,7 @@ from repoagents.policy.wording import age, one_line
 LEAST_RUNS, LEAST_DRY_RUNS = 3, 1
 MOST_FALSE_CLAIMS, MOST_BLOCKED, MOST_OVERRIDDEN = 0.25, 0.25, 0.25
 LEAST_PASSED, LEAST_RECOVERED = 0.70, 0.70
-SOAK_HOLDS = timedelta(days=14)
+SOAK_HOLDS, LEAST_SOAK = timedelta(days=14), timedelta(minutes=5)
 WINDOW = timedelta(days=30)
 """How far back runs count, and how many of the newest of them."""
 MOST_RUNS = 50
@@ -231,18 +231,21 @@ def _recovery(share: Share) -> Row:
 
 
 def _soak(evidence: Evidence) -> Row:
-    soak, wanted = evidence.soak, f"passed with this version, within {age(SOAK_HOLDS)}"
+    soak, wanted = evidence.soak, WANTED_SOAK
     if soak is None:
         return _row("soak", False, "none yet", wanted, SOAK)
-    since = evidence.now - soak.at
-    found = f"{'passed' if soak.passed else 'failed'} {age(since)} ago with {soak.version}"
+    since, lasted = evidence.now - soak.at, timedelta(seconds=soak.seconds)
+    ended = "passed" if soak.passed else "failed"
+    found = f"{ended} {age(since)} ago with {soak.version} after {age(lasted)}"
     if soak.problems:
         found += f": {one_line(soak.problems[0], 120)}"
-    met = soak.passed and soak.version == evidence.version and since <= SOAK_HOLDS
+    timely = since <= SOAK_HOLDS and lasted >= LEAST_SOAK
+    met = soak.passed and soak.version == evidence.version and timely
     return _row("soak", met, found, wanted, SOAK)
 
 
 SOAK = "repoagents rollout soak"
+WANTED_SOAK = f"{age(LEAST_SOAK)} or more, passed with this version within {age(SOAK_HOLDS)}"
 
 
 # --- the checklist of the walkthrough -----------------------------------------------------------

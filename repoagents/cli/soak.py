@@ -1,0 +1,59 @@
+"""`rollout soak`: the rehearsal for some minutes, with faults, and what it left behind counted."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import click
+
+from repoagents.cli.boundary import DONE, UNFINISHED
+from repoagents.cli.output import examples, print_json, remark, shown_path
+
+
+@click.command("soak", epilog=examples("rollout soak", "rollout soak --minutes 60"))
+@click.option(
+    "--minutes",
+    type=click.FloatRange(min=0.0, min_open=True, max=1440),
+    default=10.0,
+    show_default=True,
+    metavar="N",
+    help="How long new issues are brought; the last ones are seen through.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def command(*, minutes: float, as_json: bool) -> int:
+    """Rehearse for some minutes with faults, and count leaks, stuck runs and doubled effects.
+
+    A worker of its own works on an example in a scratch folder, against a GitHub on this machine
+    that fails on purpose. No model is called and your repository is not touched. The result is
+    kept for `rollout check`; exit code 1 means that it failed.
+    """
+    from repoagents import __version__
+    from repoagents.cli import place
+    from repoagents.cli.demo import example_folder
+    from repoagents.config.loader import ambient
+    from repoagents.domain.rollout import Soak as Result
+    from repoagents.pipeline.reporting import render_json
+    from repoagents.policy.soak import why_failed
+    from repoagents.rehearsal.soak_scene import SoakScene
+    from repoagents.views.soak import render_soak, soak_row
+
+    premises = place.open_premises()
+    reports, clock = premises.reports(), premises.clock
+    folder, began = Path(tempfile.mkdtemp(prefix="repoagents-soak-")), clock.monotonic()
+    scene = SoakScene(folder, example_folder(), ambient(), clock, remark)
+    readings, tally = scene.play(minutes * 60)
+    seconds, problems = round(clock.monotonic() - began, 1), why_failed(readings, tally)
+    result = Result(clock.now(), __version__, seconds, problems)
+    row, text = soak_row(result, tally, readings), render_soak(result, tally, readings)
+    reports.write("reports/soak.json", render_json(row))
+    path = reports.write("reports/soak.md", text)
+    if result.passed:
+        shutil.rmtree(folder, ignore_errors=True)
+    else:
+        remark(f"what it left is kept: {folder}")
+    if as_json:
+        print_json(row)
+    else:
+        click.echo(text.rstrip())
+    remark(f"written: {shown_path(path)}")
+    return DONE if result.passed else UNFINISHED

@@ -1,0 +1,42 @@
+"""What is left of a soak when its worker has ended: on disk, in the log, among the deliveries."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from repoagents.ports import Deliveries
+from repoagents.rehearsal.hub.hooks import Delivery
+
+KEPT = 202
+
+
+def left_in(control: Path) -> tuple[str, ...]:
+    """Worktrees that `clean` did not take, though every run has come to its end."""
+    worktrees = sorted(control.glob("workspaces/issue-*/*/repo"))
+    return tuple(f"a worktree is left: {path.relative_to(control)}" for path in worktrees)
+
+
+def lost_in(sent: Sequence[Delivery], books: Deliveries) -> tuple[str, ...]:
+    """Deliveries that were answered as kept and are not known, and those that nobody looked at.
+
+    What two of them tell alike is kept once: it is lost when neither is known.
+    """
+    alike: dict[tuple[str, str, bytes], list[str]] = {}
+    for delivery in sent:
+        if delivery.outcome and delivery.outcome.status_code == KEPT and delivery.event != "ping":
+            key = (delivery.event, delivery.action, delivery.body)
+            alike.setdefault(key, []).append(delivery.guid)
+    known = books.knows(tuple(guid for guids in alike.values() for guid in guids))
+    lost = [
+        f"a delivery was answered and is lost: {event} {action} {guids[0]}"
+        for (event, action, _), guids in alike.items()
+        if not known & set(guids)
+    ]
+    return (*lost, *(f"a delivery was never looked at: {one.id}" for one in books.pending()))
+
+
+def bugs_in(control: Path) -> tuple[str, ...]:
+    """The bugs of ours that the log tells of."""
+    text = (control / "logs" / "repoagents.jsonl").read_text(encoding="utf-8")
+    lines = [json.loads(line) for line in text.splitlines() if '"bug_met"' in line]
+    return tuple(f"a bug was met: {line['message']}" for line in lines)

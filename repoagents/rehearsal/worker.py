@@ -1,0 +1,99 @@
+"""A worker in a process of its own, as operators start it: watched, killed and started again."""
+
+import asyncio
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from threading import Thread
+
+import psutil
+
+from repoagents.agents.process import Command, Ended, Supervisor
+from repoagents.domain.soak import Reading
+from repoagents.errors import RepoAgentsError
+from repoagents.store.worker_lock import holder
+
+PROGRAM = (sys.executable, "-P", "-m", "repoagents")
+STOP_SECONDS = 40.0
+
+
+class RehearsalWorker:
+    """`repoagents run --serve` in a clone; one at a time."""
+
+    def __init__(self, clone: Path, environment: Mapping[str, str], limit: float) -> None:
+        """`limit` is how many seconds one of its processes may live."""
+        self._control = clone / ".ai-repoagents"
+        self._clone = clone
+        self._environment = environment
+        self._limit = limit
+        self._supervisor = Supervisor(clone.parent / "processes")
+        self._thread: Thread | None = None
+        self._ended: list[Ended] = []
+
+    def start(self) -> None:
+        """Start the process; `pid` tells when it is at work."""
+        argv = (*PROGRAM, "run", "--serve")
+        run_id = f"soak-{len(self._ended)}"
+        command = Command(argv, self._clone, self._environment, run_id, self._limit)
+
+        def follow() -> None:
+            self._ended.append(asyncio.run(self._supervisor.run(command)))
+
+        self._thread = Thread(target=follow, name="soak-worker")
+        self._thread.start()
+
+    @property
+    def pid(self) -> int | None:
+        """The process that holds the worker lock; None before it does, and after."""
+        owner = holder(self._control)
+        return owner.pid if owner is not None and owner.pid else None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process is gone."""
+        return self._thread is None or not self._thread.is_alive()
+
+    @property
+    def last_words(self) -> str:
+        """What the process said last of why it ended."""
+        return self._ended[-1].errors.strip()[-500:] if self._ended else ""
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self._signal("kill")
+
+    def stop(self) -> None:
+        """Ask it to end, and wait; raises `RepoAgentsError` when it does not."""
+        self._signal("terminate")
+        if not self.ended:
+            raise RepoAgentsError("the worker did not end when it was asked to")
+
+    def read(self, at: float) -> Reading | None:
+        """What the process holds now; None when it is gone."""
+        pid = self.pid
+        with suppress(psutil.Error, OSError):
+            process = psutil.Process(pid)
+            scratch = Path(process.environ().get("TMPDIR", ""))
+            return Reading(
+                process=process.pid,
+                at=at,
+                memory=process.memory_info().rss,
+                files=process.num_fds(),
+                threads=process.num_threads(),
+                children=len(process.children(recursive=True)),
+                scratch=len(list(scratch.iterdir())) if scratch.is_dir() else 0,
+            )
+        return None
+
+    def say(self, *arguments: str) -> str:
+        """Type another command in the clone; gives what it answered."""
+        return self._supervisor.probe((*PROGRAM, *arguments), self._environment, self._clone).output
+
+    def _signal(self, name: str) -> None:
+        pid, thread = self.pid, self._thread
+        if pid is not None:
+            with suppress(psutil.Error):
+                getattr(psutil.Process(pid), name)()
+        if thread is not None:
+            thread.join(STOP_SECONDS)
