@@ -25,7 +25,10 @@ def command() -> None:
 @command.command("status", epilog=examples("ops status", "ops status --json"))
 @AS_JSON
 def status(*, as_json: bool) -> int:
-    """Say how things stand and what to type next; write `ops-status` and `ops-brief`."""
+    """Say how things stand and what to type next; write `ops-status` and `ops-brief`.
+
+    For a repository on GitHub `github-smoke` too, by a handful of requests that only read.
+    """
     from repoagents.cli import place
     from repoagents.pipeline.reporting import write_status
     from repoagents.pipeline.survey import stand, survey
@@ -38,7 +41,7 @@ def status(*, as_json: bool) -> int:
         snapshot = survey(books, host)
         standing = stand(books, snapshot, host)
     paths = write_status(premises.reports(), snapshot, standing)
-    paths += tuple(_write_smoke(premises)[1])
+    paths += _write_smoke(premises)[1]
     if as_json:
         print_json(ops_status_row(snapshot, standing))
     else:
@@ -95,7 +98,7 @@ def _make(premises: "Premises", run: "Run | None", *, archive: bool) -> "Made":
 
 
 def _write_smoke(premises: "Premises") -> "tuple[dict[str, str], tuple[Path, ...]]":
-    """Write `github-smoke`; its texts by name, and where they are. None without GitHub."""
+    """Write `github-smoke`; its texts by name, and where they are, both empty without GitHub."""
     from repoagents.cli.github import take_smoke
     from repoagents.pipeline.reporting import smoke_texts, write_smoke
 
