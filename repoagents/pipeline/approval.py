@@ -17,7 +17,7 @@ from repoagents.domain.people import AccountKind
 from repoagents.domain.pull_request import PullRequest, ReviewState
 from repoagents.domain.run import Run, RunStatus
 from repoagents.errors import GitError, GitHubError, TrackerError
-from repoagents.pipeline import merge, outcome, publisher
+from repoagents.pipeline import handover, merge, outcome, publisher
 from repoagents.pipeline.boundary import change
 from repoagents.pipeline.merge import CARRIED
 from repoagents.pipeline.reconcile import why_stop
@@ -109,6 +109,7 @@ def reject(house: House, number: int, by: str, note: str = "") -> str:
         outcome.say(house, run.id)
         return f"rejected: the pull request of issue {number} will not be merged by the bot"
     house.ledger.discard(run.id, f"rejected by {by}", house.clock.now())
+    handover.renew(house, run)
     names = ", ".join(effect_name(effect) for effect in waiting.effects)
     return f"rejected: {names} of issue {number} will not be published"
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from repoagents.domain.issue import Issue
 from repoagents.domain.people import Account, Act
 from repoagents.domain.run import Run, RunStatus
-from repoagents.pipeline import people
+from repoagents.pipeline import handover, people
 from repoagents.pipeline.followup import why_too_many
 from repoagents.policy import eligibility
 from repoagents.ports import Bench, House, Request
@@ -84,7 +84,9 @@ def accept(house: House, issue: Issue, wish: Wish) -> Run | str:
     if not house.runs.add(run, issue):
         return f"issue {issue.number} already has an active run"
     if latest is not None and latest.status in (RunStatus.BLOCKED, RunStatus.FAILED):
-        house.runs.replace(latest, latest.supersede(now))
+        superseded = latest.supersede(now)
+        if house.runs.replace(latest, superseded):
+            handover.renew(house, superseded)
     house.journal.note(
         "run_queued", f"issue {issue.number} queued: {issue.title}", run=run.id, issue=issue.number
     )

@@ -13,17 +13,14 @@ from repoagents.domain.effect import (
 )
 from repoagents.domain.reports import Verdict, VerdictKind, Verification
 from repoagents.domain.run import Failure, FailureClass, Run, RunStatus, Stage
-from repoagents.errors import RepoAgentsError, StateUnreadable, Stopped
-from repoagents.pipeline import dossier, notice, publisher
+from repoagents.pipeline import dossier, handover, notice, publisher
 from repoagents.pipeline.boundary import StepResult, change, current
 from repoagents.pipeline.reconcile import call_off, why_stop
 from repoagents.pipeline.stages import Attempt, Built
 from repoagents.pipeline.stepping_back import step_back_if_critical
 from repoagents.policy import retry, safety
-from repoagents.ports import Books, CommitRequest, House, Worktree
+from repoagents.ports import CommitRequest, House, Worktree
 from repoagents.views import handoff
-from repoagents.views.dossier import Handoff
-from repoagents.views.handoff_page import render_handoff_page
 from repoagents.views.snapshot import EffectRow
 
 MADE_UP_FOR = timedelta(days=1)
@@ -205,23 +202,12 @@ async def finish(house: House, run: Run, *, attempted: bool = True) -> None:
 
     The run's status stands by now: whatever goes wrong here is told, and changes nothing of it.
     """
-    try:
+    with handover.unharmed(house, run):
         worktrees = await asyncio.to_thread(house.workspaces.worktrees) if attempted else ()
         opened = next((w for w in worktrees if w.run_id == run.id), None)
         if opened is not None:
             await _after_run(house, run, opened)
         await asyncio.to_thread(say, house, run.id)
-    except StateUnreadable:
-        raise
-    except (RepoAgentsError, OSError) as error:
-        if isinstance(error, Stopped) and error.kind == FailureClass.INTERRUPTED:
-            raise
-        house.journal.warn(
-            "handoff_failed",
-            f"the last word on issue {run.issue_number} could not be written: {error}",
-            run=run.id,
-            issue=run.issue_number,
-        )
 
 
 async def _after_run(house: House, run: Run, worktree: Worktree) -> None:
@@ -236,17 +222,10 @@ def say(house: House, run_id: str) -> None:
     """Write the handoff, and show on the issue how its run stands."""
     run = current(house, run_id)
     told = dossier.gather(house, run)
-    hand_over(house, told)
+    handover.write(house, told)
     notice.close(house, told)
     effects = tuple(dossier.effect_row(row) for row in house.ledger.rows(run.id))
-    hand_over(house, replace(told, effects=effects))
-
-
-def hand_over(books: Books, told: Handoff) -> None:
-    """Write the handoff of a run, as Markdown and as a page."""
-    number, run_id = told.run.issue_number, told.run.id
-    books.artifacts.write(number, run_id, "handoff.md", handoff.render_handoff(told))
-    books.artifacts.write(number, run_id, "handoff.html", render_handoff_page(told))
+    handover.write(house, replace(told, effects=effects))
 
 
 def make_up(house: House) -> None:
@@ -257,3 +236,4 @@ def make_up(house: House) -> None:
         at_work = run is not None and run.status in (RunStatus.QUEUED, RunStatus.IN_PROGRESS)
         if run is not None and not at_work and run.updated_at >= since:
             notice.close(house, dossier.gather(house, run))
+            handover.renew(house, run)

@@ -1,6 +1,7 @@
 """Before a worker takes up anything: end what a dead worker left, and account for it."""
 
 from repoagents.domain.run import Failure, FailureClass, Run, RunStatus
+from repoagents.pipeline import handover
 from repoagents.pipeline.boundary import change
 from repoagents.ports import House
 
@@ -40,7 +41,9 @@ def _account(house: House, run: Run) -> Run:
             f"the worker died {run.resumes + 1} times during this run",
             f"look at the log, then `repoagents retry {run.issue_number} --fresh`",
         )
-        return change(house, run.id, lambda was: was.fail(failure, now))
+        failed = change(house, run.id, lambda was: was.fail(failure, now))
+        handover.renew(house, failed)
+        return failed
     failure = Failure(FailureClass.INTERRUPTED, "the worker died", "it goes on by itself")
     return change(house, run.id, lambda was: was.park(failure, now, crashed=True))
 

@@ -2,6 +2,7 @@
 
 from repoagents.domain.reports import Plan
 from repoagents.domain.run import FailureClass, Run, RunStatus, Stage
+from repoagents.pipeline import handover
 from repoagents.pipeline.boundary import change
 from repoagents.pipeline.intake import accept, why_dirty, wish_of
 from repoagents.ports import House, Request
@@ -26,6 +27,7 @@ def send_back(house: House, request: Request) -> Run | str:
             return reason
         if not run.status.terminal:
             run = change(house, run.id, lambda was: was.cancel(house.clock.now(), request.by))
+            handover.renew(house, run)
         return accept(house, issue, wish_of(request, fresh=True))
     _forget_what_stopped_it(house, run)
     sent = change(
@@ -33,7 +35,14 @@ def send_back(house: House, request: Request) -> Run | str:
         run.id,
         lambda was: was.requeue(house.clock.now(), request.note) if was.status.retryable else was,
     )
-    return sent if sent.status is RunStatus.QUEUED else _why_not(sent)
+    return _queued(house, sent)
+
+
+def _queued(house: House, run: Run) -> Run | str:
+    if run.status is not RunStatus.QUEUED:
+        return _why_not(run)
+    handover.renew(house, run)
+    return run
 
 
 def _why_not(run: Run) -> str:

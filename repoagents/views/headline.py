@@ -89,6 +89,8 @@ def _completed(run: Run, effects: Sequence[EffectRow]) -> tuple[str, str]:
         return f"{what} is merged", "nothing"
     if "withheld" not in states.values() and "done" in states.values():
         return f"{what} is published", "review it and merge it"
+    if set(states.values()) == {"discarded"}:
+        return f"{what} was rejected; it is kept", "nothing, or `repoagents trigger {n} --force`"
     publish = "review it; `repoagents approval approve {n}` publishes it, or take `changes.patch`"
     return f"{what} is ready and not published", publish
 
