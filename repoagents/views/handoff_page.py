@@ -159,8 +159,12 @@ def _patch(patch: str) -> tuple[list[PatchPart], int]:
 
 
 def _path(line: str) -> str:
-    """The new path in a header of git's, as far as it can be told."""
-    return _visible(line.rpartition(" b/")[2] or line)
+    """The path in a header of git's, which tells it twice."""
+    both = line.removeprefix("diff --git ")
+    half = len(both) // 2
+    old, new = both[:half].strip('"'), both[half + 1 :].strip('"')
+    same = old.removeprefix("a/") == new.removeprefix("b/")
+    return _visible(new.removeprefix("b/") if same else both)
 
 
 def _class(line: str, *, in_hunk: bool) -> str:
