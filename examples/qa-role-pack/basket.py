@@ -1,0 +1,6 @@
+"""What a basket costs."""
+
+
+def total(prices):
+    """The sum of the prices, in cents."""
+    return sum(prices)
