@@ -56,7 +56,10 @@ class GitHubBranches:
         return self._client.get(f"{self._client.root}/branches/{quote(name, safe='')}")
 
     def _classic_reviews(self, name: str) -> int | None:
-        """None where the credential may not see it."""
+        """None where the credential may not see it; an App's token tells what it may."""
+        known = self._client.credential()
+        if known.kind == "app" and not any(s.startswith("administration") for s in known.scopes):
+            return None
         path = f"{self._client.root}/branches/{quote(name, safe='')}/protection"
         try:
             asked = mapping(self._client.get(path).get("required_pull_request_reviews"))

@@ -13,6 +13,7 @@ import pytest
 
 from repoagents.domain.settings import TrackerSettings
 from repoagents.errors import GitError
+from repoagents.git.checkout import Checkout
 from repoagents.git.workspaces import GitWorkspaces
 from tests.integration.git.conftest import OUTSIDE, Run, Site, tree_of, write
 
@@ -450,3 +451,12 @@ class TestOperatorsCheckout:
         run = Run(site.bot(environment=environment))
         assert run.change().empty
         assert run.bot.dirty_paths() == ()
+
+
+def test_the_branch_that_the_checkout_is_on(site: Site) -> None:
+    checkout = Checkout(site.root, os.environ)
+    assert checkout.look().branch == "main"
+    site.git("switch", "--quiet", "--create", "fix/a-b")
+    assert checkout.look().branch == "fix/a-b"
+    site.git("switch", "--quiet", "--detach")
+    assert checkout.look().branch == ""

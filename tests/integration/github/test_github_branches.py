@@ -119,3 +119,32 @@ def test_no_such_branch(stub: Stub, bed: Bed) -> None:
     stub.get(f"{ROOT}/rules/branches/gone", Reply([]))
     with pytest.raises(NotFound):
         GitHubBranches(bed.client).read("gone")
+
+
+@pytest.mark.parametrize("kind", ["token", "fine_grained", "app"])
+def test_a_whole_look_is_a_handful_of_requests_that_only_read(
+    hub: LoopbackGitHub, tmp_path: Path, kind: str
+) -> None:
+    hub.protect("main", Protection(reviews=1))
+    hub.add_ruleset("careful", ["deletion"])
+    if kind == "app":
+        github = story.connect_as_app(hub.url, tmp_path, story.install(hub))
+    else:
+        narrow = hub.fine_grained_token(BOT, story.NEEDED)
+        token = narrow if kind == "fine_grained" else hub.token_of(BOT)
+        github = story.connect_by_token(hub.url, tmp_path, token)
+    inspection = github.tracker.inspection
+    assert inspection is not None
+    count = len(hub.requests)
+    access = inspection.inspect()
+    assert access.kind == kind
+    inspection.branch(access.default_branch)
+    inspection.sample(10)
+    inspection.backlog()
+    asked = hub.requests[count:]
+    assert len(asked) <= 12, [f"{seen.method} {seen.path}" for seen in asked]
+    looked = any(seen.path.endswith("/branches/main/protection") for seen in asked)
+    assert looked is (kind != "app"), "an App's token says that it may not"
+    minted = [seen.path for seen in asked if seen.method != "GET"]
+    assert all(path.endswith("/access_tokens") for path in minted)
+    assert len(minted) == (kind == "app")
