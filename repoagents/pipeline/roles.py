@@ -77,6 +77,19 @@ async def consult(house: House, call: Call) -> RoleReport:
     return report
 
 
+def adopt(house: House, call: Call, prompt: str, report: RoleReport) -> None:
+    """Take what a dry run was answered: the run's artifacts hold it as if it had been asked."""
+    run = call.run
+    house.journal.note(
+        "plan_reused",
+        "the dry run's plan is used: same text, base and prompt",
+        run=run.id,
+        issue=run.issue_number,
+    )
+    house.artifacts.write(run.issue_number, run.id, f"{call.label}.prompt.md", prompt)
+    _keep(house, call, report)
+
+
 def _enter(house: House, call: Call) -> None:
     """Before a model is paid: is the run still at work, and its issue one that is open?
 

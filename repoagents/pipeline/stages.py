@@ -20,7 +20,7 @@ from repoagents.domain.settings import engine_for
 from repoagents.pipeline import notice
 from repoagents.pipeline.boundary import DONE, Halted, StepResult, change
 from repoagents.pipeline.reconcile import call_off, why_stop
-from repoagents.pipeline.roles import Call, consult, input_hash, prompt_key
+from repoagents.pipeline.roles import Call, adopt, consult, input_hash, prompt_key
 from repoagents.pipeline.rounds import move_into, moves
 from repoagents.pipeline.verify import Proving, out_of_time, verify_base, verify_change
 from repoagents.policy import guardrails, verdict
@@ -175,12 +175,8 @@ async def plan(attempt: Attempt, run: Run) -> StepResult:
     async def make() -> Plan:
         kept = await asyncio.to_thread(house.artifacts.find_plan, run.issue_number, hashed)
         if kept is not None and not run.note:
-            house.journal.note(
-                "plan_reused",
-                "the dry run's plan is used: same text, base and prompt",
-                run=run.id,
-                issue=run.issue_number,
-            )
+            call = Call(run, worktree, brief, attempt.seconds_left)
+            await asyncio.to_thread(adopt, house, call, prompt, kept)
             return kept
         await asyncio.to_thread(house.workspaces.restore, worktree, run.base_sha, run.base_sha)
         report = await consult(house, Call(run, worktree, brief, attempt.seconds_left))

@@ -166,6 +166,9 @@ async def test_the_real_run_uses_the_plan(place: Place, spaces: MemoryWorkspaces
     assert place.agents.count(Role.PLANNER) == 1
     assert "plan_reused" in place.journal.codes()
     assert "dry" in place.artifact(run, "handoff.md")
+    for name in ("planner.json", "planner.md"):
+        assert "dry" in place.artifact(run, name)
+    assert ISSUE.body in place.artifact(run, "planner.prompt.md")
 
 
 @pytest.mark.parametrize(
