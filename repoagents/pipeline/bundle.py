@@ -6,6 +6,7 @@ from pathlib import Path
 
 from repoagents.domain.check import Check
 from repoagents.domain.run import Run
+from repoagents.pipeline import dossier
 from repoagents.pipeline.reporting import render_json, status_texts
 from repoagents.policy.attention import Standing
 from repoagents.ports import Books, BundleEntry, Bundles
@@ -18,10 +19,11 @@ from repoagents.views.bundle import (
     render_manifest,
 )
 from repoagents.views.checks import render_checks_report
+from repoagents.views.dossier import Handoff
+from repoagents.views.handoff import render_handoff
+from repoagents.views.handoff_page import render_handoff_page
+from repoagents.views.headline import headline
 from repoagents.views.snapshot import Snapshot, instant
-
-LEFT_OUT = (".prompt.md", ".events.jsonl", ".transcript.jsonl")
-"""Artifacts of a run that stay on the bot's machine: what was sent to a model, and its events."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +49,10 @@ class Made:
 def make_bundle(books: Books, bundles: Bundles, contents: Contents, *, archive: bool) -> Made:
     """Write a bundle, put it at the head of the history, and prune that."""
     snapshot, standing, run = contents.snapshot, contents.standing, contents.run
-    texts = _texts(books, contents)
-    handoff = next((name for name in texts if name.endswith("/handoff.md")), "")
-    names = (*texts, "README.md", "bundle.md", "index.html")
-    issue = run.issue_number if run else 0
-    landing = Landing(snapshot, standing, sorted(names), issue, handoff)
+    told = dossier.gather(books, run) if run else None
+    texts = _texts(contents) | (_of_run(books, told) if told else {})
+    landing = _landing(contents, told, (*texts, "README.md", "bundle.md", "index.html"))
+    issue = landing.issue
     texts["README.md"] = render_landing(landing)
     texts["index.html"] = render_landing_page(landing)
     listed = bundles.draft(texts).members
@@ -65,8 +66,8 @@ def make_bundle(books: Books, bundles: Bundles, contents: Contents, *, archive: 
         "rehearsal": snapshot.rehearsal,
         "issue": issue or None,
         "level": standing.level.value,
-        "headline": standing.headline,
-        "open_in_order": ["index.html", "README.md", *(path for path, _ in landing.reading)],
+        "headline": landing.headline,
+        "open_in_order": ["index.html", "README.md", *(row[0] for row in landing.reading(".html"))],
         "redactions": sum(member.redactions for member in draft.members),
     }
     stamp = f"{snapshot.now:%Y%m%dT%H%M%SZ}"
@@ -77,34 +78,39 @@ def make_bundle(books: Books, bundles: Bundles, contents: Contents, *, archive: 
         archive=packed.name if packed else "",
         issue=issue,
         level=standing.level.value,
-        headline=standing.headline,
+        headline=landing.headline,
         fingerprint=fingerprint,
     )
     _note(bundles, entry, books.settings.retention.bundles)
     return Made(folder, packed, entry)
 
 
-def _texts(books: Books, contents: Contents) -> dict[str, str]:
+def _texts(contents: Contents) -> dict[str, str]:
     """Every member that needs no other to be made."""
     texts = status_texts(contents.snapshot, contents.standing)
     texts |= {
         "doctor.json": render_json({"checks": [vars(check) for check in contents.checks]}),
         "doctor.md": render_checks_report(contents.checks, contents.snapshot.rehearsal),
     }
-    return texts | contents.further | (_of_run(books, contents.run) if contents.run else {})
+    return texts | contents.further
 
 
-def _of_run(books: Books, run: Run) -> dict[str, str]:
-    """What was kept of the one run, as it lies in its artifacts."""
-    number = run.issue_number
-    names = books.artifacts.names(number, run.id)
-    texts = {
-        f"issue-{number}/{name}": books.artifacts.read(number, run.id, name) or ""
-        for name in names
-        if not name.endswith(LEFT_OUT)
-    }
-    first = f"issue-{number}/handoff.md"
-    return {first: texts.pop(first), **texts} if first in texts else texts
+def _landing(contents: Contents, told: Handoff | None, names: Sequence[str]) -> Landing:
+    snapshot, standing = contents.snapshot, contents.standing
+    if told is None:
+        return Landing(snapshot, standing, sorted(names))
+    run = told.run
+    line = headline(run, told.verdict, told.effects)
+    folder = f"issue-{run.issue_number}"
+    return Landing(snapshot, standing, sorted(names), run.issue_number, line, f"{folder}/handoff")
+
+
+def _of_run(books: Books, told: Handoff) -> dict[str, str]:
+    """What was kept of the one run, and its handoff as things stand now."""
+    run, folder = told.run, f"issue-{told.run.issue_number}"
+    kept = {name: books.artifacts.read(run.issue_number, run.id, name) for name in told.files}
+    kept |= {"handoff.md": render_handoff(told), "handoff.html": render_handoff_page(told)}
+    return {f"{folder}/{name}": text or "" for name, text in kept.items()}
 
 
 def _note(bundles: Bundles, entry: BundleEntry, keep: int) -> None:

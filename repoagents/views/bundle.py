@@ -21,12 +21,17 @@ READING = (
 
 @dataclass(frozen=True)
 class Landing:
-    """What the first page of a bundle tells; `handoff` is the page of the one issue, if any."""
+    """What the first page of a bundle tells.
+
+    Of a bundle of one issue, `told` is the headline of its run and `handoff` is where its story
+    is, without `.md` or `.html`.
+    """
 
     snapshot: Snapshot
     standing: Standing
     members: Sequence[str]
     issue: int = 0
+    told: str = ""
     handoff: str = ""
 
     @property
@@ -36,9 +41,14 @@ class Landing:
         return f"Handoff of {about}{self.snapshot.repo}"
 
     @property
-    def reading(self) -> tuple[tuple[str, str], ...]:
-        """What to open, in order: path and what it tells."""
-        first = ((self.handoff, "what the bot did on this issue"),) if self.handoff else ()
+    def headline(self) -> str:
+        """What the reader is here for: the one issue, or else how things stand."""
+        return self.told or self.standing.headline
+
+    def reading(self, form: str) -> tuple[tuple[str, str], ...]:
+        """What to open, in order: path and what it tells; the story as `.md` or `.html`."""
+        story = f"{self.handoff}{form}"
+        first = ((story, "what the bot did on this issue"),) if self.handoff else ()
         return first + tuple(row for row in READING if row[0] in self.members)
 
 
@@ -49,6 +59,7 @@ def render_landing_page(landing: Landing) -> str:
         {
             "rehearsal": landing.snapshot.rehearsal,
             "landing": landing,
+            "reading": landing.reading(".html"),
             "concerns": landing.standing.concerns[:MOST],
             "more": max(len(landing.standing.concerns) - MOST, 0),
             "made_at": instant(landing.snapshot.now),
@@ -60,12 +71,14 @@ def render_landing(landing: Landing) -> str:
     """`README.md` of the bundle; what was made from a fixture says so on its first line."""
     snapshot, standing = landing.snapshot, landing.standing
     steps = [
-        f"{number}. {code(path)}: {what}" for number, (path, what) in enumerate(landing.reading, 1)
+        f"{number}. {code(path)}: {what}"
+        for number, (path, what) in enumerate(landing.reading(".md"), 1)
     ]
     return document(
         f"**{snapshot.rehearsal}**" if snapshot.rehearsal else "",
         f"# {inline(landing.title)}",
-        neutral(standing.headline),
+        neutral(landing.headline),
+        f"The bot: {neutral(standing.headline)}" if landing.told else "",
         section("What is asked of you", concern_table(standing.concerns[:MOST]) or "Nothing."),
         section("What to open, in this order", "\n".join(steps)),
         section(

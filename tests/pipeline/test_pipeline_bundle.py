@@ -50,7 +50,7 @@ async def test_a_bundle_holds_what_a_person_needs_in_reading_order(
     assert manifest["open_in_order"] == [
         "index.html",
         "README.md",
-        "issue-1/handoff.md",
+        "issue-1/handoff.html",
         "ops-brief.md",
         "github-smoke.md",
         "ops-status.md",
@@ -59,6 +59,15 @@ async def test_a_bundle_holds_what_a_person_needs_in_reading_order(
     page = (made.folder / "index.html").read_text()
     for path in re.findall(r'href="([^"#]+)"', page):
         assert path in names
+    story = (made.folder / "issue-1/handoff.html").read_text()
+    for path in re.findall(r'href="([^"#]+)"', story):
+        assert f"issue-1/{path}" in names
+    assert '<li><a href="issue-1/handoff.html">' in page
+    assert "`issue-1/handoff.md`: what the bot did" in (made.folder / "README.md").read_text()
+    headline = "Issue #1: a proven change is ready and not published."
+    assert manifest["headline"].startswith(headline)
+    assert made.entry.headline == manifest["headline"]
+    assert f"<h1>{headline}" in page
     assert examine(made.folder).sound
     assert made.archive is not None
     assert examine(made.archive).sound

@@ -66,8 +66,9 @@ def standing_of(snapshot: Snapshot) -> Standing:
 
 def a_landing(snapshot: Snapshot) -> Landing:
     names = ("README.md", "dashboard.html", "index.html", "ops-brief.md", "ops-status.md")
-    handoff = "issue-7/handoff.md"
-    return Landing(snapshot, standing_of(snapshot), (*names, handoff), 7, handoff)
+    told = f"Issue #7: `x` {snapshot.repo}. Asked of you: nothing."
+    members = (*names, "issue-7/handoff.html", "issue-7/handoff.md")
+    return Landing(snapshot, standing_of(snapshot), members, 7, told, "issue-7/handoff")
 
 
 @pytest.mark.parametrize("title", ["Totals are off by one", HOSTILE], ids=["plain", "hostile"])
