@@ -233,6 +233,7 @@ class Checkout:
                 next_step=f"Rename or delete the branch {branch}, then retry.",
             )
         if head != commit:
+            insist_on_following(mirror, branch, head, commit)
             mirror.run(
                 "push",
                 "--quiet",
@@ -282,6 +283,20 @@ def our_ref(git: Git, branch: str) -> str:
     if checked.code or not branch.startswith(BRANCH_PREFIX):
         raise GitError(f"{branch!r} is not a branch that the bot may write")
     return ref
+
+
+def insist_on_following(git: Git, branch: str, head: str | None, commit: str) -> None:
+    """Refuse a commit that does not follow where the branch stands: git would overwrite that."""
+    if (
+        head is None
+        or git.run("merge-base", "--is-ancestor", head, commit, accept=(0, 1, 128)).code == 0
+    ):
+        return
+    raise GitError(
+        f"The branch {branch} stands at {head[:12]}, which {commit[:12]} does not follow",
+        next_step=f"Delete or rename {branch}, or have the change made anew: "
+        "`repoagents retry N --fresh`.",
+    )
 
 
 def split_credentials(url: str) -> tuple[str, list[tuple[str, str]]]:

@@ -20,6 +20,7 @@ from repoagents.git.checkout import (
     STAY,
     Checkout,
     Source,
+    insist_on_following,
     our_ref,
     split_credentials,
 )
@@ -136,6 +137,7 @@ class RemoteBranches:
                 next_step=f"Look at the branch; rename or delete {branch}, then retry.",
             )
         if head != commit:
+            insist_on_following(mirror, branch, head, commit)
             try:
                 self._push(mirror, branch, f"{commit}:{ref}", f"{ref}:{expected or ''}")
             except GitError:

@@ -92,13 +92,14 @@ class Run:
     def restore(self, tree: str) -> tuple[str, ...]:
         return self.bot.restore(self.worktree, self.base.sha, tree)
 
-    def commit(self, message: str = "Mend it") -> str:
+    def commit(self, message: str = "Mend it", onto: str = "") -> str:
         request = CommitRequest(
             run_id=self.worktree.run_id,
             base_sha=self.base.sha,
             tree=self.freeze(),
             message=message,
             at=START,
+            onto=onto,
         )
         return self.bot.commit(request)
 

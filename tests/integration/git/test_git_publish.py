@@ -160,13 +160,23 @@ class TestPush:
         assert run.bot.push(BRANCH, commit, commit) == first
         assert run.bot.branch_head(BRANCH) == commit
 
-    def test_our_own_earlier_commit_is_replaced(self, site: Site, run: Run, commit: str) -> None:
+    def test_our_own_earlier_commit_is_followed(self, site: Site, run: Run, commit: str) -> None:
         run.bot.push(BRANCH, commit, None)
         write(run.path / "src/app.py", "print('three')\n")
-        later = run.commit("Mend it better")
+        later = run.commit("Mend it better", onto=commit)
         run.bot.push(BRANCH, later, commit)
         assert site.git("rev-parse", BRANCH) == later
-        assert site.git("rev-list", "--count", f"main..{BRANCH}") == "1"
+        assert site.git("rev-list", "--count", f"main..{BRANCH}") == "2"
+
+    def test_not_even_our_own_commit_is_overwritten(
+        self, site: Site, run: Run, commit: str
+    ) -> None:
+        run.bot.push(BRANCH, commit, None)
+        write(run.path / "src/app.py", "print('three')\n")
+        with pytest.raises(GitError, match="does not follow") as caught:
+            run.bot.push(BRANCH, run.commit("Mend it otherwise"), commit)
+        assert "--fresh" in caught.value.next_step
+        assert site.git("rev-parse", BRANCH) == commit
 
     @pytest.mark.parametrize("expected", [None, "1" * 40])
     def test_a_persons_commit_is_never_overwritten(
@@ -214,7 +224,7 @@ class TestPush:
         site.git("switch", "--quiet", BRANCH)
         write(run.path / "README.md", "more\n")
         with pytest.raises(GitError, match="checked out"):
-            run.bot.push(BRANCH, run.commit("More"), commit)
+            run.bot.push(BRANCH, run.commit("More", onto=commit), commit)
         assert run.bot.dirty_paths() == ()
 
     def test_a_linked_worktree_gets_the_branch_too(

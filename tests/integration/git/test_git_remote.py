@@ -113,14 +113,23 @@ class TestPush:
         assert run.bot.push(BRANCH, commit, commit) == first
         assert sum(request.pushes for request in host.requests) == 1
 
-    def test_our_own_earlier_commit_is_replaced(
+    def test_our_own_earlier_commit_is_followed(
         self, run: Run, commit: str, bare: Path, git: Git
     ) -> None:
         run.bot.push(BRANCH, commit, None)
         write(run.path / "src/app.py", "print('three')\n")
-        later = run.commit("Mend it better")
+        later = run.commit("Mend it better", onto=commit)
         run.bot.push(BRANCH, later, commit)
         assert heads(bare, git) == {REF: later}
+
+    def test_not_even_our_own_commit_is_overwritten(
+        self, run: Run, commit: str, bare: Path, git: Git
+    ) -> None:
+        run.bot.push(BRANCH, commit, None)
+        write(run.path / "src/app.py", "print('three')\n")
+        with pytest.raises(GitError, match="does not follow"):
+            run.bot.push(BRANCH, run.commit("Mend it otherwise"), commit)
+        assert heads(bare, git) == {REF: commit}
 
     @pytest.mark.parametrize("expected", [None, "1" * 40])
     def test_a_persons_commit_is_never_overwritten(
