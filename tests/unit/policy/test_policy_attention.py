@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from repoagents.domain.rollout import Brake, Phase
 from repoagents.domain.run import Failure, FailureClass, Run, RunStatus, Stage
 from repoagents.policy.attention import Cap, Level, Signs, Standing, Weight, weigh
 
@@ -34,6 +35,16 @@ def test_idle_is_no_concern() -> None:
 
     assert (standing.level, standing.concerns) == (Level.IDLE, ())
     assert standing.headline == "Idle: nothing to do, last poll 2 m ago; the worker is live."
+
+
+def test_a_step_back_asks_for_a_person() -> None:
+    brake = Brake(Phase.COMMENT, "a change held a secret", "r", 7, NOW - 3 * MINUTE)
+    standing = weigh(replace(QUIET, brake=brake))
+    (concern,) = standing.concerns
+    assert (standing.level, concern.code) == (Level.ATTENTION, "stepped_back")
+    assert "comment" in concern.title
+    assert concern.evidence == "issue #7, 3 m ago: a change held a secret"
+    assert concern.command == "repoagents rollout status"
 
 
 def test_idle_without_a_worker_says_so() -> None:

@@ -1,6 +1,7 @@
 """The safety gate and branch names."""
 
 import subprocess
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
@@ -17,13 +18,14 @@ from repoagents.domain.effect import (
     SetLabel,
     Withheld,
 )
+from repoagents.domain.rollout import Brake, Phase
 from repoagents.domain.settings import (
     MergePolicySettings,
     SafetySettings,
     Settings,
     TrackerSettings,
 )
-from repoagents.policy.safety import branch_name, gate
+from repoagents.policy.safety import MODE, branch_name, flags_of, gate, phase_of, phase_within
 
 COMMENT = PostComment("r", 7, "m", "body")
 PUSH = PushBranch("r", 7, "repoagents/issue-7-x", "c" * 40)
@@ -105,15 +107,93 @@ def test_a_dry_run_withholds_and_names_the_flag_first(effect: Effect) -> None:
     assert withheld_by(effect, flags(False, False), dry_run=True).startswith("safety.")
 
 
+def braked(phase: Phase) -> Brake:
+    """Held to this phase."""
+    return Brake(phase, "a change held a secret", "r", 7, datetime(2026, 3, 4, tzinfo=UTC))
+
+
 @pytest.mark.parametrize("effect", EFFECTS)
-def test_the_stricter_of_two_settings_counts(effect: Effect) -> None:
+def test_the_stricter_of_flags_and_brake_counts(effect: Effect) -> None:
+    assert withheld_by(effect, OPEN, brake=braked(Phase.OBSERVE)) == "rollout.step_back"
     shut = flags(False, False)
-    assert withheld_by(effect, OPEN, stricter=shut).startswith("safety.")
-    assert withheld_by(effect, shut, stricter=OPEN).startswith("safety.")
-    assert withheld_by(effect, OPEN, stricter=OPEN) == ""
-    gated = gate(effect, OPEN, stricter=shut)
+    assert withheld_by(effect, shut, brake=braked(Phase.MERGE)).startswith("safety.")
+    assert withheld_by(effect, OPEN, brake=braked(Phase.MERGE)) == ""
+    gated = gate(effect, OPEN, brake=braked(Phase.OBSERVE))
     assert isinstance(gated, Withheld)
-    assert "approval approve 7" in gated.reason
+    assert "stepped back to observe" in gated.reason
+    assert "`repoagents rollout status`" in gated.reason
+
+
+@pytest.mark.parametrize(
+    ("phase", "lets_out"),
+    [
+        (Phase.OBSERVE, set()),
+        (Phase.COMMENT, {COMMENT, LABEL, REPLY, REACTION}),
+        (Phase.DRAFT_PR, {COMMENT, LABEL, REPLY, REACTION, PUSH, PULL}),
+        (Phase.MERGE, set(EFFECTS)),
+    ],
+)
+def test_each_phase_lets_out_what_it_says_by_flags_and_by_brake(
+    phase: Phase, lets_out: set[Effect]
+) -> None:
+    assert {effect for effect in EFFECTS if not withheld_by(effect, at(phase))} == lets_out
+    held = {effect for effect in EFFECTS if not withheld_by(effect, OPEN, brake=braked(phase))}
+    assert held == lets_out
+
+
+def at(phase: Phase) -> Settings:
+    """Settings with the flags of a phase, read as the loader reads them."""
+    said: dict[str, bool | str] = {MODE: "comment_only", **flags_of(phase)}
+    return flags(
+        bool(said["safety.allow_write_comments"]),
+        bool(said["safety.allow_open_pr"]),
+        str(said[MODE]),
+        bool(said["safety.allow_merge"]),
+    )
+
+
+MIXTURES = [
+    flags(comments, pulls, mode, merge)
+    for comments in (False, True)
+    for pulls in (False, True)
+    for merge in (False, True)
+    for mode in ("human_approval", "comment_only")
+]
+
+
+@pytest.mark.parametrize("mixture", MIXTURES)
+@pytest.mark.parametrize("phase", Phase)
+def test_a_brake_never_lets_more_out(mixture: Settings, phase: Phase) -> None:
+    free = {effect for effect in EFFECTS if not withheld_by(effect, mixture)}
+    held = {effect for effect in EFFECTS if not withheld_by(effect, mixture, brake=braked(phase))}
+    allowed = {effect for effect in EFFECTS if not withheld_by(effect, at(phase))}
+    assert held == free & allowed
+
+
+@pytest.mark.parametrize("mixture", MIXTURES)
+def test_the_phase_within_allows_nothing_that_the_flags_do_not(mixture: Settings) -> None:
+    within = phase_within(mixture)
+    free = {effect for effect in EFFECTS if not withheld_by(effect, mixture)}
+    assert {effect for effect in EFFECTS if not withheld_by(effect, at(within))} <= free
+    further = within.next
+    if further is not None:
+        more = {effect for effect in EFFECTS if not withheld_by(effect, at(further))}
+        assert not more <= free, "it is the furthest such phase"
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_a_phase_is_known_by_its_flags(phase: Phase) -> None:
+    assert phase_of(at(phase)) is phase
+    assert phase_within(at(phase)) is phase
+    assert phase_within(at(phase), braked(Phase.COMMENT)).level == min(phase.level, 1)
+
+
+def test_a_mixture_is_no_phase() -> None:
+    assert phase_of(flags(False, True)) is None
+    assert phase_within(flags(False, True)) is Phase.OBSERVE
+    assert phase_of(flags(True, True, "comment_only")) is None
+    assert phase_of(flags(True, False, "comment_only")) is Phase.COMMENT
+    assert phase_within(flags(True, False, merge=True)) is Phase.COMMENT
 
 
 @pytest.mark.parametrize("effect", EFFECTS)

@@ -1,0 +1,261 @@
+"""The rollout over real books: key figures from runs, and stepping back on a critical finding."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from repoagents.domain.effect import OpenDraftPullRequest, PostComment, PushBranch, Withheld
+from repoagents.domain.host_settings import RolloutSettings
+from repoagents.domain.reports import BuildReport, Decision, Plan, Role
+from repoagents.domain.rollout import Phase
+from repoagents.domain.run import RunStatus
+from repoagents.domain.settings import LlmSettings, RolesSettings
+from repoagents.errors import Exited
+from repoagents.logs import Redactor
+from repoagents.pipeline import publisher
+from repoagents.pipeline.rollout import judge, measure, read_soak
+from repoagents.pipeline.survey import Host, stand, survey
+from repoagents.policy.rollout import Kpis, Share, State
+from repoagents.ports import CLOSED, Approval, RoleTask
+from repoagents.store.reports import FileReports
+from tests.fakes.agents import approve, write_fix
+from tests.fakes.workspaces import MemoryWorkspaces
+from tests.pipeline.conftest import EVERYTHING, ISSUE, SECRET, Place
+
+HELD = RolloutSettings(step_back=True)
+
+
+@pytest.fixture
+def light(place: Place) -> Place:
+    """The place with git in memory: what is counted does not depend on it."""
+    spaces = MemoryWorkspaces(place.house.root.parent / "grounds")
+    place.house = replace(place.house, workspaces=spaces)
+    place.waits.house = place.house
+    return place
+
+
+def tamper(place: Place) -> None:
+    """Let the builder reach into the bot's own clone."""
+
+    def reach(task: RoleTask, _count: int) -> BuildReport:
+        clone = place.house.root / ".ai-repoagents" / "git" / "repo.git"
+        with (clone / "config").open("a") as config:
+            config.write("[core]\n\tfsmonitor = /tmp/evil\n")
+        return write_fix(task)
+
+    place.agents.builder = reach
+
+
+def leak(place: Place) -> None:
+    """Let the builder write a secret of this machine."""
+    place.agents.builder = lambda task, _count: write_fix(task, f"fixed\n{SECRET}\n")
+
+
+def test_of_no_run_nothing_is_known(light: Place) -> None:
+    assert measure(light.house) == Kpis()
+
+
+async def test_a_run_that_goes_well_counts_everywhere_it_should(light: Place) -> None:
+    assert (await light.flow(light.queue())).status is RunStatus.COMPLETED
+    assert measure(light.house) == Kpis(
+        finished=1,
+        succeeded=1,
+        false_claims=Share(0, 1),
+        passed_reviews=Share(1, 1),
+        blocked=Share(0, 1),
+        recovered=Share(0, 0),
+        overridden=Share(0, 1),
+    )
+
+
+async def test_each_answer_that_git_or_the_checks_refute_is_counted(light: Place) -> None:
+    def learn(task: RoleTask, count: int) -> BuildReport:
+        made = write_fix(task, "fixed\n" if count else "broken\n")
+        return made if count < 2 else replace(made, changed_files=("elsewhere.txt",))
+
+    light.agents.builder = learn
+    await light.flow(light.queue())
+    assert measure(light.house).false_claims == Share(1, 2), "the first fails the check"
+    await light.flow(light.queue(replace(ISSUE, number=2)))
+    assert measure(light.house).false_claims == Share(2, 3), "git does not show the third"
+
+
+async def test_a_question_is_no_claim(light: Place) -> None:
+    asked = BuildReport("?", ("nowhere.txt",), questions=("which one?",))
+    light.agents.builder = lambda _task, _count: asked
+    run = await light.flow(light.queue())
+    assert run.status is RunStatus.BLOCKED
+    figures = measure(light.house)
+    assert (figures.false_claims, figures.blocked) == (Share(0, 0), Share(1, 1))
+
+
+async def test_a_run_recovers_or_does_not(light: Place) -> None:
+    def stumble(task: RoleTask, count: int) -> BuildReport:
+        if count == 0 or task.issue_number == 2:
+            raise Exited("it ended with 1")
+        return write_fix(task)
+
+    light.agents.builder = stumble
+    assert (await light.flow(light.queue())).status is RunStatus.COMPLETED
+    assert measure(light.house).recovered == Share(1, 1)
+    assert (await light.flow(light.queue(replace(ISSUE, number=2)))).status is RunStatus.FAILED
+    figures = measure(light.house)
+    assert (figures.recovered, figures.finished, figures.succeeded) == (Share(1, 2), 2, 1)
+
+
+async def test_a_review_that_is_not_passed_counts(light: Place) -> None:
+    asks = Decision.REQUEST_INFO
+    light.agents.reviewer = lambda task, _count: replace(approve(task), decision=asks)
+    await light.flow(light.queue())
+    figures = measure(light.house)
+    assert (figures.passed_reviews, figures.blocked) == (Share(0, 1), Share(1, 1))
+
+
+@pytest.mark.parametrize(
+    ("decision", "count"), [("reject", 1), (CLOSED, 1), ("approve", 0), ("revise", 0)]
+)
+async def test_a_result_that_a_person_turns_down_counts(
+    light: Place, decision: str, count: int
+) -> None:
+    run = await light.flow(light.queue())
+    word = Approval(run.id, decision, run.head_sha, run.diff_hash, "mia", light.clock.now())
+    light.house.approvals.add(word)
+    light.house.approvals.add(word)
+    assert measure(light.house).overridden == Share(count, 1)
+
+
+async def test_old_runs_and_those_called_off_do_not_count(light: Place) -> None:
+    await light.flow(light.queue())
+    called_off = light.queue(replace(ISSUE, number=2))
+    light.house.runs.replace(called_off, called_off.cancel(light.clock.now()))
+    assert measure(light.house).finished == 1
+    await light.clock.sleep(timedelta(days=31).total_seconds())
+    assert measure(light.house).finished == 0
+
+
+def test_stored_plans_are_dry_runs(light: Place) -> None:
+    plan = Plan("p", ("s",), ("f",), ("c",))
+    light.house.artifacts.keep_plan(3, "one", plan)
+    light.house.artifacts.keep_plan(3, "two", plan)
+    assert measure(light.house).dry_runs == 2
+
+
+# --- the judgement ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def reports(place: Place) -> FileReports:
+    """The reports of the place."""
+    return FileReports(place.house.root / ".ai-repoagents", Redactor(()))
+
+
+def kept_soak(place: Place, reports: FileReports, **changes: object) -> None:
+    """Keep a soak that passed just now."""
+    row = {"at": place.clock.now().isoformat(), "version": "1.0", "seconds": 600.0}
+    reports.write("reports/soak.json", json.dumps(row | {"problems": []} | changes))
+
+
+async def test_three_good_runs_justify_the_next_phase(light: Place, reports: FileReports) -> None:
+    for number in (1, 2, 3):
+        await light.flow(light.queue(replace(ISSUE, number=number)))
+    light.house.artifacts.keep_plan(1, "one", Plan("p", ("s",), ("f",), ("c",)))
+    kept_soak(light, reports)
+    reports.write("dashboard/index.html", "<!doctype html>")
+    found = judge(light.house, reports, (), "1.0")
+    assert (found.phase, found.next, found.missing) == (Phase.OBSERVE, Phase.COMMENT, ())
+    assert found.justified
+    stricter = judge(light.house, reports, (), "1.1")
+    assert [row.key for row in stricter.missing] == ["soak"]
+
+
+def test_settings_are_told_and_a_rehearsal_is_noticed(light: Place, reports: FileReports) -> None:
+    light.with_settings(
+        llm=LlmSettings(mode="rehearsal"), roles=RolesSettings((Role.PLANNER, Role.BUILDER))
+    )
+    found = judge(light.house, reports, (), "1.0")
+    rows = {row.key: row for row in (*found.criteria, *found.checklist)}
+    assert rows["model"].state is State.MISSING
+    assert "review pass rate" not in rows
+    fit = rows["policies and flags fit the repository's risk"]
+    assert fit.found == "dirty_policy block, merge_policy human_approval, no write allowed"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"at": "never", "version": "1"}', "{}"])
+def test_a_damaged_report_of_a_soak_is_none(reports: FileReports, text: str) -> None:
+    assert read_soak(reports) is None
+    reports.write("reports/soak.json", text)
+    assert read_soak(reports) is None
+
+
+def test_a_failed_soak_is_read_with_its_problems(light: Place, reports: FileReports) -> None:
+    kept_soak(light, reports, problems=["issue #1 has 2 comments"])
+    soak = read_soak(reports)
+    assert soak is not None
+    assert (soak.passed, soak.problems) == (False, ("issue #1 has 2 comments",))
+
+
+# --- stepping back ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("deed", "words"), [(tamper, "trusts"), (leak, "secret")])
+async def test_a_critical_finding_holds_the_bot_back(
+    place: Place, deed: object, words: str
+) -> None:
+    place.with_settings(safety=EVERYTHING, rollout=HELD)
+    deed(place)  # type: ignore[operator]
+    run = await place.flow(place.queue())
+    assert run.status is RunStatus.BLOCKED
+    brake = place.house.brakes.find()
+    assert brake is not None
+    assert (brake.phase, brake.run_id, brake.issue_number) == (Phase.DRAFT_PR, run.id, 1)
+    assert words in brake.reason
+    assert SECRET not in brake.reason
+    assert place.journal.codes().count("stepped_back") == 1
+    merge = publisher.gate(place.house, publisher.merge_of(run))
+    assert isinstance(merge, Withheld)
+    assert merge.flag == "rollout.step_back"
+    push = publisher.push_of(run)
+    assert publisher.gate(place.house, push) == push
+    standing = stand(place.house, survey(place.house, Host("1")), Host("1"))
+    assert "stepped_back" in [concern.code for concern in standing.concerns]
+
+
+async def test_each_further_finding_steps_further_down_to_observe(place: Place) -> None:
+    place.with_settings(safety=EVERYTHING, rollout=HELD)
+    leak(place)
+    for number, phase in enumerate([Phase.DRAFT_PR, Phase.COMMENT, *[Phase.OBSERVE] * 2], 1):
+        await place.flow(place.queue(replace(ISSUE, number=number)))
+        brake = place.house.brakes.find()
+        assert brake is not None
+        assert brake.phase is phase
+    for effect in (
+        PostComment("r", 1, "m", "b"),
+        PushBranch("r", 1, "b", "c" * 40),
+        OpenDraftPullRequest("r", 1, "t", "b", "h", "main"),
+    ):
+        assert isinstance(publisher.gate(place.house, effect), Withheld)
+
+
+@pytest.mark.parametrize("deed", [tamper, leak])
+async def test_nothing_steps_back_unless_it_was_asked_for(place: Place, deed: object) -> None:
+    place.with_settings(safety=EVERYTHING)
+    deed(place)  # type: ignore[operator]
+    assert (await place.flow(place.queue())).status is RunStatus.BLOCKED
+    assert place.house.brakes.find() is None
+
+
+async def test_a_protected_path_or_a_bad_review_is_not_critical(light: Place) -> None:
+    light.with_settings(safety=EVERYTHING, rollout=HELD)
+    light.agents.builder = lambda task, _count: write_fix(task, name="AGENTS.md")
+    assert (await light.flow(light.queue())).status is RunStatus.BLOCKED
+    assert light.house.brakes.find() is None
+
+
+async def test_in_observe_there_is_nothing_to_step_back_to(place: Place) -> None:
+    place.with_settings(rollout=HELD)
+    leak(place)
+    assert (await place.flow(place.queue())).status is RunStatus.BLOCKED
+    assert place.house.brakes.find() is None
+    assert "stepped_back" not in place.journal.codes()
