@@ -25,8 +25,11 @@ from repoagents.policy import merging
 from repoagents.ports import Approval, Books, House, LedgerRow
 
 APPROVE, REJECT, WITHDRAW = "approve", "reject", "withdraw"
-REVIEW = "review on the pull request"
-"""The note of an approval that stands only as long as the review does."""
+REVIEW, COMMENT = "review on the pull request", "comment"
+"""The notes of approvals that stand only as long as their authors may write.
+
+One by a review also stands only as long as the review does.
+"""
 
 
 @dataclass(frozen=True)
@@ -87,9 +90,11 @@ def approve(
     refusal = why_stop(house, run) or _why_not_by(house, run, login)
     if refusal is not None:
         return f"refused: {refusal}"
+    note = COMMENT if login else ""
     if waiting is not None and unpublished:
-        return _publish(house, waiting, by)
-    return _approve_published(house, run, by, at)
+        return _publish(house, waiting, by, note)
+    refusal = _why_too_early(house, run, at)
+    return f"refused: {refusal}" if refusal else _approve_published(house, run, by, note)
 
 
 def reject(house: House, number: int, by: str, note: str = "") -> str:
@@ -145,15 +150,28 @@ def hear(house: House, run: Run, pull: PullRequest) -> Approval | None:
     ]
     live = [login for login in approving if _why_not_by(house, run, login) is None]
     found = standing(house, run)
-    if found is not None and found.note == REVIEW and found.by not in live:
-        _record(house, run, WITHDRAW, found.by, REVIEW)
+    if found is not None and not _holds(house, run, pull, found, live):
+        _record(house, run, WITHDRAW, found.by, found.note)
         found = None
     if found is None and live:
         found = _record(house, run, APPROVE, live[0], REVIEW)
     return found
 
 
-def _publish(house: House, waiting: Waiting, by: str) -> str:
+def _holds(house: House, run: Run, pull: PullRequest, found: Approval, live: list[str]) -> bool:
+    """Whether its author still means the word, and may; `live` approve of this very commit."""
+    if found.note == COMMENT:
+        return _why_not_by(house, run, found.by) is None
+    if found.note != REVIEW or found.by in live:
+        return True
+    # The review is of the commit that the base was merged into.
+    return found.decision == CARRIED and any(
+        word.author.login == found.by and word.state is ReviewState.APPROVED
+        for word in merge.words_on(house, pull)
+    )
+
+
+def _publish(house: House, waiting: Waiting, by: str, note: str) -> str:
     run = waiting.run
     if waiting.flags:
         flags = " and ".join(waiting.flags)
@@ -163,21 +181,25 @@ def _publish(house: House, waiting: Waiting, by: str) -> str:
         return (
             f"refused: {stale}; `repoagents retry {run.issue_number} --fresh` works on the new base"
         )
-    _record(house, run, APPROVE, by)
+    _record(house, run, APPROVE, by, note)
     # What the comment said while it waited is not so any more.
     effects = tuple(each for each in waiting.effects if not isinstance(each, PostComment))
-    published = publisher.publish(house, run.id, effects)
+    places: list[str] = []
+    for effect in effects:
+        refusal = why_stop(house, run)
+        if refusal is not None:
+            return f"refused: {refusal}"
+        places += [done.location for done in publisher.publish(house, run.id, (effect,)).done]
     outcome.say(house, run.id)
-    places = ", ".join(receipt.location for receipt in published.done)
-    return f"published: {places}"
+    return f"published: {', '.join(places)}"
 
 
-def _approve_published(house: House, run: Run, by: str, at: datetime | None) -> str:
+def _approve_published(house: House, run: Run, by: str, note: str) -> str:
     pull = merge.pulls_of(house).pull_request(run.branch)
-    refusal = merging.why_not_this(pull, run.head_sha) or _why_too_early(house, run, at)
+    refusal = merging.why_not_this(pull, run.head_sha)
     if pull is None or refusal is not None:
         return f"refused: {refusal}"
-    approved = _record(house, run, APPROVE, by)
+    approved = _record(house, run, APPROVE, by, note)
     try:
         return merge.land(house, run, pull, approved)
     except (GitHubError, TrackerError, GitError) as error:

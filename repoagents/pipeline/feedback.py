@@ -6,7 +6,7 @@ from repoagents.domain.effect import ReplyToRemark, Withheld
 from repoagents.domain.pull_request import PullRequest, Remark
 from repoagents.domain.reports import Verdict, VerdictKind
 from repoagents.domain.run import Run, Stage
-from repoagents.pipeline import merge, publisher
+from repoagents.pipeline import merge, notice, publisher
 from repoagents.pipeline.roles import input_hash
 from repoagents.pipeline.rounds import queue
 from repoagents.policy import feedback, merging
@@ -47,16 +47,26 @@ def send_back(house: House, run: Run, pull: PullRequest, *, approved: bool) -> b
 
 
 def reply(house: House, run: Run, pull: PullRequest) -> None:
-    """Tell each thread of a finished round which commit answers it."""
+    """Tell each thread of a finished round, once, which commit answers it.
+
+    What cannot be written, where a conversation is locked, say, holds nothing up.
+    """
+    if _cut_off(house, run):
+        return
     words = house.approvals.select(run.id)
-    answered = [word for word in words if word.decision == REVISE and word.head_sha != run.head_sha]
-    ids = {number for word in answered for number in _numbers(word)}
+    asked = {number: word.head_sha for word in words for number in _numbers(word)}
+    rows = (row for row in house.ledger.rows(run.id) if row.name == "reply")
+    done = {row.key.split(":")[1] for row in rows if row.state in ("done", "withheld")}
     marker = f"<!-- repoagents:{house.installation}:issue={run.issue_number} -->"
-    body = f"{marker}\n{run.head_sha} is the answer to this."
-    threads = [remark.id for remark in pull.remarks if remark.id in ids]
-    done = {row.key for row in house.ledger.rows(run.id) if row.state in ("done", "withheld")}
-    replies = (ReplyToRemark(run.id, run.issue_number, pull.number, id_, body) for id_ in threads)
-    publisher.publish(house, run.id, tuple(each for each in replies if each.key not in done))
+    for remark in pull.remarks:
+        if remark.id not in asked or str(remark.id) in done:
+            continue
+        same = asked[remark.id] == run.head_sha
+        text = "stands as it was: nothing was changed for this." if same else "answers this."
+        body = f"{marker}\n{run.head_sha} {text}"
+        effect = ReplyToRemark(run.id, run.issue_number, pull.number, remark.id, body)
+        with notice.unharmed(house, effect):
+            publisher.publish(house, run.id, (effect,))
 
 
 def _cut_off(house: House, run: Run) -> bool:

@@ -11,7 +11,10 @@ from repoagents.pipeline.boundary import bugs_told, change
 from repoagents.pipeline.reconcile import call_off, why_stop
 from repoagents.ports import CLOSED, Approval, House
 
-FOLLOWED = (RunStatus.AWAITING_APPROVAL, RunStatus.COMPLETED, RunStatus.BLOCKED)
+STOPPED = (RunStatus.BLOCKED, RunStatus.FAILED)
+"""Runs that a person has to act on; of their pull requests only the end is noticed."""
+
+FOLLOWED = (RunStatus.AWAITING_APPROVAL, RunStatus.COMPLETED, *STOPPED)
 
 
 async def follow_up(house: House) -> bool:
@@ -66,7 +69,8 @@ async def _follow(house: House, run: Run) -> None:
     approved = await asyncio.to_thread(_look, house, run, pull)
     if approved is None:
         return
-    if pull.behind:
+    # What a person has pointed at another branch is merged by a person.
+    if pull.behind and pull.base == outcome.base_of(house):
         await merge.catch_up(house, run, approved)
     else:
         await asyncio.to_thread(merge.land, house, run, pull, approved)
@@ -76,7 +80,7 @@ def _look(house: House, run: Run, pull: PullRequest) -> Approval | None:
     """Settle what is over, stop what must stop; the approval of a pull request that may go on."""
     if pull.state is not PullState.OPEN:
         _end(house, run, pull)
-    elif run.status is not RunStatus.BLOCKED and _stands(house, run, pull):
+    elif run.status not in STOPPED and _stands(house, run, pull):
         return _hear(house, run, pull)
     return None
 

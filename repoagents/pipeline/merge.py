@@ -58,6 +58,8 @@ def land(house: House, run: Run, pull: PullRequest, approved: Approval) -> str:
     if reason is not None:
         wait(house, run, reason)
         return f"approved: the merge waits, for {reason}"
+    if not _stands(house, run, approved):
+        return "refused: it was called off, or the approval taken back, in the meantime"
     (done,) = publisher.publish(house, run.id, (merge,)).done
     settle(house, run)
     return f"merged: {done.location}"
@@ -178,7 +180,7 @@ def _take_along(
     if reason is not None:
         call_off(house, run, reason)
         return
-    if current(house, run.id).head_sha != run.head_sha:
+    if not _stands(house, run, approved):
         return
     broken = [r.name for r in proof.results if r.required and r.outcome is not CheckOutcome.PASSED]
     if broken:
@@ -189,14 +191,18 @@ def _take_along(
     diff = house.workspaces.change_set(base.sha, house.workspaces.tree_of(head)).diff_hash
     now = house.clock.now()
     if proof.verified:
-        note = f"{run.head_sha} with {base.sha} merged in"
-        house.approvals.add(Approval(run.id, CARRIED, head, diff, approved.by, now, note))
+        carried = replace(approved, decision=CARRIED, head_sha=head, diff_hash=diff, at=now)
+        house.approvals.add(carried)
     rounds.keep_move(house, run, Moved(base.sha, house.workspaces.tree_of(head)))
 
     def move(was: Run) -> Run:
+        if (was.status, was.head_sha) != (run.status, run.head_sha):
+            return was
         return was.carried_by(head, diff, run.branch, now).on_base(base.sha, now)
 
     moved = change(house, run.id, move)
+    if moved.head_sha != head:
+        return
     house.journal.note(
         "base_merged",
         f"{base.branch} at {base.sha[:12]} is merged in: {head[:12]}",
@@ -204,6 +210,13 @@ def _take_along(
         issue=run.issue_number,
     )
     publisher.publish(house, run.id, (publisher.push_of(moved),))
+
+
+def _stands(house: House, run: Run, approved: Approval) -> bool:
+    """Whether run and approval are as they were: a person may have said no since."""
+    now = current(house, run.id)
+    said = house.approvals.select(run.id)
+    return (now.status, now.head_sha) == (run.status, run.head_sha) and approved == said[-1]
 
 
 def _why_not_now(house: House, pull: PullRequest, approved: Approval) -> str | None:

@@ -58,7 +58,7 @@ def tell(house: House, run: Run, stage: Stage, round_: int) -> None:
     last = max((row.at for row in _written(house, run)), default=None)
     if _is_withheld(house, comment) or notice.is_too_soon(last, house.clock.now()):
         return
-    with _unharmed(house, comment):
+    with unharmed(house, comment):
         publisher.publish(house, run.id, (comment,))
 
 
@@ -76,7 +76,7 @@ def close(house: House, told: Handoff) -> None:
     marker = _marker(house, run)
     body = handoff.render_comment(replace(told, effects=effects), marker)
     comment = PostComment(run.id, run.issue_number, marker, body)
-    with _unharmed(house, comment):
+    with unharmed(house, comment):
         if not notice.only_edits(run.status) or _is_there(house, run):
             publisher.publish(house, run.id, (comment,))
     _dress(house, run)
@@ -87,7 +87,7 @@ def acknowledge(house: House, issue_number: int, comment_id: int) -> None:
     effect = React("", issue_number, comment_id)
     if _is_withheld(house, effect):
         return
-    with _unharmed(house, effect):
+    with unharmed(house, effect):
         location = house.tracker.perform(effect)
         house.journal.note("effect_done", f"reaction: {location}", issue=issue_number)
 
@@ -122,7 +122,7 @@ def _dress(house: House, run: Run) -> None:
         effect = SetLabel(run.id, run.issue_number, label, on=label == wanted)
         if _is_withheld(house, effect):
             continue
-        with _unharmed(house, effect):
+        with unharmed(house, effect):
             if _is_wanting(house, effect):
                 publisher.publish(house, run.id, (effect,))
 
@@ -154,7 +154,7 @@ def _is_withheld(house: House, effect: PostComment | SetLabel | React) -> bool:
 
 
 @contextmanager
-def _unharmed(house: House, effect: Effect) -> Iterator[None]:
+def unharmed(house: House, effect: Effect) -> Iterator[None]:
     """Whatever the tracker says to the effect: the run goes on as it would have."""
     try:
         with _WRITING:

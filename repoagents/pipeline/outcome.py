@@ -11,6 +11,7 @@ from repoagents.domain.effect import (
     Withheld,
     effect_name,
 )
+from repoagents.domain.pull_request import PullState
 from repoagents.domain.reports import Verdict, VerdictKind, Verification
 from repoagents.domain.run import Failure, FailureClass, Run, RunStatus, Stage
 from repoagents.pipeline import dossier, handover, notice, publisher
@@ -34,9 +35,7 @@ async def publish(attempt: Attempt, run: Run, round_: int) -> StepResult:
 
 
 def _publish(house: House, run: Run, round_: int) -> None:
-    reason = why_stop(house, run)
-    if reason is not None:
-        call_off(house, run, reason)
+    if not _is_wanted(house, run):
         return
     built = house.stages.last(run.id, Stage.BUILD, Built, round_)
     proof = house.stages.last(run.id, Stage.VERIFY, Verification, round_)
@@ -50,7 +49,7 @@ def _publish(house: House, run: Run, round_: int) -> None:
         summary=built.report.summary,
         run_id=run.id,
     )
-    branch = run.branch or safety.branch_name(run.issue_number, run.title, run.id)
+    branch = _branch_of(house, run)
     head = _commit(house, run, branch, built.change.tree, message)
     now = house.clock.now()
     verified = proof is not None and proof.verified
@@ -59,7 +58,32 @@ def _publish(house: House, run: Run, round_: int) -> None:
         run.id,
         lambda was: was.carried_by(head, built.change.diff_hash, branch, now).proven(verified, now),
     )
-    publisher.publish(house, run.id, effects_of(house, run))
+    push, pull_request = effects_of(house, run)
+    publisher.publish(house, run.id, (push,))
+    if _is_wanted(house, run):
+        publisher.publish(house, run.id, (pull_request,))
+
+
+def _is_wanted(house: House, run: Run) -> bool:
+    """Whether somebody still wants the run; called off when nobody does."""
+    reason = why_stop(house, run)
+    if reason is not None:
+        call_off(house, run, reason)
+    return reason is None
+
+
+def _branch_of(house: House, run: Run) -> str:
+    """The run's branch: that of the issue's open pull request, whatever its title is by now."""
+    named = run.branch or safety.branch_name(run.issue_number, run.title, run.id)
+    pulls = house.tracker.pulls
+    if run.branch or pulls is None:
+        return named
+    earlier = dict.fromkeys(was.branch for was in house.runs.of_issue(run.issue_number))
+    for branch in filter(None, earlier):
+        pull = pulls.pull_request(branch) if branch != named else None
+        if pull is not None and pull.state is PullState.OPEN:
+            return branch
+    return named
 
 
 def _commit(house: House, run: Run, branch: str, tree: str, message: str) -> str:
@@ -151,6 +175,8 @@ def _after(house: House, run: Run, result: StepResult) -> Run:
     match result.word:
         case "publish":
             return run.await_approval(now) if _waits_for_merge(house, run) else run.complete(now)
+        case "no_change" if publisher.is_done(house, run, "draft_pull_request"):
+            return run.block(_given_up(run), now)
         case "no_change":
             return run.end_without_change(now)
         case "ask" | "hand_off":
@@ -166,6 +192,15 @@ def _waits_for_merge(house: House, run: Run) -> bool:
     merge = publisher.gate(house, publisher.merge_of(run))
     may = house.tracker.pulls is not None and not isinstance(merge, Withheld)
     return may and publisher.is_done(house, run, "draft_pull_request")
+
+
+def _given_up(run: Run) -> Failure:
+    """What a person has to decide when a later round has left nothing of a published change."""
+    return Failure(
+        FailureClass.PULL_REQUEST,
+        "the builder took back all of the change that its pull request holds",
+        f"close the pull request, or `repoagents retry {run.issue_number} --note TEXT`",
+    )
 
 
 def _by_verdict(house: House, run: Run) -> Failure:

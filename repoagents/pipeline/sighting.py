@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from repoagents.domain.issue import Comment, Issue, IssueState
+from repoagents.domain.pull_request import PullState
 from repoagents.domain.run import Run, RunStatus
 from repoagents.errors import RepoAgentsError, StoreError
 from repoagents.pipeline import notice, people, reconcile
@@ -29,6 +30,9 @@ REQUESTS = {
     CommandKind.APPROVE: "approve",
     CommandKind.STATUS: "status",
 }
+
+REFUSED = "refused"
+"""The kind of a request that nothing follows from; its note says why."""
 
 _PULL = re.compile(r"(?:/pull/|pull request )([0-9]{1,18})\Z")
 """The end of where a pull request stands, by its page or in words."""
@@ -101,12 +105,19 @@ def _call_off_unwanted(house: House, flows: Flows, number: int, issue: Issue | N
     if run is None or not (waits or run.status in ACTIVE):
         return
     reason = reconcile.why_unwanted(house, run, issue)
-    if reason is None:
+    if reason is None or (waits and _is_over(house, run)):
         return
     reconcile.call_off(house, run, reason)
     flows.wake(run)
     if waits:
         say(house, run.id)  # Of the others their flow does.
+
+
+def _is_over(house: House, run: Run) -> bool:
+    """Whether the pull request has ended: a merge closes the issue, and `followup` tells of it."""
+    pulls = house.tracker.pulls
+    pull = pulls.pull_request(run.branch) if pulls is not None else None
+    return pull is not None and pull.state is not PullState.OPEN
 
 
 def _keep_commands(house: House, issue: Issue) -> None:
@@ -119,15 +130,16 @@ def _keep_commands(house: House, issue: Issue) -> None:
         if command is None:
             continue
         number, misplaced = _addressed(house, issue, command)
+        refusal = people.why_no_command(house, comment, command) or misplaced
         request = Request(
             f"{FROM_COMMENT}{comment.id}",
-            REQUESTS[command.kind],
+            # Kept as what it is: after a crash in between it is still taken up, by whoever drains.
+            REQUESTS[command.kind] if refusal is None else REFUSED,
             number,
             comment.created_at or house.clock.now(),
-            note=command.note,
+            note=command.note if refusal is None else refusal,
             by=comment.author,
         )
-        refusal = people.why_no_command(house, comment, command) or misplaced
         house.inbox.put(request)
         if refusal is None:
             notice.acknowledge(house, number, comment.id)

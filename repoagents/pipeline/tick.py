@@ -252,8 +252,8 @@ def _take_up(house: House, flows: Flows, request: Request) -> str:
             return approval.approve(house, number, request.by, at=request.at, login=asked_by)
         case "status":
             return _status(house, request.issue_number)
-        case _:
-            return f"refused: unknown kind {request.kind!r}"
+        case _:  # One that was refused as it was kept says why.
+            return f"refused: {request.note or f'unknown kind {request.kind!r}'}"
 
 
 def _trigger(house: House, flows: Flows, request: Request) -> str:
