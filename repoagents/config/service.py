@@ -4,6 +4,7 @@ import hashlib
 import html
 import pwd
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -60,6 +61,7 @@ class Unit:
     start: tuple[tuple[str, ...], ...]
     stop: tuple[tuple[str, ...], ...]
     ask: tuple[str, ...]
+    system: bool = False
 
     @property
     def standing(self) -> Standing:
@@ -91,12 +93,22 @@ def plan_unit(wish: Wish) -> Unit:
 
 
 def write_unit(unit: Unit) -> Standing:
-    """Write the unit, unless a file that is not ours is in its place; returns what was there."""
+    """Write the unit, unless a file that is not ours is in its place; returns what was there.
+
+    Raises `ConfigError` then, and where this user may not write.
+    """
     before = unit.standing
     if before is Standing.FOREIGN:
         raise _not_ours(unit)
-    if before is not Standing.CURRENT:
-        write_whole(unit.path, unit.text)
+    try:
+        if before is not Standing.CURRENT:
+            write_whole(unit.path, unit.text)
+    except OSError as error:
+        raise ConfigError(
+            f"{unit.path} cannot be written: {error.strerror}",
+            next_step=f"repoagents service print{' --system' if unit.system else ''} | "
+            f"sudo tee {shlex.quote(str(unit.path))}",
+        ) from error
     return before
 
 
@@ -133,6 +145,7 @@ def _systemd(wish: Wish, name: str) -> Unit:
         # It ends by itself, within a minute: nobody needs to stand and wait for it.
         stop=((*systemctl, "disable", "--now", "--no-block", name),),
         ask=(*systemctl, "is-active", name),
+        system=wish.system,
     )
 
 

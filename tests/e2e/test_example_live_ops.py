@@ -23,7 +23,7 @@ def program(path: Path, smoke: int = 0) -> Path:
     """A program that prints its name, its arguments and its folder; `github smoke` ends so."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(
-        f'#!/bin/sh\necho "{path.name}: $* in $(pwd)"\n'
+        f'#!/bin/sh\necho "{path.name}: $* in $(pwd)" | tee -a {path}.calls\n'
         f'case "$*" in *"github smoke"*) exit {smoke} ;; esac\n'
     )
     path.chmod(0o755)
@@ -98,10 +98,12 @@ def test_a_handoff_copies_the_fixture_once_and_says_what_to_open(
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0] == f"copied: {FIXTURE}"
-    assert lines[1:3] == [
+    calls = (tmp_path / "bin/repoagents.calls").read_text().splitlines()
+    assert calls == [
         f"repoagents: github smoke in {target}",
         f"repoagents: ops snapshot --archive in {target}",
     ]
+    assert lines[1:2] == calls[1:]
     names = ["index.html", "ops-brief.md", "github-smoke.md", "ops-status.md", "dashboard.html"]
     assert [line.strip() for line in lines[-5:]] == names
     order = (OPS / "handoff-order.md").read_text(encoding="utf-8")

@@ -30,7 +30,7 @@ if [ ! -e "$fixture" ]; then
 fi
 
 found=0
-bot github smoke || found=$?
+bot github smoke >/dev/null || found=$?
 if [ "$found" -gt 1 ]; then
     exit "$found"
 fi

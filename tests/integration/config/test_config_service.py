@@ -181,6 +181,17 @@ def test_only_our_own_is_replaced_or_removed(wish: Wish) -> None:
     assert remove_unit(unit) is Standing.ABSENT
 
 
+def test_a_place_that_cannot_be_written_is_told_with_the_line_to_type(wish: Wish) -> None:
+    (Path(wish.environment["HOME"]) / ".config").touch()
+    unit = plan_unit(wish)
+    with pytest.raises(ConfigError, match="cannot be written") as caught:
+        write_unit(unit)
+    assert caught.value.next_step == f"repoagents service print | sudo tee {unit.path}"
+    with pytest.raises(ConfigError, match="cannot be written") as caught:
+        write_unit(replace(unit, system=True))
+    assert "service print --system | sudo" in caught.value.next_step
+
+
 @pytest.mark.parametrize("path", sorted(OPS.glob("*/*")), ids=lambda path: path.name)
 def test_every_template_carries_our_mark(path: Path) -> None:
     assert MARK in path.read_text()
