@@ -35,6 +35,15 @@ _TELLING_NAME = (
     r"|(^|_)(API|ACCESS)?_?KEY(S|_ID)?(_|$)|(^|_)(AUTH|PAT)$|._PWD$"
 )
 _PLACE_NAME = r"_(FILE|PATH|DIR|SOCK|ENV|URL)$"
+_SPELLED = {
+    "&": r"(?:&(?:amp;)?|\\u0026)",
+    "<": r"(?:<|&lt;|\\u003c)",
+    ">": r"(?:>|&gt;|\\u003e)",
+    '"': r'(?:"|&#34;)',
+    "'": r"(?:'|&#39;)",
+    "@": r"@\u200b?",
+    "|": r"\\?\|",
+}
 _URL_USERINFO = r"://[^/\s:@]*:([^/\s@]+)@"
 
 # Patterns are texts here and compiled on use: importing this module must cost nothing.
@@ -105,7 +114,12 @@ class Redactor:
 def _pattern(secrets: Iterable[str]) -> re.Pattern[str] | None:
     forms = {form for secret in secrets for form in _forms(secret)}
     longest_first = sorted(forms, key=lambda form: (-len(form), form))
-    return re.compile("|".join(map(re.escape, longest_first))) if forms else None
+    return re.compile("|".join(map(_spelled, longest_first))) if forms else None
+
+
+def _spelled(form: str) -> str:
+    """The pattern of a form, its characters as pages and Markdown of ours may spell them."""
+    return "".join(_SPELLED.get(character) or re.escape(character) for character in form)
 
 
 def _forms(secret: str) -> Iterator[str]:

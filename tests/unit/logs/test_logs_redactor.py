@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from repoagents.logs import HIDDEN, LEARNED, Redactor, secret_values
+from repoagents.views.html import embed, render_page
+from repoagents.views.markdown import neutral, table
 
 BODY = "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
 KEY = "\n".join(
@@ -119,6 +121,18 @@ def test_a_value_is_hidden_in_every_form(secret: str, before: bytes, after: byte
 
 HEADERS = ("Bearer abc12345678", "BEARER ", "Authorization: Basic ", "aUTHORIZATION=", "a1b2c3d4")
 NEARLY = ("://user:", "word@host", " ", "\n", "bear", "sk-", "\u0130", "ghp_")
+
+
+def test_a_value_is_hidden_as_pages_spell_it() -> None:
+    secret = """a<b>&c"d'e@f|g"""
+    redact = Redactor([secret]).redact
+    shown = render_page("page.html", {"rehearsal": f"({secret})"})
+    assert f'role="note">({HIDDEN})</p>' in redact(shown)
+    assert f"<!-- ({HIDDEN}) -->" in redact(shown)
+    assert redact(str(embed([secret]))) == f'["{HIDDEN}"]'
+    assert redact(table(("x",), [(neutral(secret),)])).endswith(f"| {HIDDEN} |")
+
+
 PIECES = st.sampled_from((*SHAPES, *HEADERS, *NEARLY))
 
 
