@@ -80,6 +80,7 @@ def make_bundle(books: Books, bundles: Bundles, contents: Contents, *, archive: 
         level=standing.level.value,
         headline=landing.headline,
         fingerprint=fingerprint,
+        rehearsal=snapshot.rehearsal,
     )
     _note(bundles, entry, books.settings.retention.bundles)
     return Made(folder, packed, entry)

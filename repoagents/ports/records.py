@@ -341,7 +341,7 @@ class BundleDraft:
 class BundleEntry:
     """A line of the bundles' history; `archive` is empty without one, `issue` 0 for the whole.
 
-    `made_at` is an ISO 8601 instant.
+    `made_at` is an ISO 8601 instant. `rehearsal` is the first line of what a fixture made.
     """
 
     stamp: str
@@ -351,6 +351,7 @@ class BundleEntry:
     level: str
     headline: str
     fingerprint: str
+    rehearsal: str = ""
 
 
 class Bundles(Protocol):

@@ -108,6 +108,7 @@ def render_latest(entry: BundleEntry) -> str:
     """`latest.md`: where the newest bundle is."""
     issue = f" of issue #{entry.issue}" if entry.issue else ""
     return document(
+        f"**{entry.rehearsal}**" if entry.rehearsal else "",
         "# The newest handoff bundle",
         f"{code(entry.stamp)}{issue}, made at {entry.made_at}: {neutral(entry.headline)}",
         f"Open {code(f'{entry.stamp}/README.md')}"
@@ -122,7 +123,7 @@ def render_history(entries: Sequence[BundleEntry]) -> str:
             code(entry.stamp),
             f"#{entry.issue}" if entry.issue else "all",
             entry.level,
-            neutral(entry.headline),
+            neutral(f"{entry.rehearsal} {entry.headline}".strip()),
             code(entry.archive) if entry.archive else "",
         )
         for entry in entries

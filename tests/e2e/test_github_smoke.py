@@ -201,6 +201,7 @@ def test_with_a_fixture_no_request_is_made_and_nothing_is_worked_on(
     made = json.loads(clone.run("ops", "snapshot", "--archive", "--json", **extra).stdout)
     clone.run("ops", "verify", made["archive"])
     pages = [*(clone.control / "reports").glob("*.md"), *(clone.root / made["folder"]).glob("*.md")]
+    pages.append(clone.control / "reports" / "ops" / "latest.md")
     pages += (clone.root / made["folder"]).glob("*.html")
     assert {"github-smoke.md", "ops-brief.md", "README.md"} <= {page.name for page in pages}
     for page in pages:

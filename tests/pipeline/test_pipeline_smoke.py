@@ -261,6 +261,17 @@ def test_without_an_answer_the_rest_is_said_to_be_unknown(place: Place) -> None:
     assert "not looked at" in smoke.issues.warnings[0].message
 
 
+def test_of_a_named_issue_nothing_is_asked_about_the_others(place: Place) -> None:
+    class Spared(KnownAccess):
+        """Nobody may ask it what else is open."""
+
+        def backlog(self) -> Backlog:
+            raise AssertionError("two requests more than twelve")
+
+    smoke = looked(place, Spared(ACCESS, rules=RULES), Wish(9))
+    assert told(smoke.issues) == [("issues", "there is no issue 9")]
+
+
 class HalfOpen(KnownAccess):
     """A credential that is known and reaches nothing else."""
 

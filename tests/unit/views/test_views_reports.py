@@ -148,3 +148,6 @@ def test_the_history_names_every_bundle() -> None:
 
     assert "`20260304T050607Z/README.md`; the archive is `x.zip`" in render_latest(entry)
     assert r"| `20260304T050607Z` | #7 | idle | Idle \| ok | `x.zip` |" in render_history([entry])
+    rehearsed = replace(entry, rehearsal="Rehearsal.")
+    assert render_latest(rehearsed).startswith("**Rehearsal.**\n")
+    assert r"| idle | Rehearsal. Idle \| ok |" in render_history([rehearsed, entry])
