@@ -50,10 +50,11 @@ from repoagents.github.auth import Surroundings, choose_source
 from repoagents.github.connection import connect
 from repoagents.logs import Redactor, open_journal
 from repoagents.pipeline import janitor, notice, outcome, publisher
-from repoagents.pipeline.boundary import change
+from repoagents.pipeline.boundary import StepResult, change
 from repoagents.pipeline.bundle import Contents, make_bundle
 from repoagents.pipeline.followup import why_too_many
 from repoagents.pipeline.intake import why_dirty
+from repoagents.pipeline.stepping_back import step_back_if_critical
 from repoagents.pipeline.survey import Host, stand, survey
 from repoagents.pipeline.tick import Rhythm, tick
 from repoagents.policy import budget, eligibility, guardrails, merging, permission, safety
@@ -559,6 +560,16 @@ def bundles_kept(lab: Lab) -> object:
     return len([path for path in folder.parent.iterdir() if path.is_dir()])
 
 
+def held_after_tampering(lab: Lab) -> object:
+    """What the bot is held to after an agent has changed what it trusts."""
+    house, run = lab.house(), lab.place.queue(Issue(lab.number, "It is broken"))
+    tampered = Failure(FailureClass.TAMPERED, "the clone was changed")
+    step_back_if_critical(house, run, StepResult("failed", tampered))
+    brake = house.brakes.find()
+    house.brakes.release()
+    return brake and brake.phase
+
+
 # --- the table ------------------------------------------------------------------------------
 
 ONCE = {"agent.retry_limit": 1}
@@ -627,6 +638,7 @@ PROOFS: dict[str, Proof] = {
     "safety.allow_write_comments": Proof(True, allowed),
     "safety.allow_open_pr": Proof(True, allowed),
     "safety.allow_merge": Proof(True, allowed),
+    "rollout.step_back": Proof(True, held_after_tampering, {"safety.allow_write_comments": True}),
     "approval.other_person": Proof(True, own_approval),
     "agent.max_concurrent_runs": Proof(3, planned_at_once),
     "agent.role_timeout_seconds": Proof(60, role_seconds),

@@ -112,6 +112,7 @@ DEFAULTS: dict[str, object] = {
     "retention.worktree_days": 14,
     "retention.artifact_days": 90,
     "retention.bundles": 30,
+    "rollout.step_back": False,
 }
 """Every key and what holds when nobody says otherwise: a promise to operators."""
 
