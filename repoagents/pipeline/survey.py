@@ -70,6 +70,7 @@ def survey(books: Books, host: Host, *, runs: int = RUNS, cards: int = CARDS) ->
         flags=flags,
         free_bytes=host.free_bytes,
         rehearsal=REHEARSAL if _rehearsed(settings) else "",
+        brake=books.brakes.find(),
     )
 
 
@@ -101,7 +102,7 @@ def stand(books: Books, snapshot: Snapshot, host: Host) -> Standing:
             run_limit=timedelta(seconds=settings.agent.run_timeout_seconds),
             drift=host.drift,
             free_bytes=snapshot.free_bytes,
-            brake=books.brakes.find(),
+            brake=snapshot.brake,
         )
     )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from repoagents.domain.pulse import Part, Pulse
 from repoagents.domain.reports import Usage
+from repoagents.domain.rollout import Brake
 from repoagents.domain.run import Run, RunStatus, Stage
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ class Snapshot:
     `holder` is a line about the worker that holds the lock, empty when none is live. `cards` are
     the newest runs and all that need somebody, `days` what each recent day brought. `flags` are
     the safety flags. `rehearsal` says, when it is not empty, that this is no live repository: it
-    is the first line of everything that is made from the snapshot.
+    is the first line of everything that is made from the snapshot. `brake` holds the bot to an
+    earlier phase than its flags name.
     """
 
     now: datetime
@@ -76,6 +78,7 @@ class Snapshot:
     flags: Mapping[str, bool] = field(default_factory=dict)
     free_bytes: int | None = None
     rehearsal: str = ""
+    brake: Brake | None = None
 
     @property
     def total(self) -> int:
@@ -145,7 +148,18 @@ def snapshot_row(snapshot: Snapshot) -> dict[str, object]:
         "pulse": {part.value: pulse_row(known[part]) if part in known else None for part in Part},
         "rate_limit": rate_limit_row(worker) if worker else None,
         "counts": {status.value: counts[status] for status in RunStatus if counts.get(status)},
+        "held": brake_row(snapshot.brake) if snapshot.brake else None,
         "runs": [run_row(run) for run in snapshot.runs],
+    }
+
+
+def brake_row(brake: Brake) -> dict[str, object]:
+    """What holds the bot to an earlier phase, and why."""
+    return {
+        "phase": brake.phase.value,
+        "reason": brake.reason,
+        "issue": brake.issue_number,
+        "at": instant(brake.at),
     }
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from repoagents.domain.pulse import Part, Pulse
+from repoagents.domain.rollout import Brake
 from repoagents.domain.run import Run, RunStatus, Stage
 from repoagents.policy.wording import age, one_line
 from repoagents.views.layout import GAP, columns, fit, folded, named_lines, pad
@@ -39,6 +40,12 @@ def render_status(
     lines += ["", *folded(worker, width)]
     lines += [line for said in signs_of_life(pulses, now) for line in folded(said, width)]
     return "\n".join(fit(line, width) for line in lines) + "\n"
+
+
+def render_brake(brake: Brake) -> str:
+    """What holds the bot to an earlier phase than its flags name, on one line."""
+    where = f"(issue #{brake.issue_number}, {brake.at:%Y-%m-%d %H:%M} UTC)"
+    return f"held to {brake.phase}: {one_line(brake.reason)} {where}: `repoagents rollout status`"
 
 
 def signs_of_life(pulses: Sequence[Pulse], now: datetime) -> Iterator[str]:
