@@ -1,5 +1,6 @@
 """Issues, comments and pull requests of one repository on GitHub."""
 
+from contextlib import suppress
 from urllib.parse import quote
 
 from repoagents.domain.effect import (
@@ -59,6 +60,7 @@ class GitHubTracker:
         self.inspection: Inspection | None = None
         self.hooks: Hooks | None = None
         self.problems: tuple[str, ...] = ()
+        self._written: dict[str, int] = {}
 
     def read_issues(self) -> tuple[Issue, ...]:
         """The open issues by number, as they stood at one instant, without their comments."""
@@ -164,18 +166,27 @@ class GitHubTracker:
 
     def _put_comment(self, effect: PostComment) -> str:
         own = self._own_comment(effect)
-        verb, path = "POST", f"{self._path(effect.issue_number)}/comments"
-        if own is not None:
-            verb, path = "PATCH", f"{self._client.root}/issues/comments/{own.id}"
+        # A listing may lag behind what was written a moment ago.
+        known = own.id if own is not None else self._written.get(effect.marker, 0)
         try:
-            written = self._client.write(verb, path, {"body": render_comment(effect)})
+            written = self._write_comment(effect, known)
         except Unavailable:
             # It may have been written all the same; only a look can tell.
             standing = self.find(effect)
             if standing is None:
                 raise
             return standing
+        self._written[effect.marker] = number(written, "id")
         return link(written) or f"{self._client.repo} issue {effect.issue_number}"
+
+    def _write_comment(self, effect: PostComment, known: int) -> Fields:
+        """Edit the comment of this id, 0 for none; post one where none stands any more."""
+        body = {"body": render_comment(effect)}
+        if known:
+            path = f"{self._client.root}/issues/comments/{known}"
+            with suppress(NotFound):
+                return self._client.write("PATCH", path, body)
+        return self._client.write("POST", f"{self._path(effect.issue_number)}/comments", body)
 
     def _react(self, effect: React) -> str:
         path = f"{self._client.root}/issues/comments/{effect.comment_id}/reactions"

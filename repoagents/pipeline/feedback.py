@@ -31,12 +31,14 @@ def send_back(house: House, run: Run, pull: PullRequest, *, approved: bool) -> b
         return False
     required = merge.pulls_of(house).required_checks(pull.base)
     checks = feedback.failed_checks(pull, required) if _left(words, CHECKS) else ()
+    checks = checks[: feedback.MOST_CHECKS]
     hears = not approved and _left(words, REMARKS)
     remarks = _unanswered(house, pull, words) if hears else ()
     if not checks and not remarks:
         return False
     pulls = merge.pulls_of(house)
     failed = [(check, pulls.check_detail(check)) for check in checks]
+    remarks = feedback.that_fit(failed, remarks)
     _keep(house, run, feedback.contract(failed, remarks))
     if checks:
         _note(house, run, " ".join((CHECKS, *(check.name for check in checks))))

@@ -16,6 +16,15 @@ from repoagents.policy.wording import clean, one_line, tail
 ROUNDS = 3
 """How often failing checks, and how often remarks, go back to the builder."""
 
+MOST_CHECKS = 4
+"""Failed checks that come back at once; what fails in a whole matrix mostly fails for one cause."""
+
+ROUND_LIMIT = 50_000
+"""Characters of one round's contract, so that its prompt shows all of it."""
+
+AROUND = 200
+"""Characters that a prompt puts around a remark."""
+
 PATHS = 100
 """Conflicting paths that are named."""
 
@@ -48,6 +57,20 @@ def contract(
     """
     failed = tuple(_failed(check, detail) for check, detail in checks)
     return failed + tuple(_asked(remark) for remark in remarks)
+
+
+def that_fit(
+    checks: Sequence[tuple[CheckRun, CheckDetail]], remarks: Sequence[Remark]
+) -> tuple[Remark, ...]:
+    """The remarks that one round has room for beside the checks; the others wait for the next."""
+    left = ROUND_LIMIT - sum(len(_failed(check, detail)) for check, detail in checks)
+    taken: list[Remark] = []
+    for remark in remarks:
+        left -= len(_asked(remark)) + AROUND
+        if left < 0:
+            break
+        taken.append(remark)
+    return tuple(taken)
 
 
 def resolve(conflict: Conflict, branch: str) -> tuple[str, ...]:

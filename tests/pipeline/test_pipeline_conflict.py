@@ -266,6 +266,20 @@ async def test_real_git_fetches_its_own_branch_again(place: Place, git: Git) -> 
     git(place.house.root, "merge-base", "--is-ancestor", run.head_sha, mended.head_sha)
 
 
+async def test_a_clone_that_is_deleted_before_the_conflicts_round_loses_nothing(
+    place: Place, git: Git
+) -> None:
+    on_hub(place)
+    run, builder = await approved(place, "fixed both\n")
+    commit_on_main(place, git, fixed="theirs\n")
+    await follow_up(place.house)
+    for lost in ("git", "workspaces"):
+        (place.house.root / ".ai-repoagents" / lost).rename(place.house.root.parent / lost)
+    resolved = await place.flow(place.now(run))
+    assert resolved.status is RunStatus.AWAITING_APPROVAL, resolved.failure
+    assert "\nfixed\n=======\ntheirs\n>>>>>>>" in builder.found[1]
+
+
 async def test_what_is_left_of_a_conflict_is_never_pushed(place: Place, git: Git) -> None:
     on_hub(place)
     run, _ = await approved(place, "fixed\n<<<<<<< ours\n=======\ntheirs\n>>>>>>> theirs\n")

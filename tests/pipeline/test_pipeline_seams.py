@@ -9,6 +9,7 @@ from repoagents.domain.effect import Effect, ReplyToRemark
 from repoagents.domain.issue import Comment, IssueState
 from repoagents.domain.people import Permission
 from repoagents.domain.pull_request import CheckRun, PullState, ReviewState
+from repoagents.domain.reports import Role
 from repoagents.domain.run import Failure, FailureClass, Run, RunStatus
 from repoagents.errors import Forbidden
 from repoagents.pipeline import approval, merge
@@ -210,6 +211,23 @@ async def test_a_thread_hears_that_nothing_was_changed_for_it(place: Place, hub:
     await follow_up(place.house)
     ((_, said),) = hub.replies
     assert said.endswith(f"{run.head_sha} stands as it was: nothing was changed for this.")
+
+
+async def test_of_many_remarks_no_round_notes_more_than_its_prompt_shows(
+    place: Place, hub: MemoryHub
+) -> None:
+    answer_again(place, "fixed 2\n", "fixed 3\n")
+    run = await published(place)
+    for number in range(20):
+        hub.remark(run.branch, MAINTAINER, f"Point {number}." + " x" * 2_000)
+    for _ in range(2):
+        await follow_up(place.house)
+        run = await place.flow(place.now(run))
+    asked = [prompt for role, prompt in place.agents.asked if role is Role.BUILDER][1:]
+    assert 0 < sum(f"Point {number}." in asked[0] for number in range(20)) < 20
+    for number in range(20):
+        assert sum(f"Point {number}." in prompt for prompt in asked) == 1
+    assert all(len(prompt) < 60_000 for prompt in asked)
 
 
 async def test_a_round_that_gives_the_change_up_asks_a_person(place: Place, hub: MemoryHub) -> None:

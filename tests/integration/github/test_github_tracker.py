@@ -1,5 +1,7 @@
 """Issues are read, comments and draft pull requests written, over real HTTP."""
 
+from dataclasses import replace
+
 import pytest
 
 from repoagents.domain.effect import OpenDraftPullRequest, PostComment, SetLabel
@@ -57,6 +59,20 @@ def test_a_comment_is_posted_once_and_then_edited(bed: Bed) -> None:
         ("POST", {"body": f"{MARKER}\nAll done."}),
         ("PATCH", {"body": f"{MARKER}\nAll done."}),
     ]
+
+
+def test_a_listing_that_lags_makes_no_second_comment(bed: Bed) -> None:
+    path = f"{ROOT}/issues/1/comments"
+    bed.stub.get("/user", Reply(ME))
+    bed.stub.get(path, Reply([]))
+    bed.stub.on("POST", path, Reply(comment(8, "x"), 201), Reply(comment(9, "x"), 201))
+    gone = Reply({"message": "Not Found"}, 404)
+    bed.stub.on("PATCH", f"{ROOT}/issues/comments/8", Reply(comment(8, "x")), gone)
+    for body in ("Working.", "Building.", "All done."):
+        bed.tracker.perform(replace(COMMENT, body=body))
+    written = [(seen.verb, seen.path) for seen in bed.stub.seen if seen.verb != "GET"]
+    edit = ("PATCH", f"{ROOT}/issues/comments/8")
+    assert written == [("POST", path), edit, edit, ("POST", path)], "the last one was deleted"
 
 
 def test_a_draft_pull_request_is_opened(bed: Bed) -> None:
