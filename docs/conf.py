@@ -13,7 +13,8 @@ from sphinx.application import Sphinx
 project = "RepoAgents"
 root_doc = "docs/index"
 extensions = ["myst_parser"]
-include_patterns = ["*.md", "docs/**.md", "examples/*/README.md", "examples/*/ops/*.md"]
+include_patterns = ["*.md", "docs/**.md", "examples/README.md", "examples/*/README.md"]
+include_patterns += ["examples/*/ops/*.md"]
 exclude_patterns = [".*", "build", "demo", "node_modules", "repoagents", "tests"]
 
 nitpicky = True
@@ -26,7 +27,7 @@ html_copy_source = False
 html_show_sphinx = False
 html_show_copyright = False
 
-MENUS = {"docs/index", "docs/decisions/README"}
+MENUS = {"docs/index", "docs/decisions/README", "examples/README"}
 LINK = re.compile(r"\]\((?![a-z]+:)([^)#]+)\.md\)")
 TOCTREE = "\n\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{entries}\n```\n"
 

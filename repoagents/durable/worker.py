@@ -214,8 +214,11 @@ class _Shift:
             if self._bugs == MOST_BUGS:
                 raise error
             return float(IDLE_TICK_SECONDS * 2**self._bugs)
-        code = "state_refused" if isinstance(error, StoreError) else "errand_failed"
-        self._house.journal.warn(code, f"{error}; the worker looks again")
+        told = f"{error}; the worker looks again"
+        if isinstance(error, StoreError):
+            self._house.journal.warn("state_refused", told)
+        else:
+            self._house.journal.warn("errand_failed", told)
         return IDLE_TICK_SECONDS
 
     async def _work(self) -> float | None:

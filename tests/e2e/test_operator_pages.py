@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 
 from repoagents.config.keys import catalogue
+from repoagents.domain.reports import Role
+from repoagents.domain.run import FailureClass, RunStatus, Stage
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "repoagents").rglob("*.py"))
 EVENTS = ROOT / "docs" / "events.md"
 TROUBLE = ROOT / "docs" / "troubleshooting.md"
+GLOSSARY = ROOT / "docs" / "glossary.md"
 LEVELS = {"note": "info", "warn": "warning"}
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 
@@ -101,3 +104,30 @@ def test_the_index_leads_to_every_page() -> None:
     assert index in linked(ROOT / "README.md")
     decisions = index.parent / "decisions" / "README.md"
     assert set(PAGES) - linked(index) - linked(decisions) == {index}
+
+
+def table(heading: str, page: Path = GLOSSARY) -> list[str]:
+    """The first column below a heading, without marks."""
+    part = page.read_text(encoding="utf-8").partition(f"{heading}\n")[2].partition("\n#")[0]
+    return [cell.strip("` ") for cell in re.findall(r"^\| ([^|]+) \|", part, re.MULTILINE)][1:]
+
+
+def test_the_glossary_has_every_status_stage_and_role() -> None:
+    assert table("## Statuses of a run") == [status.value for status in RunStatus]
+    assert table("## Stages of an attempt") == [stage.value for stage in Stage]
+    assert table("## Roles") == [role.value for role in Role]
+
+
+def test_the_glossary_is_in_order_and_knows_our_words() -> None:
+    rows = table("# Glossary")
+    assert rows == sorted(rows)
+    words = {word for row in rows for word in row.split(", ")}
+    ours = "issue label delivery base head run attempt stage role engine agent worktree eligible"
+    ours += " tick reconcile dispatch finding verdict effect gate withheld receipt ledger snapshot"
+    assert set(f"{ours} preset doctor check phase pulse brief dashboard".split()) <= words
+    assert "handoff bundle" in words
+
+
+def test_every_reason_of_a_block_or_failure_is_on_a_page() -> None:
+    pages = "".join(page.read_text(encoding="utf-8") for page in PAGES if page != EVENTS)
+    assert [kind.value for kind in FailureClass if f"`{kind}`" not in pages] == []
