@@ -128,7 +128,6 @@ WORDS = {
     f"GET {REPO}/check-runs/{{check_run_id}}/annotations",
     f"GET {REPO}/actions/jobs/{{job_id}}/logs",
     f"GET {REPO}/branches/{{branch}}",
-    f"GET {REPO}/branches/{{branch}}/protection",
     f"GET {REPO}/rules/branches/{{branch}}",
     f"GET {REPO}/rulesets",
     f"GET {REPO}/pulls",
@@ -154,6 +153,7 @@ SENT = f"{HOOKS}/{{hook_id}}/deliveries"
 OWN_WORDS = {
     "token": {
         "GET /user",
+        f"GET {REPO}/branches/{{branch}}/protection",
         f"GET {HOOKS}",
         f"GET {SENT}",
         f"POST {SENT}/{{delivery_id}}/attempts",
