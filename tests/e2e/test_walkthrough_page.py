@@ -272,7 +272,7 @@ def run_the_loop(evening: Evening) -> None:
         until(lambda: evening.status(number) is RunStatus.COMPLETED)
     finally:
         os.kill(worker, signal.SIGTERM)
-    evening.terminal.type(f"wait {worker}", code=0)
+    evening.terminal.type(f"wait {worker}", code=130)
     log = (evening.clone.parent / "loop.log").read_text(encoding="utf-8")
     assert "2 labelled repoagents; 1 queued" in log
 
@@ -290,13 +290,11 @@ def draw_the_dashboard(evening: Evening) -> None:
 def fail_and_recover(evening: Evening) -> None:
     """Step 11: an edited issue whose agent ends with an error, then the page's way out."""
     evening.hub.edit_issue(123, body="add(2, 2) gives 0. It should give 4.", by="mia")
-    good = f"[{sys.executable}, {AGENT}]"
-    evening.terminal.set(REPOAGENTS_COMMAND__ARGV="['false']")
-    evening.terminal.type("repoagents trigger 123", code=1)
-    assert evening.status(123) is RunStatus.RETRY_PENDING
-    evening.terminal.set(REPOAGENTS_COMMAND__ARGV=good)
+    broken = "REPOAGENTS_COMMAND__ARGV=\"['false']\" REPOAGENTS_AGENT__RETRY_LIMIT=1"
+    evening.terminal.type(f"{broken} repoagents trigger 123", code=1)
+    assert evening.status(123) is RunStatus.FAILED
     said = evening.type(11)
-    assert "retry_pending" in said
+    assert re.search(r"^status +failed$", said, re.MULTILINE)
     assert evening.status(123) is RunStatus.COMPLETED
     assert "unpublished results keep their worktrees" in said
     (kept,) = evening.control.glob("workspaces/issue-124/*/repo")
