@@ -68,8 +68,14 @@ def restore(*, path: Path, force: bool, as_json: bool) -> int:
         _refuse_receiver(control, clock)
         stamp = clock.now().strftime(STAMP)
         done = restore_backup(control, path, stamp, force=force)
+    adrift = _adrift(control)
+    for number in adrift:
+        remark(
+            f"issue {number} was under way, and its worktree is in no backup: begin it anew with "
+            f"`repoagents cancel {number}` and `repoagents retry {number} --fresh`"
+        )
     if as_json:
-        print_json(done)
+        print_json({**vars(done), "adrift": adrift})
         return DONE
     click.echo(f"restored: {done.runs} runs, as they were at {done.made_at}")
     if done.aside is not None:
@@ -90,6 +96,21 @@ def _control() -> Path:
     if (control / CONFIG).exists():
         refuse_server(place.open_premises().loaded.settings.state.database_url)
     return control
+
+
+def _adrift(control: Path) -> tuple[int, ...]:
+    """The issues whose runs were under way, where the clone that they stood on is not here."""
+    from repoagents.domain.run import RunStatus
+    from repoagents.store.reader import open_reader
+
+    if (control / "git").is_dir():
+        return ()
+    under_way = (RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.RETRY_PENDING)
+    try:
+        runs = open_reader(control).runs(under_way, limit=10_000)
+    except StateUnreadable:
+        return ()  # of an older version: the next worker brings it up to date
+    return tuple(sorted(run.issue_number for run in runs if run.base_sha))
 
 
 def _refuse_receiver(control: Path, clock: "Clock") -> None:

@@ -2,13 +2,16 @@
 
 import json
 import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from repoagents.bootstrap import SystemClock
+from repoagents.domain.issue import Issue
 from repoagents.domain.pulse import Part, Pulse
+from repoagents.domain.run import Run, RunStatus
 from repoagents.store.database import open_database
 from repoagents.store.worker_lock import hold
 from tests.integration.cli.conftest import Repoagents
@@ -114,3 +117,22 @@ def test_a_server_has_its_own_tools(
     assert refused.code == 2
     assert "pg_dump --format=custom" in refused.err
     assert "hunter2" not in refused.err
+
+
+@pytest.mark.parametrize("cloned", [False, True])
+def test_a_run_that_has_lost_its_worktree_is_named(
+    repoagents: Repoagents, begun: Path, cloned: bool
+) -> None:
+    books = open_database(begun / STATE / "repoagents.sqlite", clock=SystemClock())
+    at = datetime.now(UTC)
+    run = Run("run-1", 7, "Say hello", "print", RunStatus.IN_PROGRESS, at, at, base_sha="a")
+    assert books.runs.add(run, Issue(7, "Say hello"))
+    assert books.runs.add(replace(run, id="run-2", issue_number=8, base_sha=""), Issue(8, "Later"))
+    books.close()
+    assert repoagents(begun, "ops", "backup", "../kept.zip").code == 0
+    if cloned:
+        (begun / ".ai-repoagents/git").mkdir()
+    done = repoagents(begun, "ops", "restore", "../kept.zip", "--force", "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["adrift"] == ([] if cloned else [7])
+    assert ("repoagents retry 7 --fresh" in done.err) is not cloned
