@@ -17,6 +17,10 @@ STOPPED = (RunStatus.BLOCKED, RunStatus.FAILED)
 FOLLOWED = (RunStatus.AWAITING_APPROVAL, RunStatus.COMPLETED, *STOPPED)
 
 
+ACTIVE = (RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.RETRY_PENDING)
+"""The runs that are at work, or will be by themselves."""
+
+
 async def follow_up(house: House) -> bool:
     """Look at the pull request of every run that has one open, and act on what it shows.
 
@@ -51,14 +55,20 @@ def with_open_pull_request(house: House) -> tuple[Run, ...]:
 
 
 def why_too_many(house: House) -> str | None:
-    """Why no further run may start: as many pull requests of ours are open as may be, or None."""
+    """Why no further run may start: as many pull requests of ours are open as may be, or None.
+
+    Runs at work count too, where they will open one: or those of one poll would pass the limit.
+    """
     limit = house.settings.limits.open_pull_requests
-    found = len(with_open_pull_request(house))
-    if found < limit:
+    found, coming = len(with_open_pull_request(house)), 0
+    if house.tracker.pulls is not None and publisher.lets_out_pull_requests(house):
+        coming = len(house.runs.select(ACTIVE, limit=limit))
+    if found + coming < limit:
         return None
+    more = f" and {coming} runs may open another" if coming else ""
     return (
-        f"{found} pull requests of the bot are open, and limits.open_pull_requests is {limit}: "
-        "merge or close one"
+        f"{found} pull requests of the bot are open{more}, and limits.open_pull_requests is "
+        f"{limit}: merge or close one"
     )
 
 

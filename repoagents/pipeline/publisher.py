@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from repoagents.domain.effect import (
     Effect,
     MergePullRequest,
+    OpenDraftPullRequest,
     PushBranch,
     Receipt,
     Withheld,
@@ -46,6 +47,12 @@ def gate(place: Bench | Books, effect: Effect, *, dry_run: bool = False) -> Effe
     rehearsal = "rehearsal" in engines
     brake = place.brakes.find() if isinstance(place, Books) else None
     return safety.gate(effect, settings, dry_run=dry_run, rehearsal=rehearsal, brake=brake)
+
+
+def lets_out_pull_requests(house: House) -> bool:
+    """Whether what is proven now becomes a pull request."""
+    effect = OpenDraftPullRequest("", 0, "", "", "", "")
+    return not isinstance(gate(house, effect), Withheld)
 
 
 def merge_of(run: Run) -> MergePullRequest:

@@ -11,14 +11,12 @@ from repoagents.domain.run import Run, RunStatus
 from repoagents.errors import RepoAgentsError, StoreError
 from repoagents.pipeline import notice, people, reconcile
 from repoagents.pipeline.boundary import bugs_told
+from repoagents.pipeline.followup import ACTIVE
 from repoagents.pipeline.intake import Wish, accept
 from repoagents.pipeline.outcome import say
 from repoagents.policy import commands
 from repoagents.policy.commands import Command, CommandKind
 from repoagents.ports import FROM_COMMENT, Flows, House, Request
-
-ACTIVE = (RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.RETRY_PENDING)
-"""The runs that are at work, or will be by themselves."""
 
 COMMANDS_HOLD = timedelta(days=3)
 """How old a command may be when it is first seen: what nobody heard for longer is stale."""

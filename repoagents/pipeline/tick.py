@@ -14,12 +14,12 @@ from repoagents.domain.run import FailureClass, Run, RunStatus
 from repoagents.errors import RepoAgentsError, StateUnreadable
 from repoagents.pipeline import approval, janitor, sendback, tally
 from repoagents.pipeline.boundary import bugs_told, change
-from repoagents.pipeline.followup import follow_up
+from repoagents.pipeline.followup import ACTIVE, follow_up
 from repoagents.pipeline.intake import accept, wish_of
 from repoagents.pipeline.outcome import make_up, say
 from repoagents.pipeline.people import AskerUnknown
 from repoagents.pipeline.redelivery import ask_again
-from repoagents.pipeline.sighting import ACTIVE, COMMANDS_HOLD, Sight, look
+from repoagents.pipeline.sighting import COMMANDS_HOLD, Sight, look
 from repoagents.policy import eligibility
 from repoagents.policy.safety import may_ask_for_deliveries
 from repoagents.ports import Flows, House, Request

@@ -11,6 +11,7 @@ from repoagents.domain.people import Permission
 from repoagents.domain.pull_request import CheckRun, PullState, ReviewState
 from repoagents.domain.reports import Role
 from repoagents.domain.run import Failure, FailureClass, Run, RunStatus
+from repoagents.domain.settings import SafetySettings
 from repoagents.errors import Forbidden
 from repoagents.pipeline import approval, merge
 from repoagents.pipeline.boundary import change
@@ -264,6 +265,20 @@ async def test_a_pull_request_is_watched_though_a_later_round_has_failed(
     await follow_up(place.house)
     assert with_open_pull_request(place.house) == ()
     assert "pull_request_merged" in place.journal.codes()
+
+
+def test_issues_of_one_poll_do_not_pass_the_limit_on_pull_requests(
+    place: Place, hub: MemoryHub
+) -> None:
+    limits = replace(place.house.settings.limits, open_pull_requests=2)
+    place.with_settings(limits=limits)
+    for number in range(1, 5):
+        hub.issues[number] = replace(ISSUE, number=number, title=f"Issue {number}")
+    tick(place.house, place.flows, Rhythm())
+    assert len(place.house.runs.select()) == 2
+    place.with_settings(limits=limits, safety=SafetySettings())
+    tick(place.house, place.flows, Rhythm())
+    assert len(place.house.runs.select()) == 4, "no pull request will come of these"
 
 
 async def test_a_refused_command_is_refused_after_a_crash_too(
