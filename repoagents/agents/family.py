@@ -19,6 +19,7 @@ _MARKED = re.compile(rb"(?:\A|\0)" + MARKER.encode() + rb"=([^\0]*)")
 
 TERM_GRACE_SECONDS = 10.0
 STRAGGLER_GRACE_SECONDS = 2.0
+_QUIET_LOOKS = 3
 _KILL_ROUNDS = 40
 _POLL_SECONDS = 0.05
 _LONGEST_POLL_SECONDS = 0.5
@@ -95,14 +96,16 @@ def end(alive: Callable[[], Processes], leader: int | None = None) -> tuple[int,
         left -= wait
         # Each look costs: who has not ended at once may take its time.
         wait = min(wait * 1.5, _LONGEST_POLL_SECONDS)
-    killed = False
+    quiet = 0
     for _ in range(_KILL_ROUNDS):
-        # Once more after a kill: a child that was forked at that moment was not to be seen.
-        if not (processes := alive()) and not killed:
-            break
+        processes = alive()
         ended |= {p.pid for p in processes}
         _send(processes, signal.SIGKILL)
-        killed = bool(processes)
+        # One look at nobody proves little: a family whose members each fork and leave at once
+        # shows none to a look that lies between two of them.
+        quiet = 0 if processes else quiet + 1
+        if quiet >= (_QUIET_LOOKS if ended else 1):
+            break
         pause.wait(_POLL_SECONDS)
     return tuple(sorted(ended))
 

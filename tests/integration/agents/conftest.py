@@ -59,10 +59,16 @@ def processes(tmp_path: Path) -> Path:
 @pytest.fixture
 def supervisor(processes: Path) -> Iterator[Supervisor]:
     """A supervisor; whatever a test leaves running or recorded is a failure."""
+    before = _children()
     yield Supervisor(processes)
-    left = [p for p in psutil.Process().children(recursive=True) if p.status() != "zombie"]
-    assert left == [], "the test left processes behind"
+    assert _children() - before == set(), "the test left processes behind"
     assert list(processes.glob("*")) == [], "the test left records behind"
+
+
+def _children() -> set[psutil.Process]:
+    """What runs below this process; other tests of it may have started what serves them all."""
+    found = psutil.Process().children(recursive=True)
+    return {child for child in found if child.status() != psutil.STATUS_ZOMBIE}
 
 
 @pytest.fixture

@@ -5,15 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.conftest import start_postgres
+from tests.contract.conftest import postgres
 
 
 @pytest.mark.postgres
 @pytest.mark.slow
-def test_the_commands_find_the_state_on_a_server(repoagents, example: Path, tmp_path: Path) -> None:
-    server = start_postgres(tmp_path / "postgres")
-    url = {"REPOAGENTS_STATE__DATABASE_URL": server.get_uri()}
-    try:
+def test_the_commands_find_the_state_on_a_server(repoagents, example: Path) -> None:
+    with postgres() as place:
+        url = {"REPOAGENTS_STATE__DATABASE_URL": place}
         assert "no runs yet" in repoagents(example, "status", **url).out
         done = repoagents(example, "trigger", "1", **url)
         assert done.code == 0, done.err
@@ -24,5 +23,3 @@ def test_the_commands_find_the_state_on_a_server(repoagents, example: Path, tmp_
         assert not list((example / ".ai-repoagents/state").glob("*.sqlite"))
         elsewhere = repoagents(example, "status")
         assert "no runs yet" in elsewhere.out, "without the variable it is another state"
-    finally:
-        server.cleanup()
