@@ -72,6 +72,8 @@ class RehearsalWorker:
     def read(self, at: float) -> Reading | None:
         """What the process holds now; None when it is gone."""
         pid = self.pid
+        if pid is None:  # which would mean this very process
+            return None
         with suppress(psutil.Error, OSError):
             process = psutil.Process(pid)
             scratch = Path(process.environ().get("TMPDIR", ""))

@@ -42,10 +42,11 @@ def render_status(
     return "\n".join(fit(line, width) for line in lines) + "\n"
 
 
-def render_brake(brake: Brake) -> str:
-    """What holds the bot to an earlier phase than its flags name, on one line."""
+def render_brake(brake: Brake, width: int) -> str:
+    """What holds the bot to an earlier phase than its flags name, in lines of `width` columns."""
     where = f"(issue #{brake.issue_number}, {brake.at:%Y-%m-%d %H:%M} UTC)"
-    return f"held to {brake.phase}: {one_line(brake.reason)} {where}: `repoagents rollout status`"
+    said = f"held to {brake.phase}: {one_line(brake.reason)} {where}: `repoagents rollout status`"
+    return "\n".join(folded(said, min(max(width, NARROWEST), WIDEST)))
 
 
 def signs_of_life(pulses: Sequence[Pulse], now: datetime) -> Iterator[str]:

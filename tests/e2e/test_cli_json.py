@@ -28,7 +28,7 @@ RUN = {
     "updated_at",
     "finished_at",
 }
-STATUS = {"rendered_at", "worker", "pulse", "rate_limit", "counts", "runs"}
+STATUS = {"rendered_at", "worker", "pulse", "rate_limit", "counts", "held", "runs"}
 STATUS_OF_ISSUE = {"worker", "issue", "runs", "effects", "stages"}
 WAITING = {
     "issue",
