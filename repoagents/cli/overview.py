@@ -10,7 +10,7 @@ from repoagents.cli.output import effect_rows, render_json
 from repoagents.cli.terminal import columns
 from repoagents.store.reader import Reader, StateOnServer, open_reader
 from repoagents.store.worker_lock import holder
-from repoagents.views.text import render_run, render_status
+from repoagents.views.text import render_brake, render_run, render_status
 
 LIMIT = 20
 
@@ -48,13 +48,15 @@ def open_records(control: Path) -> Reader:
 
 def _all(question: Question, reader: Reader) -> str:
     runs, counts = reader.runs(limit=question.limit), reader.counts()
-    pulses = reader.pulses()
+    pulses, brake = reader.pulses(), reader.brake()
     now, worker = SystemClock().now(), _worker(question.control)
     if question.as_json:
         from repoagents.views.snapshot import Snapshot, snapshot_row
 
-        return render_json(snapshot_row(Snapshot(now, runs, counts, worker, pulses)))
-    return render_status(runs, counts, now, columns(), worker, pulses).rstrip()
+        taken = Snapshot(now, runs, counts, worker, pulses, brake=brake)
+        return render_json(snapshot_row(taken))
+    text = render_status(runs, counts, now, columns(), worker, pulses).rstrip()
+    return f"{text}\n{render_brake(brake, columns())}" if brake else text
 
 
 def _one(question: Question, reader: Reader, issue: int) -> str | None:

@@ -21,7 +21,7 @@ from repoagents.cli.output import examples, print_json, remark, shown_path
 )
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def command(*, minutes: float, as_json: bool) -> int:
-    """Rehearse for some minutes with faults, and count leaks, stuck runs and doubled effects.
+    """Rehearse with faults for some minutes, and count what goes wrong.
 
     A worker of its own works on an example in a scratch folder, against a GitHub on this machine
     that fails on purpose. No model is called and your repository is not touched. The result is
