@@ -299,7 +299,9 @@ def test_a_state_that_breaks_ends_the_worker_with_a_clear_error(project: Project
     output = worker.communicate(timeout=60)[0]
     assert worker.returncode == 1, output
     assert "is damaged" in output
-    assert "Traceback" not in output
+    # The durable engine may have been at its own books at that moment: what it then says is logged.
+    told = [line for line in output.splitlines() if not line.startswith("{")]
+    assert not any("Traceback" in line for line in told)
     until(lambda: not living(project))
 
 
