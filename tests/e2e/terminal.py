@@ -1,12 +1,22 @@
-"""An operator's terminal: one shell, so that `cd` and `export` hold for what is typed next."""
+"""An operator's terminal: one shell, so that `cd` and `export` hold for what is typed next.
 
+`repoagents` is there, as a command that has it run by `tests.prepared`, which is quicker; only a
+worker that stays is started from nothing. `uv` is stood in for: the real one would ask a registry.
+"""
+
+import json
 import os
-import shlex
+import socketserver
 import subprocess
 import sys
+import tempfile
+import threading
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
+
+from tests.prepared import run_prepared
 
 UV = """\
 #!/bin/sh
@@ -16,28 +26,65 @@ shift
 if [ "$1" = --project ]; then shift 2; fi
 exec "$@"
 """
+PROGRAM = """\
+#!{python} -IS
+import json, os, socket, sys
+if sys.argv[1:] == ["run"]:
+    os.execv("{python}", ["{python}", "-m", "repoagents", "run"])
+asked = {{"arguments": sys.argv[1:], "cwd": os.getcwd(), "env": dict(os.environ)}}
+door = socket.socket(socket.AF_UNIX)
+door.connect("{door}")
+with door.makefile("rw") as file:
+    print(json.dumps(asked), file=file, flush=True)
+    code, out, err = json.loads(file.readline())
+sys.stdout.write(out)
+sys.stderr.write(err)
+sys.exit(code)
+"""
 END = "what was typed has ended with"
 
 
-class Terminal:
-    """A shell in a folder. `uv` is stood in for: the real one would ask a package registry."""
+class _Door(socketserver.StreamRequestHandler):
+    """One command: a line that asks for it, a line with its exit code and what it printed."""
 
-    def __init__(self, folder: Path, tools: Path, variables: Mapping[str, str]) -> None:
-        tools.mkdir()
-        (tools / "uv").write_text(UV, encoding="utf-8")
-        (tools / "uv").chmod(0o755)
-        path = os.pathsep.join([str(tools), str(Path(sys.executable).parent), os.environ["PATH"]])
+    def handle(self) -> None:
+        """Run it to its end."""
+        asked = json.loads(self.rfile.readline())
+        done = run_prepared(asked["arguments"], cwd=Path(asked["cwd"]), env=asked["env"])
+        answer = json.dumps([done.returncode, done.stdout, done.stderr])
+        self.wfile.write(answer.encode() + b"\n")
+
+
+class Terminal:
+    """A shell in a folder, with variables of its own."""
+
+    def __init__(self, folder: Path, variables: Mapping[str, str]) -> None:
+        self._folder = folder
+        self._variables = dict(variables)
+        self._open = ExitStack()
+
+    def __enter__(self) -> "Terminal":
+        # A socket's path has to be short, and those of pytest are not.
+        tools = Path(self._open.enter_context(tempfile.TemporaryDirectory(prefix="tools-")))
+        server = socketserver.UnixStreamServer(str(tools / "door"), _Door)
+        self._open.enter_context(server)
+        self._open.callback(server.shutdown)
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        program = PROGRAM.format(python=sys.executable, door=tools / "door")
+        for name, text in (("uv", UV), ("repoagents", program)):
+            (tools / name).write_text(text, encoding="utf-8")
+            (tools / name).chmod(0o755)
         self._shell = subprocess.Popen(
             ["bash", "--noprofile", "--norc"],
-            cwd=folder,
-            env={**os.environ, **variables, "PATH": path},
+            cwd=self._folder,
+            env={**os.environ, **self._variables, "PATH": f"{tools}:{os.environ['PATH']}"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
-
-    def __enter__(self) -> "Terminal":
+        self._open.callback(self._shell.communicate)
+        self._open.callback(self._shell.kill)
         return self
 
     def __exit__(
@@ -46,18 +93,12 @@ class Terminal:
         raised: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._shell.kill()
-        self._shell.communicate()
+        self._open.close()
 
     def type(self, text: str, code: int = 0) -> str:
         """Type command after command, each of which must end with this code; what was printed."""
         said = [self._enter(line, code) for line in text.replace("\\\n", "").splitlines()]
         return "".join(said)
-
-    def set(self, **variables: str) -> None:
-        """Export variables."""
-        for name, value in variables.items():
-            self.type(f"export {name}={shlex.quote(value)}")
 
     def _enter(self, line: str, code: int) -> str:
         assert self._shell.stdin is not None
