@@ -3,13 +3,18 @@
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from repoagents.config.scaffold import LEFT_BEHIND
+from repoagents.config.loader import load
+from repoagents.config.scaffold import LEFT_BEHIND, own_paths
 from repoagents.config.variables import read_environment_file
+from repoagents.git.checkout import Checkout
+from repoagents.store.bundle_check import examine
+from tests.prepared import run_prepared
 
 ROOT = Path(__file__).parents[2]
 OPS = ROOT / "examples" / "live-github-ops" / "ops"
@@ -114,6 +119,46 @@ def test_a_handoff_copies_the_fixture_once_and_says_what_to_open(
     again = script(checkout, "build-handoff.sh", cwd=target, path=tmp_path / "bin")
     assert "copied" not in again.stdout
     assert (target / FIXTURE).read_text() == "mine\n"
+
+
+@pytest.mark.slow
+def test_a_rehearsed_handoff_is_whole(
+    git_repository: Callable[..., Path], git: Callable[..., str], tmp_path: Path
+) -> None:
+    root = git_repository({"pyproject.toml": "[project]\nname = 'x'\nversion = '1'\n"})
+    shell = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    init = ("init", "--preset", "python-library", "--tracker-repo", "OWNER/REPO")
+    assert run_prepared(init, cwd=root, env=shell).returncode == 0
+    config = root / ".ai-repoagents/repoagents.yaml"
+    rest, rehearsed = "  mode: rest\n", f"  mode: rest\n  smoke_fixture_path: {FIXTURE}\n"
+    assert rest in config.read_text()
+    config.write_text(config.read_text().replace(rest, rehearsed))
+    done = subprocess.run(
+        ["bash", str(OPS / "build-handoff.sh")],
+        cwd=root,
+        env=shell,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    reports = root / ".ai-repoagents/reports"
+    names = [
+        f"{n}.{e}" for n in ("github-smoke", "ops-status", "ops-brief") for e in ("json", "md")
+    ]
+    assert [name for name in names if not (reports / name).is_file()] == []
+    (archive,) = (reports / "ops").glob("*.zip")
+    bundle = archive.with_suffix("")
+    assert examine(archive).problems == examine(bundle).problems == ()
+    assert [
+        name for name in (*names, "index.html", "README.md") if not (bundle / name).exists()
+    ] == []
+    told = [line.strip() for line in done.stdout.split("Open in this order")[1].splitlines()[1:]]
+    assert [name for name in told if not (bundle / name).exists()] == []
+    settings = load(root, {}).settings
+    checkout = Checkout(root, os.environ, own_paths(settings, root), LEFT_BEHIND)
+    assert FIXTURE in git(root, "status", "--porcelain", "--untracked-files=all")
+    assert checkout.dirty_paths() == ()
 
 
 @pytest.mark.parametrize(("smoke", "bundled"), [(1, True), (2, False), (3, False)])
