@@ -9,7 +9,7 @@ from repoagents.errors import RepoAgentsError, StateUnreadable
 from repoagents.pipeline import approval, feedback, merge, outcome, publisher
 from repoagents.pipeline.boundary import bugs_told, change
 from repoagents.pipeline.reconcile import call_off, why_stop
-from repoagents.ports import CLOSED, Approval, House
+from repoagents.ports import Approval, House
 
 STOPPED = (RunStatus.BLOCKED, RunStatus.FAILED)
 """Runs that a person has to act on; of their pull requests only the end is noticed."""
@@ -123,13 +123,8 @@ def _hear(house: House, run: Run, pull: PullRequest) -> Approval | None:
 
 def _end(house: House, run: Run, pull: PullRequest) -> None:
     """The pull request is merged, by us or by hand, or a person closed it: that is a no."""
-    if pull.state is PullState.MERGED:
-        publisher.adopt(house, publisher.merge_of(run), pull.url)
-        said, reason = "merged", f"pull request {pull.number} was merged"
-    else:
-        now, said = house.clock.now(), "closed"
-        reason = f"pull request {pull.number} was closed: nothing more until somebody asks anew"
-        house.approvals.add(Approval(run.id, CLOSED, run.head_sha, run.diff_hash, "", now, reason))
+    outcome.note_end(house, run, pull)
+    said, reason = pull.state.value, outcome.why_over(pull)
     house.journal.note(f"pull_request_{said}", reason, run=run.id, issue=run.issue_number)
 
     def move(was: Run) -> Run:

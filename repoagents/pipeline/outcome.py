@@ -11,7 +11,7 @@ from repoagents.domain.effect import (
     Withheld,
     effect_name,
 )
-from repoagents.domain.pull_request import PullState
+from repoagents.domain.pull_request import PullRequest, PullState
 from repoagents.domain.reports import Verdict, VerdictKind, Verification
 from repoagents.domain.run import Failure, FailureClass, Run, RunStatus, Stage
 from repoagents.pipeline import dossier, handover, notice, publisher
@@ -20,7 +20,7 @@ from repoagents.pipeline.reconcile import call_off, why_stop
 from repoagents.pipeline.stages import Attempt, Built
 from repoagents.pipeline.stepping_back import step_back_if_critical
 from repoagents.policy import retry, safety
-from repoagents.ports import CommitRequest, House, Worktree
+from repoagents.ports import CLOSED, Approval, CommitRequest, House, Worktree
 from repoagents.views import handoff
 from repoagents.views.snapshot import EffectRow
 
@@ -35,7 +35,7 @@ async def publish(attempt: Attempt, run: Run, round_: int) -> StepResult:
 
 
 def _publish(house: House, run: Run, round_: int) -> None:
-    if not _is_wanted(house, run):
+    if not _is_wanted(house, run) or _is_over(house, run):
         return
     built = house.stages.last(run.id, Stage.BUILD, Built, round_)
     proof = house.stages.last(run.id, Stage.VERIFY, Verification, round_)
@@ -70,6 +70,43 @@ def _is_wanted(house: House, run: Run) -> bool:
     if reason is not None:
         call_off(house, run, reason)
     return reason is None
+
+
+def _is_over(house: House, run: Run) -> bool:
+    """Whether a person has ended the pull request while a later round was built: called off then.
+
+    One that was known to be closed before is no news: somebody has asked anew since.
+    """
+    pulls = house.tracker.pulls
+    if pulls is None or not publisher.is_done(house, run, "draft_pull_request"):
+        return False
+    pull = pulls.pull_request(run.branch)
+    if pull is None or pull.state is PullState.OPEN or not note_end(house, run, pull):
+        return False
+    call_off(house, run, why_over(pull))
+    return True
+
+
+def note_end(house: House, run: Run, pull: PullRequest) -> bool:
+    """Write down that a pull request is merged, or that a person said no; whether that holds.
+
+    A no that is known already does not: work on it goes on only because somebody asked anew.
+    """
+    if pull.state is PullState.MERGED:
+        publisher.adopt(house, publisher.merge_of(run), pull.url)
+        return True
+    reason, now = why_over(pull), house.clock.now()
+    words = house.approvals.select(run.id)
+    known = any((word.decision, word.note) == (CLOSED, reason) for word in words)
+    house.approvals.add(Approval(run.id, CLOSED, run.head_sha, run.diff_hash, "", now, reason))
+    return not known
+
+
+def why_over(pull: PullRequest) -> str:
+    """What the end of a pull request means for its run."""
+    if pull.state is PullState.MERGED:
+        return f"pull request {pull.number} was merged"
+    return f"pull request {pull.number} was closed: nothing more until somebody asks anew"
 
 
 def _branch_of(house: House, run: Run) -> str:

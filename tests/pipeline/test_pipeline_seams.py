@@ -9,7 +9,7 @@ from repoagents.domain.effect import Effect, ReplyToRemark
 from repoagents.domain.issue import Comment, IssueState
 from repoagents.domain.people import Permission
 from repoagents.domain.pull_request import CheckRun, PullState, ReviewState
-from repoagents.domain.reports import Role
+from repoagents.domain.reports import BuildReport, Role
 from repoagents.domain.run import Failure, FailureClass, Run, RunStatus
 from repoagents.domain.settings import SafetySettings
 from repoagents.errors import Forbidden
@@ -17,7 +17,7 @@ from repoagents.pipeline import approval, merge
 from repoagents.pipeline.boundary import change
 from repoagents.pipeline.followup import follow_up, with_open_pull_request
 from repoagents.pipeline.tick import Rhythm, cancel, tick
-from repoagents.ports import FROM_COMMENT, Request
+from repoagents.ports import FROM_COMMENT, Request, RoleTask
 from tests.fakes.agents import write_fix
 from tests.fakes.people import MAINTAINER, OTHER_MAINTAINER, STRANGER
 from tests.fakes.pulls import MemoryHub
@@ -265,6 +265,36 @@ async def test_a_pull_request_is_watched_though_a_later_round_has_failed(
     await follow_up(place.house)
     assert with_open_pull_request(place.house) == ()
     assert "pull_request_merged" in place.journal.codes()
+
+
+@pytest.mark.parametrize("end", [PullState.CLOSED, PullState.MERGED])
+async def test_a_pull_request_that_ends_while_a_later_round_is_built_gets_no_follower(
+    place: Place, hub: MemoryHub, end: PullState
+) -> None:
+    run = await published(place)
+    hub.remark(run.branch, MAINTAINER, "Say it twice.")
+    await follow_up(place.house)
+    pushes = memory(place).pushes
+
+    def build(task: RoleTask, _count: int) -> BuildReport:
+        hub.alter(run.branch, state=end)
+        return write_fix(task, "fixed fixed\n")
+
+    place.agents.builder = build
+    ended = await place.flow(place.now(run))
+    assert ended.status is RunStatus.CANCELLED
+    assert ended.failure is not None
+    assert f"pull request 101 was {end}" in ended.failure.message
+    assert memory(place).pushes == pushes
+    assert hub.opened[run.branch].state is end
+    if end is PullState.MERGED:
+        return
+    # Asked anew, by a person: a no that was known before is no obstacle.
+    place.agents.builder = lambda task, _count: write_fix(task, "fixed otherwise\n")
+    change(place.house, run.id, lambda was: was.requeue(place.clock.now(), "Otherwise."))
+    again = await place.flow(place.now(run))
+    assert again.status is not RunStatus.CANCELLED
+    assert hub.opened[run.branch].state is PullState.OPEN
 
 
 def test_issues_of_one_poll_do_not_pass_the_limit_on_pull_requests(
