@@ -104,6 +104,7 @@ def run(folder: Path, script: str) -> str:
 START: dict[str, Place] = {
     "README.md": project,
     "docs/how-to/backup-and-restore.md": worked,
+    "docs/how-to/hand-over.md": worked,
     "docs/how-to/recover-from-failure.md": worked,
 }
 
