@@ -24,6 +24,9 @@ from repoagents.ports import CLOSED, Approval, CommitRequest, House, Worktree
 from repoagents.views import handoff
 from repoagents.views.snapshot import EffectRow
 
+ANEW = "anew"
+"""The decision of whoever asks anew for a change whose pull request was closed."""
+
 MADE_UP_FOR = timedelta(days=1)
 """How long it is tried again to show what a run came to: what is refused for longer stays so."""
 
@@ -81,10 +84,15 @@ def _is_over(house: House, run: Run) -> bool:
     if pulls is None or not publisher.is_done(house, run, "draft_pull_request"):
         return False
     pull = pulls.pull_request(run.branch)
-    if pull is None or pull.state is PullState.OPEN or not note_end(house, run, pull):
+    if pull is None or pull.state is PullState.OPEN:
         return False
-    call_off(house, run, why_over(pull))
-    return True
+    if note_end(house, run, pull):
+        call_off(house, run, why_over(pull))
+        return True
+    # The no is not the last word any more: the next pull request is looked after.
+    now = house.clock.now()
+    house.approvals.add(Approval(run.id, ANEW, run.head_sha, run.diff_hash, "", now))
+    return False
 
 
 def note_end(house: House, run: Run, pull: PullRequest) -> bool:

@@ -295,6 +295,7 @@ async def test_a_pull_request_that_ends_while_a_later_round_is_built_gets_no_fol
     again = await place.flow(place.now(run))
     assert again.status is not RunStatus.CANCELLED
     assert hub.opened[run.branch].state is PullState.OPEN
+    assert with_open_pull_request(place.house) == (again,)
 
 
 def test_issues_of_one_poll_do_not_pass_the_limit_on_pull_requests(
