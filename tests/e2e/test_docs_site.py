@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("Start", "How to", "Reference", "Understanding", "Examples", "한국어")
+PARTS = ("RepoAgents", "Start", "How to", "Reference", "Understanding", "Examples", "한국어")
 
 
 class Page(HTMLParser):
