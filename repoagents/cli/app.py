@@ -48,7 +48,7 @@ COMMANDS: dict[str, Entry] = {
     ),
     "retry": Entry("Operate", "retry", "Send a stopped run back to work."),
     "cancel": Entry("Operate", "cancel", "Stop the run of an issue and keep its work."),
-    "logs": Entry("Operate", "logs", "Show what the bot noted about an issue."),
+    "logs": Entry("Operate", "logs", "Show what the bot noted, about an issue or all."),
     "clean": Entry("Operate", "clean", "Remove the worktrees of finished runs."),
     "serve": Entry(
         "Operate", "serve", "Receive GitHub's webhooks and record them, for the worker to act on."

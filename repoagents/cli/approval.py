@@ -7,7 +7,10 @@ import click
 
 from repoagents.cli.boundary import DONE, UNFINISHED
 from repoagents.cli.output import examples, print_json, remark, shown_path, unanswered
+from repoagents.cli.terminal import room
 from repoagents.domain.effect import effect_name
+from repoagents.policy.wording import one_line
+from repoagents.views.layout import fit, hanging
 
 if TYPE_CHECKING:
     from repoagents.cli.desk import Desk
@@ -38,7 +41,7 @@ def list_(*, as_json: bool) -> int:
         print_json({"waiting": [_row(one) for one in waiting]})
         return DONE
     for one in waiting:
-        click.echo(f"issue {one.run.issue_number}: {one.run.title}\n  {_fate(one)}")
+        click.echo("\n".join(_entry(one)))
     if not waiting:
         click.echo("nothing waits for a person's word")
     return DONE
@@ -115,6 +118,12 @@ def _row(waiting: "Waiting") -> dict[str, object]:
     }
 
 
+def _entry(waiting: "Waiting") -> list[str]:
+    width = room()
+    heading = fit(f"issue {waiting.run.issue_number}: {one_line(waiting.run.title)}", width)
+    return [heading, *hanging("  ", _fate(waiting), width)]
+
+
 def _fate(waiting: "Waiting") -> str:
     names = ", ".join(effect_name(effect) for effect in waiting.effects)
     if waiting.flags:
@@ -124,7 +133,7 @@ def _fate(waiting: "Waiting") -> str:
 
 def _files(desk: "Desk", waiting: "Waiting") -> tuple[str, ...]:
     folder = desk.house.artifacts.folder(waiting.run.issue_number, waiting.run.id)
-    names = ("handoff.md", "changes.patch")
+    names = ("handoff.md", "handoff.html", "changes.patch")
     return tuple(shown_path(folder / name) for name in names if (folder / name).is_file())
 
 
@@ -132,11 +141,11 @@ def _render(waiting: "Waiting", files: Sequence[str]) -> str:
     run = waiting.run
     proof = "the project's checks passed" if run.verified else "unverified: no required check ran"
     lines = [
-        f"issue {run.issue_number}: {run.title}",
+        fit(f"issue {run.issue_number}: {one_line(run.title)}", room()),
         f"  commit  {run.head_sha}",
         f"  diff    {run.diff_hash}",
         f"  proof   {proof}",
-        f"  {_fate(waiting)}",
+        *hanging("  ", _fate(waiting), room()),
         *(f"  read    {file}" for file in files),
     ]
     return "\n".join(lines)

@@ -6,6 +6,8 @@ from pathlib import Path
 import click
 
 from repoagents.cli.output import examples, print_json, shown_path, size
+from repoagents.cli.terminal import room
+from repoagents.views.layout import hanging
 
 
 @click.command(epilog=examples("clean --dry-run", "clean"))
@@ -27,7 +29,8 @@ def command(*, dry_run: bool, as_json: bool) -> int:
         print_json({"dry_run": dry_run, "removed": removals, "bytes": total})
         return 0
     for removal in removals:
-        click.echo(f"{size(removal.size):>9}  {shown_path(Path(removal.path))}  ({removal.reason})")
+        told = f"{shown_path(Path(removal.path))}  ({removal.reason})"
+        click.echo("\n".join(hanging(f"{size(removal.size):>9}  ", told, room())))
     verb = "would be removed" if dry_run else "removed"
     nothing = "nothing to remove; blocked runs and unpublished results keep their worktrees"
     click.echo(f"{len(removals)} {verb}, {size(total)}" if removals else nothing)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import click
 
 from repoagents.cli.output import examples, print_json, remark
+from repoagents.cli.terminal import room
+from repoagents.views.layout import hanging
 
 if TYPE_CHECKING:
     from repoagents.config.document import Plain
@@ -39,6 +41,11 @@ def show(*, as_json: bool) -> None:
     rows = [(row.key, _shown(row.value), row.origin) for row in loaded.origins]
     key_width = max(len(key) for key, _, _ in rows)
     value_width = min(WIDEST, max(len(value) for _, value, _ in rows))
+    if room() < key_width + value_width + WIDEST:
+        for key, value, origin in rows:
+            click.echo("\n".join(hanging(f"{key}: ", value, room())))
+            click.echo("\n".join(hanging("    ", origin, room())))
+        return
     for key, value, origin in rows:
         click.echo(f"{key:<{key_width}}  {value:<{value_width}}  {origin}")
 

@@ -73,7 +73,7 @@ class _Scene:
 def _scene() -> Iterator[_Scene]:
     from repoagents import bootstrap
     from repoagents.cli.serve import listening
-    from repoagents.config.loader import ambient
+    from repoagents.config.ambient import ambient
     from repoagents.domain.delivery import WEBHOOKS
     from repoagents.git.command import Git
     from repoagents.rehearsal.hub import LoopbackGitHub

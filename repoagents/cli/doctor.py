@@ -3,7 +3,9 @@
 import click
 
 from repoagents.cli.boundary import DONE, UNFINISHED
+from repoagents.cli.colours import CHECKS, coloured
 from repoagents.cli.output import examples, print_json
+from repoagents.cli.terminal import room
 
 
 @click.command(epilog=examples("doctor", "doctor --json"))
@@ -22,5 +24,5 @@ def command(*, as_json: bool) -> int:
     if as_json:
         print_json({"checks": checks})
     else:
-        click.echo(render_checks(checks))
+        click.echo(coloured(render_checks(checks, room()), CHECKS))
     return UNFINISHED if any(check.status == "error" for check in checks) else DONE

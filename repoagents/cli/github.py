@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 import click
 
 from repoagents.cli.boundary import DONE, UNFINISHED
+from repoagents.cli.colours import CHECKS, OVERALL, coloured
 from repoagents.cli.output import examples, print_json, remark, shown_path
+from repoagents.cli.terminal import room
 
 if TYPE_CHECKING:
     from repoagents.bootstrap import Premises
@@ -45,7 +47,7 @@ def smoke(*, issue: int | None, limit: int, require_write_ready: bool, as_json: 
     from repoagents.errors import ConfigError
     from repoagents.pipeline.reporting import write_smoke
     from repoagents.policy.smoke import why_not_ready
-    from repoagents.views.smoke import render_smoke, smoke_row
+    from repoagents.views.smoke import render_smoke_text, smoke_row
 
     premises = place.open_premises()
     report = take_smoke(premises, issue or 0, limit)
@@ -58,7 +60,7 @@ def smoke(*, issue: int | None, limit: int, require_write_ready: bool, as_json: 
     if as_json:
         print_json(smoke_row(report))
     else:
-        click.echo(render_smoke(report).rstrip())
+        click.echo(coloured(render_smoke_text(report, room()), CHECKS | OVERALL))
     remark(f"written: {', '.join(shown_path(path) for path in paths)}")
     missing = why_not_ready(report) if require_write_ready else ()
     for point in missing:

@@ -1,7 +1,8 @@
-"""`logs`: what the bot noted about an issue."""
+"""`logs`: what the bot noted, about an issue or all."""
 
 import json
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,54 +12,90 @@ from typing import BinaryIO
 
 import click
 
-from repoagents.cli import place
-from repoagents.cli.output import examples, print_json
+from repoagents.cli import overview, place
+from repoagents.cli.colours import coloured
+from repoagents.cli.follow import MOVING
+from repoagents.cli.output import examples, print_json, remark
 from repoagents.policy.wording import one_line
 
 LOG = "logs/repoagents.jsonl"
 POLL_SECONDS = 0.3
+LAST_WORDS = 7
+"""How many looks in a row find nothing new before a run at rest has said all: about two seconds."""
+
+LEVELS = {"debug": "idle", "warning": "warn", "error": "bad"}
+_LEVEL = r"^([\d-]{10} [\d:]{8} )([a-z]+)"
 
 Line = dict[str, object]
 
 
-@click.command(epilog=examples("logs 12", "logs 12 --follow"))
-@click.argument("number", type=click.IntRange(min=1))
-@click.option("--follow", "-f", is_flag=True, help="Go on with what is noted from now on.")
+@click.command(epilog=examples("logs 12", "logs 12 --follow", "logs"))
+@click.argument("number", type=click.IntRange(min=1), required=False)
+@click.option("--follow", "-f", is_flag=True, help="Go on until the issue's run is at rest.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
-def command(*, number: int, follow: bool, as_json: bool) -> int:
-    """Show what the bot noted about an issue.
+def command(*, number: int | None, follow: bool, as_json: bool) -> int:
+    """Show what the bot noted, about an issue or all.
 
     Time, level, a stable event code and a sentence, oldest first, rotated files included. It is
-    read from `.ai-repoagents/logs/repoagents.jsonl`.
+    read from `.ai-repoagents/logs/repoagents.jsonl`. Without an issue, --follow goes on until
+    Ctrl-C.
     """
     if follow and as_json:
         raise click.UsageError("--follow and --json exclude each other")
-    with closing(Log(place.control_folder() / LOG)) as log:
+    control = place.control_folder()
+    with closing(Log(control / LOG)) as log:
         if as_json:
             print_json({"issue": number, "lines": list(_about(number, log))})
             return 0
-        pause = threading.Event()
-        while True:
-            for line in _about(number, log):
-                click.echo(render_line(line))
-            if not follow:
-                return 0
-            pause.wait(POLL_SECONDS)
+        _show(number, log)
+        if follow:
+            _follow(number, log, control)
+    return 0
 
 
-def _about(number: int, log: "Log") -> Iterator[Line]:
-    """The new lines about an issue; what cannot be read as one is passed over."""
+def _show(number: int | None, log: "Log") -> bool:
+    """Print the new lines; whether there were any."""
+    shown = False
+    for line in _about(number, log):
+        click.echo(coloured(render_line(line, named=number is None), LEVELS, _LEVEL))
+        shown = True
+    return shown
+
+
+def _follow(number: int | None, log: "Log", control: Path) -> None:
+    """Print what is noted from now on, until the issue's run is at rest and has said all."""
+    pause, quiet = threading.Event(), 0
+    if not _is_at_rest(number, control) and not overview.worker(control):
+        remark("no worker is running: `repoagents run` starts one")
+    while quiet < LAST_WORDS:
+        sys.stdout.flush()
+        pause.wait(POLL_SECONDS)
+        # Asked before the log is read: what a run says last, it says after it has ended.
+        rests = _is_at_rest(number, control)
+        quiet = 0 if _show(number, log) or not rests else quiet + 1
+
+
+def _is_at_rest(number: int | None, control: Path) -> bool:
+    """Whether the issue has a run, and nothing happens to it without a person."""
+    if number is None:
+        return False
+    runs = overview.open_records(control).runs(limit=1, issue=number)
+    return bool(runs) and runs[0].status not in MOVING
+
+
+def _about(number: int | None, log: "Log") -> Iterator[Line]:
+    """The new lines about an issue, or all; what cannot be read as one is passed over."""
     for text in log.new_lines():
         try:
             line = json.loads(text)
         except ValueError:
             continue
-        if isinstance(line, dict) and line.get("issue") == number:
+        if isinstance(line, dict) and number in (None, line.get("issue")):
             yield line
 
 
-def render_line(line: Line) -> str:
-    """A line for people; a text from outside cannot move their cursor."""
+def render_line(line: Line, *, named: bool = False) -> str:
+    """A line for people, with its issue when `named`; no text from outside moves their cursor."""
     at, level, code, message = (
         str(line.get(key, "")) for key in ("at", "level", "code", "message")
     )
@@ -66,7 +103,9 @@ def render_line(line: Line) -> str:
         at = f"{datetime.fromisoformat(at).astimezone():%Y-%m-%d %H:%M:%S}"
     except ValueError:
         at = one_line(at, 19)
-    return f"{at} {one_line(level):<7} {one_line(code)}: {one_line(message, 1_000)}"
+    issue = line.get("issue") if named else None
+    about = f"#{issue} " if isinstance(issue, int) else ""
+    return f"{at} {one_line(level):<7} {about}{one_line(code)}: {one_line(message, 1_000)}"
 
 
 class Log:

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 import click
 
 from repoagents.cli.boundary import DONE, UNFINISHED
+from repoagents.cli.colours import LEVELS, WEIGHTS, coloured
 from repoagents.cli.ops_backup import backup, restore
 from repoagents.cli.output import examples, print_json, remark, shown_path
+from repoagents.cli.terminal import room
 
 if TYPE_CHECKING:
     from repoagents.bootstrap import Premises
@@ -32,7 +34,7 @@ def status(*, as_json: bool) -> int:
     from repoagents.cli import place
     from repoagents.pipeline.reporting import write_status
     from repoagents.pipeline.survey import stand, survey
-    from repoagents.views.brief import render_brief
+    from repoagents.views.brief import render_brief_text
     from repoagents.views.ops_status import ops_status_row
 
     premises = place.open_premises()
@@ -45,7 +47,8 @@ def status(*, as_json: bool) -> int:
     if as_json:
         print_json(ops_status_row(snapshot, standing))
     else:
-        click.echo(render_brief(snapshot, standing).rstrip())
+        shown = coloured(render_brief_text(snapshot, standing, room()), LEVELS | WEIGHTS)
+        click.echo(shown)
     remark(f"written: {', '.join(shown_path(path) for path in paths)}")
     return DONE
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from repoagents.bootstrap import SystemClock
 from repoagents.cli import place
 from repoagents.cli.boundary import DONE
+from repoagents.cli.colours import coloured_status
 from repoagents.cli.output import effect_rows, render_json
 from repoagents.cli.terminal import columns
 from repoagents.store.reader import Reader, StateOnServer, open_reader
@@ -26,7 +27,7 @@ class Question(NamedTuple):
 
 def show() -> int:
     """Answer a plain `status`; returns the exit code."""
-    print(answer(Question(place.control_folder())))
+    print(coloured_status(answer(Question(place.control_folder())) or ""))
     return DONE
 
 
@@ -49,13 +50,13 @@ def open_records(control: Path) -> Reader:
 def _all(question: Question, reader: Reader) -> str:
     runs, counts = reader.runs(limit=question.limit), reader.counts()
     pulses, brake = reader.pulses(), reader.brake()
-    now, worker = SystemClock().now(), _worker(question.control)
+    now, owner = SystemClock().now(), worker(question.control)
     if question.as_json:
         from repoagents.views.snapshot import Snapshot, snapshot_row
 
-        taken = Snapshot(now, runs, counts, worker, pulses, brake=brake)
+        taken = Snapshot(now, runs, counts, owner, pulses, brake=brake)
         return render_json(snapshot_row(taken))
-    text = render_status(runs, counts, now, columns(), worker, pulses).rstrip()
+    text = render_status(runs, counts, now, columns(), owner, pulses).rstrip()
     return f"{text}\n{render_brake(brake, columns())}" if brake else text
 
 
@@ -72,7 +73,7 @@ def _one(question: Question, reader: Reader, issue: int) -> str | None:
     names = ("name", "state", "flag", "reason", "location")
     return render_json(
         {
-            "worker": _worker(question.control),
+            "worker": worker(question.control),
             "issue": issue,
             "runs": [run_row(run) for run in runs],
             "effects": [dict(zip(names, row, strict=True)) for row in effects],
@@ -81,6 +82,7 @@ def _one(question: Question, reader: Reader, issue: int) -> str | None:
     )
 
 
-def _worker(control: Path) -> str:
+def worker(control: Path) -> str:
+    """A line about the live worker; empty when there is none."""
     owner = holder(control)
     return f"a worker is live: {owner}" if owner else ""

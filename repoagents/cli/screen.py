@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.table import Table as Grid
 from rich.text import Text
 
+from repoagents.cli.colours import coloured_status
 from repoagents.domain.run import Run, RunStatus
 
 STYLES = {
@@ -66,9 +67,22 @@ class Table:
 
 @contextmanager
 def page(stream: IO[str]) -> Iterator[Callable[[str], None]]:
-    """A text that is redrawn by calling what this gives; the last one stays."""
-    with Live(console=Console(file=stream), auto_refresh=False) as live:
-        yield lambda text: live.update(Text(text), refresh=True)
+    """A text that is redrawn by calling what this gives; the last one stays.
+
+    On the terminal's other screen: a window that is made narrower would fold the lines of this one,
+    and leave parts of them behind.
+    """
+    console, last = Console(file=stream, highlight=False), [""]
+
+    def redraw(text: str) -> None:
+        last[0] = text
+        live.update(Text.from_ansi(coloured_status(text)), refresh=True)
+
+    try:
+        with Live(console=console, auto_refresh=False, screen=True) as live:
+            yield redraw
+    finally:
+        console.print(Text.from_ansi(coloured_status(last[0])))
 
 
 def _stage(run: Run) -> str:

@@ -3,11 +3,16 @@
 import shutil
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from repoagents.cli.boundary import DONE, UNFINISHED
 from repoagents.cli.output import examples, print_json, remark, shown_path
+
+if TYPE_CHECKING:
+    from repoagents.domain.soak import Reading, Tally
+    from repoagents.ports import Clock
 
 
 @click.command("soak", epilog=examples("rollout soak", "rollout soak --minutes 60"))
@@ -29,25 +34,21 @@ def command(*, minutes: float, as_json: bool) -> int:
     """
     from repoagents import __version__
     from repoagents.cli import place
-    from repoagents.cli.demo import example_folder
-    from repoagents.config.loader import ambient
-    from repoagents.domain.rollout import Soak as Result
+    from repoagents.domain.rollout import Soak
     from repoagents.pipeline.reporting import render_json
     from repoagents.policy.soak import why_failed
-    from repoagents.rehearsal.soak_scene import SoakScene
     from repoagents.views.soak import render_soak, soak_row
 
     premises = place.open_premises()
     reports, clock = premises.reports(), premises.clock
     folder, began = Path(tempfile.mkdtemp(prefix="repoagents-soak-")), clock.monotonic()
-    scene = SoakScene(folder, example_folder(), ambient(), clock, remark)
-    readings, tally = scene.play(minutes * 60)
+    readings, tally = _play(folder, minutes * 60, clock)
     seconds, problems = round(clock.monotonic() - began, 1), why_failed(readings, tally)
-    result = Result(clock.now(), __version__, seconds, problems)
-    row, text = soak_row(result, tally, readings), render_soak(result, tally, readings)
+    soak = Soak(clock.now(), __version__, seconds, problems)
+    row, text = soak_row(soak, tally, readings), render_soak(soak, tally, readings)
     reports.write("reports/soak.json", render_json(row))
     path = reports.write("reports/soak.md", text)
-    if result.passed:
+    if soak.passed:
         shutil.rmtree(folder, ignore_errors=True)
     else:
         remark(f"what it left is kept: {folder}")
@@ -56,4 +57,17 @@ def command(*, minutes: float, as_json: bool) -> int:
     else:
         click.echo(text.rstrip())
     remark(f"written: {shown_path(path)}")
-    return DONE if result.passed else UNFINISHED
+    return DONE if soak.passed else UNFINISHED
+
+
+def _play(folder: Path, seconds: float, clock: "Clock") -> "tuple[tuple[Reading, ...], Tally]":
+    """The readings and the tally; after Ctrl-C nothing is left in the folder."""
+    from repoagents.cli.demo import example_folder
+    from repoagents.config.ambient import ambient
+    from repoagents.rehearsal.soak_scene import SoakScene
+
+    try:
+        return SoakScene(folder, example_folder(), ambient(), clock, remark).play(seconds)
+    except KeyboardInterrupt:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise

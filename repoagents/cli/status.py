@@ -8,13 +8,16 @@ from typing import NoReturn
 
 import click
 
-from repoagents.cli import overview, place
+from repoagents.cli import overview, place, terminal
 from repoagents.cli.boundary import DONE, UNFINISHED
+from repoagents.cli.colours import coloured_status
 from repoagents.cli.follow import Lines, Timing, Watch, follow
 from repoagents.cli.output import at_terminal, examples, unanswered
 from repoagents.domain.run import Run, RunStatus
 
 WATCH_SECONDS = 1.0
+BESIDE = 9
+"""Lines that the heading, the counts and the signs of life take of a screen."""
 
 
 @click.command(epilog=examples("status", "status --issue 12", "status --watch"))
@@ -44,20 +47,21 @@ def command(*, issue: int | None, watch: bool, limit: int, as_json: bool) -> int
         reason = f"issue {issue} has no run yet: `repoagents trigger {issue}` makes one"
         unanswered(reason, as_json=as_json, issue=issue)
         return UNFINISHED
-    click.echo(text)
+    click.echo(text if as_json else coloured_status(text))
     return DONE
 
 
 def _watch(question: overview.Question) -> NoReturn:
     """Until Ctrl-C: redraw the answer on a terminal, write what changes into a pipe."""
-    if not at_terminal(sys.stdout):
+    if not at_terminal(sys.stdout) or terminal.is_dumb():
         _tell(question)
     from repoagents.cli.screen import page
 
     pause = threading.Event()
     with page(sys.stdout) as redraw:
         while True:
-            redraw(overview.answer(question) or f"issue {question.issue} has no run yet")
+            fits = question._replace(limit=max(min(question.limit, terminal.lines() - BESIDE), 1))
+            redraw(overview.answer(fits) or f"issue {question.issue} has no run yet")
             pause.wait(WATCH_SECONDS)
 
 

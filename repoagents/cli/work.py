@@ -16,6 +16,11 @@ from repoagents.ports import Request
 from repoagents.views.headline import headline
 
 WELL_ENDED = (RunStatus.COMPLETED, RunStatus.NO_CHANGE, RunStatus.AWAITING_APPROVAL)
+_SHOWN = (
+    ("handoff.md", "read first"),
+    ("handoff.html", "as a page"),
+    ("changes.patch", "the change"),
+)
 UNDER_WAY = (RunStatus.QUEUED, RunStatus.IN_PROGRESS)
 
 
@@ -91,7 +96,7 @@ def story(desk: Desk, run: Run) -> str:
     told = gather(desk.house, run)
     folder = desk.house.artifacts.folder(run.issue_number, run.id)
     lines = [headline(run, told.verdict, told.effects)]
-    for name, what in (("handoff.md", "read first"), ("changes.patch", "the change")):
+    for name, what in _SHOWN:
         if (folder / name).is_file():
             lines.append(f"  {what}: {shown_path(folder / name)}")
     return "\n".join(lines)

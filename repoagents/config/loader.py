@@ -1,14 +1,11 @@
-"""The configuration as it holds: file, environment and defaults in one value, or every problem.
-
-The only module that reads the process environment.
-"""
+"""The configuration as it holds: file, environment and defaults in one value, or every problem."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from repoagents.config.ambient import ambient
 from repoagents.config.document import parse_document
 from repoagents.config.files import CONFIG, CONTROL, read_text, write_whole
 from repoagents.config.origins import Environment, Origin, trace_origins
@@ -75,11 +72,6 @@ def find_root(start: Path) -> Path:
     if not (top / CONTROL).is_dir():
         raise ConfigError(f"{top} has no {CONTROL} folder", next_step="repoagents init")
     return top
-
-
-def ambient() -> dict[str, str]:
-    """The environment that this process was started with."""
-    return dict(os.environ)
 
 
 def load(root: Path, environ: Mapping[str, str] | None = None) -> Loaded:

@@ -3,8 +3,12 @@
 from collections.abc import Sequence
 
 from repoagents.policy.attention import MOST, Concern, Standing
+from repoagents.policy.wording import one_line
+from repoagents.views.layout import hanging
 from repoagents.views.markdown import code, document, inline, neutral, section, table
 from repoagents.views.snapshot import Snapshot, instant
+
+_INDENT = " " * 10
 
 
 def brief_row(snapshot: Snapshot, standing: Standing) -> dict[str, object]:
@@ -47,6 +51,23 @@ def render_brief(snapshot: Snapshot, standing: Standing) -> str:
         ),
         f"{inline(snapshot.repo)}, {instant(snapshot.now)}.",
     )
+
+
+def render_brief_text(snapshot: Snapshot, standing: Standing, width: int) -> str:
+    """The brief for a terminal: the level and headline, then each point with what to type."""
+    shown = standing.concerns[:MOST]
+    more = len(standing.concerns) - len(shown)
+    lines = [snapshot.rehearsal, ""] if snapshot.rehearsal else []
+    level = standing.level.value
+    said = one_line(standing.headline, 500).removeprefix(f"{level.capitalize()}: ")
+    lines += hanging(f"{level:<10}", said, width)
+    for point in shown:
+        lines += ["", *hanging(f"{point.weight.value:<10}", one_line(point.title), width)]
+        lines += hanging(_INDENT, one_line(point.evidence, 300), width)
+        lines += [f"{_INDENT}$ {one_line(point.command, 500)}"] if point.command else []
+    if more:
+        lines += ["", f"{more} more in ops-status.md"]
+    return "\n".join([*lines, "", f"{one_line(snapshot.repo)}, {snapshot.now:%Y-%m-%d %H:%M} UTC"])
 
 
 def concern_table(concerns: Sequence[Concern]) -> str:

@@ -3,16 +3,17 @@
 from collections.abc import Sequence
 
 from repoagents.domain.check import Check
+from repoagents.views.layout import hanging
 from repoagents.views.markdown import code, document, inline, table
 
 
-def render_checks(checks: Sequence[Check]) -> str:
-    """One line per check, with why and fix below those that are not in order."""
+def render_checks(checks: Sequence[Check], width: int) -> str:
+    """One line per check, with why and fix below those that are not in order, folded to fit."""
     lines = []
     for check in checks:
-        lines.append(f"{check.status:<6}{check.name}: {check.message}")
-        lines += [f"      why: {check.why}"] if check.why else []
-        lines += [f"      fix: {check.fix}"] if check.fix else []
+        lines += hanging(f"{check.status:<6}", f"{check.name}: {check.message}", width)
+        lines += hanging("      why: ", check.why, width) if check.why else []
+        lines += hanging("      fix: ", check.fix, width) if check.fix else []
     lines.append(_sum(checks))
     return "\n".join(lines)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from repoagents.policy.wording import one_line
 
 GAP = "  "
+NARROWEST = 20
 _WRAP = 96
 _VALUE_COLUMN = 12
 
@@ -40,6 +41,24 @@ def folded(text: str, width: int) -> list[str]:
     import textwrap  # Here, because a plain `status` seldom needs it.
 
     return textwrap.wrap(text, width)
+
+
+def hanging(first: str, text: str, width: int) -> list[str]:
+    """The text behind `first`, in lines of at most `width` columns that hang below each other.
+
+    What has no blank to break at is left whole: a path or a command that is to be copied.
+    """
+    if columns(first) + columns(text) <= width:
+        return [f"{first}{text}"]
+    room, lines = max(width - columns(first), NARROWEST), [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".lstrip()
+        if not lines[-1] or columns(longer) <= room:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    indent = " " * columns(first)
+    return [f"{indent if number else first}{line}" for number, line in enumerate(lines)]
 
 
 def wrapped(text: str, indent: int = 2) -> list[str]:

@@ -13,6 +13,8 @@ from repoagents.domain.smoke import (
     Section,
     Smoke,
 )
+from repoagents.policy.wording import one_line
+from repoagents.views.layout import hanging
 from repoagents.views.markdown import bullets, code, document, inline, neutral, section, table
 from repoagents.views.snapshot import instant
 
@@ -33,6 +35,7 @@ LITERAL = ("account", "full_name", "default_branch", "remote_url", "repo_slug")
 """Values that people copy: shown to the letter."""
 
 _SHOWN = 20
+_INDENT = " " * 11
 
 Fact = tuple[str, str]
 
@@ -62,6 +65,29 @@ def render_smoke(smoke: Smoke) -> str:
         *(_section(TITLES[name], part, smoke) for name, part in smoke.parts()),
         section("Sampled issue", _sampled(smoke.sampled_issue)),
         f"{inline(meta.tracker_repo)}, {instant(meta.rendered_at)}, from {origin}.",
+    )
+
+
+def render_smoke_text(smoke: Smoke, width: int) -> str:
+    """The report for a terminal: each part's status, and what was found with its fix."""
+    meta, summary = smoke.meta, smoke.summary
+    lines = [meta.rehearsal, ""] if meta.rehearsal else []
+    lines += hanging(f"{summary.status.value:<11}", f"{HEADS[summary.status]}.", width)
+    lines += [*hanging(_INDENT, one_line(summary.message, 500), width), ""]
+    for name, part in smoke.parts():
+        lines.append(f"{part.status.value:<11}{TITLES[name]}")
+        for point in part.warnings:
+            lines += hanging(_INDENT, one_line(point.message, 300), width)
+            lines += (
+                hanging(f"{_INDENT}fix: ", one_line(point.fix, 500), width) if point.fix else []
+            )
+    row = smoke.sampled_issue
+    if row is not None:
+        taken = "would be taken up" if row.eligible else f"is left: {one_line(row.reason, 300)}"
+        told = f"#{row.number} {one_line(row.title, 120)}: {taken}"
+        lines += ["", *hanging("looked at  ", told, width)]
+    return "\n".join(
+        [*lines, "", f"{one_line(meta.tracker_repo)}, {meta.rendered_at:%Y-%m-%d %H:%M} UTC"]
     )
 
 

@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from repoagents import bootstrap
+from repoagents.domain.issue import Issue
+from repoagents.domain.run import Run
+from repoagents.pipeline.intake import Wish, accept
 from tests.prepared import run_prepared
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "python-lib"
@@ -26,6 +30,13 @@ class Ended:
     code: int
     out: str
     err: str
+
+
+def queue(folder: Path, *issues: tuple[int, str]) -> None:
+    """Queue a run for each issue, number and title, as a worker would."""
+    with bootstrap.open_premises(folder, terminal=True).house() as (house, _):
+        for number, title in issues:
+            assert isinstance(accept(house, Issue(number, title), Wish(by_hand=True)), Run)
 
 
 Repoagents = Callable[..., Ended]

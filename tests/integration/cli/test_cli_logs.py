@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from repoagents import bootstrap
 from repoagents.cli.logs import Log, render_line
+from tests.integration.cli.conftest import queue
 
 LOG = ".ai-repoagents/logs/repoagents.jsonl"
 
@@ -61,6 +63,34 @@ def test_following_goes_on_over_a_rotation(started, tmp_path: Path, log: Path) -
     assert process.stdout.readline().endswith("first of the new file\n")
     process.send_signal(2)
     assert process.wait(10) == 130
+
+
+def test_without_an_issue_all_is_shown_with_the_issue_named(
+    repoagents, tmp_path: Path, log: Path
+) -> None:
+    log.write_bytes(note(None, "polled") + note(7, "queued"))
+    assert repoagents(tmp_path, "logs").out.splitlines() == [
+        "2026-01-02 03:04:05 info    run_queued: polled",
+        "2026-01-02 03:04:05 info    #7 run_queued: queued",
+    ]
+    assert len(json.loads(repoagents(tmp_path, "logs", "--json").out)["lines"]) == 2
+
+
+def test_following_ends_when_the_run_is_at_rest(started, example: Path) -> None:
+    queue(example, (7, "Plain"))
+    log = example / LOG
+    log.parent.mkdir(exist_ok=True)
+    log.write_bytes(note(7, "waits"))
+    process = started(example, "logs", "7", "--follow")
+    assert process.stdout.readline().endswith("waits\n")
+    assert "no worker is running" in process.stderr.readline()
+    with bootstrap.open_premises(example, terminal=True).house() as (house, _):
+        run = house.runs.latest(7)
+        house.runs.replace(run, run.cancel(house.clock.now(), "alex"))
+    with log.open("ab") as file:
+        file.write(note(7, "the last word"))
+    out, _ = process.communicate(timeout=60)
+    assert (process.returncode, out.rpartition(": ")[2]) == (0, "the last word\n")
 
 
 def test_a_line_is_given_once_and_only_when_it_is_whole(log: Path) -> None:

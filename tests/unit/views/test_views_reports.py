@@ -12,7 +12,7 @@ from repoagents.domain.reports import Usage
 from repoagents.domain.run import Failure, FailureClass, RunStatus, Stage
 from repoagents.policy.attention import Signs, Standing, weigh
 from repoagents.ports import BundleEntry, Day, Member
-from repoagents.views.brief import brief_row, render_brief
+from repoagents.views.brief import brief_row, render_brief, render_brief_text
 from repoagents.views.bundle import (
     Landing,
     render_history,
@@ -79,6 +79,7 @@ def test_reports_golden(
     snapshot = a_snapshot(title)
     standing = standing_of(snapshot)
     golden(f"ops-brief-{name}.md", render_brief(snapshot, standing))
+    golden(f"ops-brief-{name}.txt", render_brief_text(snapshot, standing, 60) + "\n")
     golden(f"ops-status-{name}.md", render_ops_status(snapshot, standing))
     golden(f"ops-status-{name}.json", json.dumps(ops_status_row(snapshot, standing), indent=2))
 
@@ -121,6 +122,7 @@ def test_a_fixture_is_named_on_the_first_line_of_everything() -> None:
         render_landing_page(a_landing(snapshot)),
         render_manifest((), snapshot),
         render_checks_report((), snapshot.rehearsal),
+        render_brief_text(snapshot, standing, 60),
     ):
         assert "Rehearsal: made from a fixture." in text.partition("\n")[0]
     assert ops_status_row(snapshot, standing)["rehearsal"] == snapshot.rehearsal

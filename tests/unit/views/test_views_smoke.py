@@ -1,6 +1,7 @@
 """The report of `github smoke` as people and scripts read it."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -23,7 +24,8 @@ from repoagents.domain.smoke import (
     Smoke,
 )
 from repoagents.policy.smoke import conclude, unconcluded
-from repoagents.views.smoke import render_smoke, smoke_row
+from repoagents.views.layout import columns
+from repoagents.views.smoke import render_smoke, render_smoke_text, smoke_row
 from tests.unit.views.stories import HOSTILE
 
 SETTINGS = Settings(
@@ -124,3 +126,15 @@ def test_what_is_unknown_is_not_told_as_none() -> None:
 def test_without_an_issue_there_is_none() -> None:
     text = render_smoke(replace(a_smoke(), sampled_issue=None))
     assert "## Sampled issue\n\nNone." in text
+
+
+def test_on_a_terminal_each_part_and_its_fix_stand_in_lines_that_fit() -> None:
+    shown = render_smoke_text(a_smoke(HOSTILE), 60)
+    lines = shown.split("\n")
+    assert lines[0] == "issues     GitHub is not as the bot needs it."
+    assert "warn       Credential" in lines
+    assert "           fix: make `another`" in lines
+    assert max(map(columns, lines)) <= 80, "but for words that have no blank"
+    assert not re.search(r"[\x1b\u202e]", shown)
+    fixture = replace(META, rehearsal=REHEARSAL)
+    assert render_smoke_text(a_smoke(meta=fixture), 60).startswith(REHEARSAL)

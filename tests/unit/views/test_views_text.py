@@ -15,7 +15,7 @@ from repoagents.domain.pulse import Part, Pause, Pulse, Quota
 from repoagents.domain.reports import Role
 from repoagents.domain.run import Failure, FailureClass, RunStatus, Stage
 from repoagents.policy.wording import age
-from repoagents.views.layout import columns, fit
+from repoagents.views.layout import NARROWEST, columns, fit, hanging
 from repoagents.views.preview import PlanPreview, RoleEngine, render_plan_preview
 from repoagents.views.snapshot import Snapshot, run_row, snapshot_row
 from repoagents.views.text import render_run, render_status
@@ -269,3 +269,17 @@ def test_no_text_of_an_agent_moves_the_cursor(text: str, status: RunStatus) -> N
         hidden = [char for char in shown if not char.isprintable() and char != "\n"]
         assert hidden == []
         assert shown.count("\n") < 60
+
+
+@given(st.lists(st.text("abc合", min_size=1, max_size=9), max_size=30), st.integers(30, 90))
+def test_what_hangs_fits_and_loses_no_word(words: list[str], width: int) -> None:
+    lines = hanging("first: ", " ".join(words), width)
+    assert lines[0].startswith("first: ")
+    assert all(line.startswith(" " * 7) for line in lines[1:])
+    assert " ".join(line[7:] for line in lines).split() == words
+    assert all(columns(line) <= max(width, 7 + NARROWEST) for line in lines)
+
+
+def test_what_has_to_be_copied_is_never_broken() -> None:
+    command = "x" * 80
+    assert hanging("fix: ", f"type {command}", 40) == ["fix: type", f"     {command}"]
