@@ -8,6 +8,7 @@ from repoagents.domain.reports import Decision, ReviewFinding, Severity
 from repoagents.domain.run import RunStatus, Stage
 from repoagents.domain.settings import TrackerSettings
 from repoagents.domain.smoke import REHEARSAL
+from repoagents.pipeline import approval
 from repoagents.pipeline.survey import Host, survey
 from tests.fakes.agents import approve
 from tests.pipeline.conftest import ISSUE, Place
@@ -74,3 +75,18 @@ def test_what_is_made_from_a_fixture_is_a_rehearsal(
 ) -> None:
     place.with_settings(tracker=tracker)
     assert survey(place.house, HOST).rehearsal == (REHEARSAL if rehearsed else "")
+
+
+async def test_a_run_waits_exactly_where_there_is_something_to_approve(place: Place) -> None:
+    run = await place.flow(place.queue())
+    statuses = (RunStatus.COMPLETED, RunStatus.AWAITING_APPROVAL, RunStatus.CANCELLED)
+    for rejected in (False, True):
+        if rejected:
+            place.house.ledger.discard(run.id, "rejected", place.clock.now())
+        for status in statuses:
+            now = replace(run, status=status)
+
+            told = approval.waits(now, place.house.ledger.rows(run.id))
+
+            assert told == (approval.waiting_of(place.house, now) is not None)
+            assert told is (not rejected or status is RunStatus.AWAITING_APPROVAL)

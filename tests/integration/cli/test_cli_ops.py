@@ -27,6 +27,8 @@ def test_from_a_run_to_a_bundle_that_another_machine_believes(
     for name in ("ops-status.json", "ops-status.md", "ops-brief.json", "ops-brief.md"):
         assert (example / CONTROL / "reports" / name).is_file()
     bundle = json.loads(made.out)
+    page = (example / bundle["folder"] / "dashboard.html").read_text()
+    assert '"artifacts":null' in page  # what it would link to is not in the bundle
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     archive = shutil.copy(example / bundle["archive"], elsewhere)
