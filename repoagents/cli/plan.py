@@ -21,7 +21,8 @@ def plan_one(number: int, *, agent: bool, force: bool, as_json: bool) -> int:
     if chosen is None:
         unanswered(f"there is no issue {number}", as_json=as_json, issue=number)
         return UNFINISHED
-    found = asyncio.run(preview(bench, chosen, agent=agent))
+    brake = premises.reader().brake()
+    found = asyncio.run(preview(bench, chosen, agent=agent, brake=brake))
     if as_json:
         print_json(found)
     else:
@@ -36,7 +37,8 @@ def plan_cycle(*, agent: bool, as_json: bool) -> int:
     listed = candidates(bench, premises.latest)
     slots = bench.settings.agent.max_concurrent_runs
     first = islice((chosen for chosen in listed if chosen.reason is None), slots)
-    found = [asyncio.run(preview(bench, chosen, agent=agent)) for chosen in first]
+    brake = premises.reader().brake()
+    found = [asyncio.run(preview(bench, chosen, agent=agent, brake=brake)) for chosen in first]
     if as_json:
         print_json({"candidates": [_row(chosen) for chosen in listed], "previews": found})
     else:

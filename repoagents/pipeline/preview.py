@@ -15,6 +15,7 @@ from repoagents.domain.effect import (
 )
 from repoagents.domain.issue import Issue
 from repoagents.domain.reports import Plan, Role
+from repoagents.domain.rollout import Brake
 from repoagents.domain.run import Run
 from repoagents.domain.settings import LimitSettings, Settings, engine_for
 from repoagents.errors import OutputInvalid
@@ -63,8 +64,13 @@ def _why_left(bench: Bench, issue: Issue, latest: Latest, dirty: str | None) -> 
         return str(error)
 
 
-async def preview(bench: Bench, chosen: Candidate, *, agent: bool) -> PlanPreview:
-    """What a run of this issue would do; the planner runs only for an eligible one."""
+async def preview(
+    bench: Bench, chosen: Candidate, *, agent: bool, brake: Brake | None = None
+) -> PlanPreview:
+    """What a run of this issue would do; the planner runs only for an eligible one.
+
+    `brake` is what holds the bot to an earlier phase.
+    """
     settings = bench.settings
     plan, note = None, "left out"
     if agent and chosen.reason is None:
@@ -83,7 +89,7 @@ async def preview(bench: Bench, chosen: Candidate, *, agent: bool) -> PlanPrevie
             for check in settings.verify
         ),
         limits=_limits(settings.limits),
-        effects=tuple(_fate(bench, effect) for effect in _effects(chosen.issue)),
+        effects=tuple(_fate(bench, effect, brake) for effect in _effects(chosen.issue)),
     )
 
 
@@ -164,8 +170,8 @@ def _effects(issue: Issue) -> tuple[Effect, ...]:
     )
 
 
-def _fate(bench: Bench, effect: Effect) -> tuple[str, str, str]:
-    gated = publisher.gate(bench, effect)
+def _fate(bench: Bench, effect: Effect, brake: Brake | None) -> tuple[str, str, str]:
+    gated = publisher.gate(bench, effect, brake=brake)
     if isinstance(gated, Withheld):
         return (effect_name(effect), gated.flag, gated.reason)
     return (effect_name(effect), "", "")

@@ -11,6 +11,7 @@ from repoagents.domain.effect import (
     Withheld,
     effect_name,
 )
+from repoagents.domain.rollout import Brake
 from repoagents.domain.run import Run
 from repoagents.domain.settings import engine_for
 from repoagents.errors import GitError
@@ -40,12 +41,17 @@ def publish(house: House, run_id: str, effects: tuple[Effect, ...]) -> Published
     return Published(tuple(done), tuple(withheld))
 
 
-def gate(place: Bench | Books, effect: Effect, *, dry_run: bool = False) -> Effect | Withheld:
-    """The safety gate under this place's settings, and under what its books hold it to."""
+def gate(
+    place: Bench | Books, effect: Effect, *, dry_run: bool = False, brake: Brake | None = None
+) -> Effect | Withheld:
+    """The safety gate under this place's settings, and under what its books hold it to.
+
+    A place without books is told of the `brake`.
+    """
     settings = place.settings
     engines = (engine_for(role, settings).engine for role in settings.roles.enabled)
     rehearsal = "rehearsal" in engines
-    brake = place.brakes.find() if isinstance(place, Books) else None
+    brake = place.brakes.find() if isinstance(place, Books) else brake
     return safety.gate(effect, settings, dry_run=dry_run, rehearsal=rehearsal, brake=brake)
 
 

@@ -55,7 +55,7 @@ class SoakScene:
             try:
                 soak.run(seconds)
             finally:
-                worker.kill()
+                worker.close()
             worker.say("clean")
             lost = lost_in(hub.hooks.delivered, database.deliveries)
         return tuple(soak.readings), soak.tally(left_in(control), lost, bugs_in(control))

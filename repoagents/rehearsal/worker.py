@@ -11,10 +11,11 @@ import psutil
 
 from repoagents.agents.process import Command, Ended, Supervisor
 from repoagents.domain.soak import Reading
-from repoagents.errors import RepoAgentsError
+from repoagents.errors import RepoAgentsError, Stopped
 from repoagents.store.worker_lock import holder
 
 PROGRAM = (sys.executable, "-P", "-m", "repoagents")
+RUN_ID = "soak"
 STOP_SECONDS = 40.0
 
 
@@ -34,11 +35,11 @@ class RehearsalWorker:
     def start(self) -> None:
         """Start the process; `pid` tells when it is at work."""
         argv = (*PROGRAM, "run", "--serve")
-        run_id = f"soak-{len(self._ended)}"
-        command = Command(argv, self._clone, self._environment, run_id, self._limit)
+        command = Command(argv, self._clone, self._environment, RUN_ID, self._limit)
 
         def follow() -> None:
-            self._ended.append(asyncio.run(self._supervisor.run(command)))
+            with suppress(Stopped):
+                self._ended.append(asyncio.run(self._supervisor.run(command)))
 
         self._thread = Thread(target=follow, name="soak-worker")
         self._thread.start()
@@ -69,6 +70,13 @@ class RehearsalWorker:
         if not self.ended:
             raise RepoAgentsError("the worker did not end when it was asked to")
 
+    def close(self) -> None:
+        """End whatever is left of it, also when it has hardly begun."""
+        while not self.ended:
+            # Again and again: it may only be about to start.
+            self._supervisor.stop(RUN_ID, "interrupted")
+            self._join(0.1)
+
     def read(self, at: float) -> Reading | None:
         """What the process holds now; None when it is gone."""
         pid = self.pid
@@ -93,9 +101,12 @@ class RehearsalWorker:
         return self._supervisor.probe((*PROGRAM, *arguments), self._environment, self._clone).output
 
     def _signal(self, name: str) -> None:
-        pid, thread = self.pid, self._thread
+        pid = self.pid
         if pid is not None:
             with suppress(psutil.Error):
                 getattr(psutil.Process(pid), name)()
-        if thread is not None:
-            thread.join(STOP_SECONDS)
+        self._join(STOP_SECONDS)
+
+    def _join(self, seconds: float) -> None:
+        if self._thread is not None:
+            self._thread.join(seconds)

@@ -1,5 +1,6 @@
 """`rollout` as people type it: the phase, the judgement, forwards and back."""
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -99,6 +100,18 @@ def test_without_reasons_nothing_is_opened_and_nobody_is_asked(root: Path, said:
     assert (root / CONFIG).read_text() == FLAGS
 
 
+@pytest.mark.parametrize(("answer", "code"), [("n\n", 1), ("y\n", 0)])
+def test_a_person_is_asked_after_the_diff(
+    root: Path, said: Say, monkeypatch: pytest.MonkeyPatch, answer: str, code: int
+) -> None:
+    monkeypatch.setattr("repoagents.cli.rollout.at_terminal", lambda _stream: True)
+    monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+    ended, out, _ = said("advance", "--force", "to try it")
+    assert ended == code
+    assert out.index("+  allow_write_comments: true") < out.index("Go to comment? [y/N]")
+    assert in_force(said)[0] == ("observe" if code else "comment")
+
+
 def test_check_says_what_is_missing_and_keeps_it(root: Path, said: Say) -> None:
     code, out, _ = said("check")
     assert code == 1
@@ -154,6 +167,24 @@ def test_a_brake_is_shown_and_let_go_phase_by_phase(root: Path, said: Say) -> No
     assert in_force(said) == ("draft-pr", "draft-pr")
     assert json.loads(said("status", "--json")[1])["held"] is None
     assert (root / CONFIG).read_text() == before
+
+
+def test_status_tells_of_the_brake(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pull_brake(root, Phase.OBSERVE)
+    assert run(["status"]) == 0
+    assert "held to observe: a change held a secret (issue #7, " in capsys.readouterr().out
+    assert run(["status", "--json"]) == 0
+    held = json.loads(capsys.readouterr().out)["held"]
+    assert (held["phase"], held["reason"], held["issue"]) == (
+        "observe",
+        "a change held a secret",
+        7,
+    )
+    (root / CONFIG).write_text(FLAGS.replace("pr: false", "pr: true"))
+    assert run(["trigger", "1", "--dry-run", "--no-agent"]) == 0
+    assert "rollout.step_back" in capsys.readouterr().out
+    assert run(["ops", "status"]) == 0
+    assert "repoagents rollout status" in capsys.readouterr().out
 
 
 def test_a_soak_is_played_judged_and_kept(control: Path, repoagents: Repoagents) -> None:

@@ -1,7 +1,9 @@
 """What a soak counts: doubled effects, deliveries that are lost, what is left on disk, bugs."""
 
 import json
-from collections.abc import Iterator
+import os
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +24,14 @@ from repoagents.rehearsal.worker import RehearsalWorker
 from repoagents.store.database import Database, open_database
 
 MARKER = "<!-- repoagents:run-1 -->"
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait for it, for half a minute at most."""
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 class DeadWorker(RehearsalWorker):
@@ -145,3 +155,19 @@ def test_a_dead_worker_has_nothing_to_read(tmp_path: Path) -> None:
     assert (reading, worker.pid, worker.ended, worker.last_words) == (None, None, True, "")
     worker.kill()
     worker.stop()
+    worker.close()
+
+
+def test_a_worker_that_has_hardly_begun_is_ended(tmp_path: Path) -> None:
+    """It has no lock yet by which it could be found."""
+    worker = RehearsalWorker(tmp_path, dict(os.environ), 60.0)
+    worker.start()
+    worker.close()
+    assert worker.ended
+
+
+def test_last_words_are_those_of_a_worker_that_cannot_start(tmp_path: Path) -> None:
+    worker = RehearsalWorker(tmp_path, {"PATH": "/usr/bin:/bin"}, 60.0)
+    worker.start()
+    wait_until(lambda: worker.ended)
+    assert "no git repository and no .ai-repoagents folder" in worker.last_words
