@@ -209,12 +209,14 @@ def rehearse_the_handoff(evening: Evening) -> None:
     assert len(evening.hub.requests) == asked
     reports = evening.control / "reports"
     (bundle,) = (path.parent for path in reports.glob("ops/*/index.html"))
-    for name in REPORTS:
-        for folder in (reports, bundle):
+    assert {"README.md", "index.html", "dashboard.html"} <= {path.name for path in bundle.iterdir()}
+    assert bundle.with_name(f"{bundle.name}.zip").is_file()
+    for folder, names in ((reports, REPORTS), (bundle, (*REPORTS, "doctor", "bundle"))):
+        for name in names:
             assert json.loads((folder / f"{name}.json").read_text("utf-8"))
-            assert "rehearsal" in first_line(folder / f"{name}.md").lower()
-    for name in ("README.md", "index.html", "bundle.md"):
-        assert "rehearsal" in first_line(bundle / name).lower()
+            assert (folder / f"{name}.md").is_file()
+    for page in (*reports.glob("*.md"), *bundle.glob("*.md"), *bundle.glob("*.html")):
+        assert "rehearsal" in first_line(page).lower(), page
     smoke = json.loads((reports / "github-smoke.json").read_text("utf-8"))
     assert set(smoke) >= SECTIONS
     assert (smoke["meta"]["source"], smoke["meta"]["tracker_repo"]) == ("fixture", REPO)
