@@ -58,6 +58,8 @@ def land(house: House, run: Run, pull: PullRequest, approved: Approval) -> str:
     if reason is not None:
         wait(house, run, reason)
         return f"approved: the merge waits, for {reason}"
+    if pull.base_sha != run.base_sha and _is_rewritten(house, run, house.workspaces.refresh()):
+        return f"refused: the history of {pull.base} was rewritten"
     if not _stands(house, run, approved):
         return "refused: it was called off, or the approval taken back, in the meantime"
     (done,) = publisher.publish(house, run.id, (merge,)).done
@@ -110,6 +112,8 @@ async def catch_up(house: House, run: Run, approved: Approval) -> None:
         return
     base = await asyncio.to_thread(house.workspaces.refresh)
     await asyncio.to_thread(house.workspaces.recall, run.branch, run.head_sha)
+    if await asyncio.to_thread(_is_rewritten, house, run, base):
+        return
     message = f"Merge branch {base.branch} into {run.branch}"
     # The approval's instant is on record, so that a repeat makes the same commit.
     head = await asyncio.to_thread(
@@ -125,6 +129,21 @@ async def catch_up(house: House, run: Run, approved: Approval) -> None:
     proof = await _prove(house, run, tree)
     if proof is not None:
         await asyncio.to_thread(_take_along, house, run, approved, base, head, proof)
+
+
+def _is_rewritten(house: House, run: Run, base: Base) -> bool:
+    """Whether the base has lost what the change was proven on: a merge would bring that back."""
+    house.workspaces.recall(run.branch, run.head_sha)
+    joined = house.workspaces.merge_base(base.sha, run.base_sha, "", run.created_at)
+    if joined == base.sha:
+        return False
+    message = (
+        f"{base.branch} no longer holds {run.base_sha[:12]}, which the change was proven on: "
+        "its history was rewritten"
+    )
+    step = f"`repoagents retry {run.issue_number} --fresh` works on the new base"
+    block(house, run, message, step)
+    return True
 
 
 def _give_back(house: House, run: Run, base: Base, conflict: Conflict) -> None:

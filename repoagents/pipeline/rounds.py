@@ -36,6 +36,15 @@ def move_into(house: House, run: Run, round_: int) -> Moved | None:
     return moved if moved is not None and moved.base_sha == run.base_sha else None
 
 
+def recall(house: House, run: Run) -> None:
+    """Have what a round begins from in the bot's own clone, which somebody may have deleted."""
+    house.workspaces.recall(run.branch, run.head_sha)
+    moved = move_into(house, run, run.round)
+    if moved and moved.contract:
+        # The same merge leaves the same conflict: a tree that no branch holds is made again.
+        house.workspaces.merge_base(run.head_sha, moved.base_sha, "", run.created_at)
+
+
 def moves(house: House, run: Run, last: int) -> tuple[Moved, ...]:
     """What the run's rounds up to this one have begun with, where the base had moved on."""
     rounds = range(1, last + 1)

@@ -21,7 +21,7 @@ from repoagents.pipeline import notice
 from repoagents.pipeline.boundary import DONE, Halted, StepResult, change
 from repoagents.pipeline.reconcile import call_off, why_stop
 from repoagents.pipeline.roles import Call, adopt, consult, input_hash, prompt_key
-from repoagents.pipeline.rounds import move_into, moves
+from repoagents.pipeline.rounds import move_into, moves, recall
 from repoagents.pipeline.verify import Proving, out_of_time, verify_base, verify_change
 from repoagents.policy import guardrails, verdict
 from repoagents.ports import Brief, House, StageKey, Worktree
@@ -106,22 +106,13 @@ async def prepare(attempt: Attempt, run: Run) -> StepResult:
         return StepResult("stopped")
     await asyncio.to_thread(notice.begin, house, run)
     if run.head_sha and run.round > 1:
-        await asyncio.to_thread(_recall, house, run)
+        await asyncio.to_thread(recall, house, run)
     if not run.base_sha:
         base = await asyncio.to_thread(house.workspaces.refresh)
         run = change(house, run.id, lambda now: now.on_base(base.sha, house.clock.now()))
     worktree = await _set_up(attempt, run)
     await _hook(house, "before_run", worktree, remove=False)
     return DONE
-
-
-def _recall(house: House, run: Run) -> None:
-    """Have what the round begins from in the bot's own clone, which somebody may have deleted."""
-    house.workspaces.recall(run.branch, run.head_sha)
-    moved = move_into(house, run, run.round)
-    if moved and moved.contract:
-        # The same merge leaves the same conflict: a tree that no branch holds is made again.
-        house.workspaces.merge_base(run.head_sha, moved.base_sha, "", run.created_at)
 
 
 async def _set_up(attempt: Attempt, run: Run) -> Worktree:

@@ -106,6 +106,8 @@ class MemoryWorkspaces:
 
     def merge_base(self, commit: str, base_sha: str, message: str, at: datetime) -> str | Conflict:
         """Both sides' files; a conflict where they tell different things of one."""
+        if commit not in self._parents:
+            return commit  # A base holds every base before it.
         base, ours, theirs = (
             self._trees[self.tree_of(name)]
             for name in (self._parents.get(commit, ""), commit, base_sha)

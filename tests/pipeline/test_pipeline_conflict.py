@@ -255,6 +255,26 @@ async def test_real_git_merges_both_without_force(place: Place, git: Git) -> Non
     assert approval.approve(place.house, 1, "olga").startswith("merged")
 
 
+@pytest.mark.parametrize("moved_on", [False, True])
+async def test_what_was_taken_out_of_the_base_is_not_brought_back(
+    place: Place, git: Git, moved_on: bool
+) -> None:
+    hub = on_hub(place)
+    commit_on_main(place, git, secret="key\n")
+    run, _ = await approved(place)
+    git(place.house.root, "reset", "--quiet", "--hard", "HEAD~1")
+    if moved_on:
+        commit_on_main(place, git, other="news\n")
+    hub.check(run.branch, CheckRun("ci", "success"))
+    await follow_up(place.house)
+    stopped = place.now(run)
+    assert hub.merged == []
+    assert git(place.house.root, "rev-parse", run.branch) == run.head_sha
+    assert stopped.status is RunStatus.BLOCKED
+    assert stopped.failure is not None
+    assert "its history was rewritten" in stopped.failure.message
+
+
 async def test_real_git_fetches_its_own_branch_again(place: Place, git: Git) -> None:
     hub = on_hub(place)
     run, _ = await approved(place, "fixed again\n")
