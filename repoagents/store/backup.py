@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import shlex
-import sqlite3
 import stat
 import tempfile
 import zipfile
@@ -18,8 +17,7 @@ from typing import IO
 from repoagents import __version__
 from repoagents.errors import ConfigError, StoreError
 from repoagents.store.engine import parse_place
-from repoagents.store.faults import fault
-from repoagents.store.migrations import check_file
+from repoagents.store.migrations import check_file, copy_file
 from repoagents.store.reader import DEFAULT_DATABASE as DATABASE
 from repoagents.store.reader import SCHEMA, connect_readonly
 from repoagents.store.rows import render_instant
@@ -58,13 +56,17 @@ def make_backup(control: Path, place: Path, now: datetime) -> Backup:
         )
     try:
         with tempfile.TemporaryDirectory(dir=database.parent, prefix=".backup-") as folder:
-            copy = copy_database(database, Path(folder) / "copy.sqlite")
+            copy = Path(folder) / "copy.sqlite"
+            copy_file(database, copy)
             check_file(copy)
             with _new_file(place) as file:
                 runs = _count_runs(copy)
                 members = _pack(file, control, copy, {"made_at": render_instant(now), "runs": runs})
     except OSError as error:
-        raise fault(error, str(place)) from error
+        raise StoreError(
+            f"the backup {place} cannot be written: {error.strerror or error}",
+            next_step="Name a place with enough room that this user can write.",
+        ) from error
     return Backup(place, place.stat().st_size, members, runs)
 
 
@@ -74,19 +76,6 @@ def is_member(name: str) -> bool:
     ours = name in (DATABASE, KEY) or parts[0] in (*CONTROL_PLANE, ARTIFACTS)
     plain = name.isprintable() and "\\" not in name and not {"", ".", ".."} & set(parts)
     return ours and plain
-
-
-def copy_database(database: Path, copy: Path) -> Path:
-    """Copy a SQLite state as it is at one instant, its write-ahead log included."""
-    try:
-        with (
-            closing(connect_readonly(database)) as source,
-            closing(sqlite3.connect(copy)) as target,
-        ):
-            source.backup(target)
-    except sqlite3.Error as error:
-        raise fault(error, str(database)) from error
-    return copy
 
 
 def dump_line(url: str) -> str:

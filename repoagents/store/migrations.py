@@ -66,6 +66,15 @@ def check_file(path: Path) -> None:
             raise corrupt(str(path), found.replace("\n", " "))
 
 
+def copy_file(path: Path, copy: Path) -> None:
+    """Copy a SQLite state as it is at one instant, the write-ahead log included."""
+    try:
+        with closing(connect_readonly(path)) as old, closing(sqlite3.connect(copy)) as new:
+            old.backup(new)
+    except sqlite3.Error as error:
+        raise fault(error, str(path)) from error
+
+
 def migrate(
     door: Door, clock: Clock, steps: Mapping[int, Step] = STEPS, target: int = SCHEMA
 ) -> str:
@@ -141,6 +150,5 @@ def _back_up(door: Door, version: int) -> None:
     copy = path.with_name(f"{path.name}.schema-{version}.bak")
     unfinished = copy.with_name(f"{copy.name}.part")
     unfinished.unlink(missing_ok=True)
-    with closing(connect_readonly(path)) as source, closing(sqlite3.connect(unfinished)) as target:
-        source.backup(target)
+    copy_file(path, unfinished)
     unfinished.replace(copy)

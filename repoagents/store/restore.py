@@ -13,7 +13,7 @@ from pathlib import Path
 
 from repoagents.errors import StoreError
 from repoagents.store.backup import ARTIFACTS, CHUNK, FORMAT, MANIFEST, is_member
-from repoagents.store.faults import fault, foreign_schema
+from repoagents.store.faults import foreign_schema
 from repoagents.store.migrations import check_file
 from repoagents.store.reader import DEFAULT_DATABASE as DATABASE
 from repoagents.store.reader import SCHEMA, connect_readonly, read_schema
@@ -65,7 +65,10 @@ def restore_backup(control: Path, archive: Path, stamp: str, *, force: bool) -> 
     except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
         raise damaged(archive, str(error)) from error
     except OSError as error:
-        raise fault(error, str(archive)) from error
+        raise StoreError(
+            f"restoring {archive} failed: {error.strerror or error}",
+            next_step=f"What was moved already is in {control / 'state' / f'before-{stamp}'}.",
+        ) from error
     return Restored(manifest.made_at, manifest.runs, aside, kept)
 
 
@@ -130,13 +133,11 @@ def _read_manifest(path: Path, archive: zipfile.ZipFile) -> _Manifest:
 
 
 def _copied(archive: zipfile.ZipFile, name: str, target: Path, size: int, digest: str) -> bool:
-    """Unpack one member; whether it is the one that was listed. Never writes more than listed."""
+    """Unpack one member; whether it is the one that was listed. At most a byte too much is read."""
     found, left = hashlib.sha256(), size
     with archive.open(name) as source, target.open("xb") as file:
         while chunk := source.read(min(CHUNK, left + 1)):
             left -= len(chunk)
-            if left < 0:
-                return False
             found.update(chunk)
             file.write(chunk)
     target.chmod(0o600)

@@ -102,6 +102,12 @@ class TestMaking:
         assert made.path.read_bytes() == before
         assert list(made.path.parent.iterdir()) == [made.path]
 
+    def test_a_place_that_cannot_be_written_is_named(
+        self, made: Backup, filled: Path, clock: FakeClock
+    ) -> None:
+        with pytest.raises(StoreError, match="cannot be written"):
+            make_backup(filled, made.path / "below.zip", clock.now())
+
     def test_nothing_is_left_beside_the_state(self, made: Backup, filled: Path) -> None:
         assert not list((filled / "state").glob(".backup-*"))
 
@@ -112,13 +118,14 @@ class TestMaking:
             make_backup(empty, tmp_path / "none.zip", clock.now())
         assert not (tmp_path / "none.zip").exists()
 
+    @pytest.mark.parametrize("place", [4096, -4096], ids=["all", "the last page"])
     def test_a_damaged_state_is_no_backup(
-        self, filled: Path, books: Database, tmp_path: Path, clock: FakeClock
+        self, place: int, filled: Path, books: Database, tmp_path: Path, clock: FakeClock
     ) -> None:
         books.close()
         path = filled / DEFAULT_DATABASE
         raw = bytearray(path.read_bytes())
-        raw[4096 : len(raw)] = b"\xff" * (len(raw) - 4096)
+        raw[place:] = b"\xff" * len(raw[place:])
         path.write_bytes(raw)
         with pytest.raises(StateUnreadable):
             make_backup(filled, tmp_path / "none.zip", clock.now())
@@ -175,7 +182,7 @@ class TestRestoring:
     ) -> None:
         ask(books, clock, 8)
         (filled / ARTIFACT).write_text("newer\n")
-        books.close()
+        assert (filled / f"{DEFAULT_DATABASE}-wal").stat().st_size, "as after a crash"
         done = restore_backup(filled, made.path, STAMP, force=True)
         assert done.aside == filled / "state" / f"before-{STAMP}"
         assert asked(filled, clock) == [7]
