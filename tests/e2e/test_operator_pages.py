@@ -131,3 +131,12 @@ def test_the_glossary_is_in_order_and_knows_our_words() -> None:
 def test_every_reason_of_a_block_or_failure_is_on_a_page() -> None:
     pages = "".join(page.read_text(encoding="utf-8") for page in PAGES if page != EVENTS)
     assert [kind.value for kind in FailureClass if f"`{kind}`" not in pages] == []
+
+
+def test_the_security_model_has_every_guardrail() -> None:
+    found = r'(?:[Ff]inding\(\s*|yield )"([a-z_]+)",\s*(?:Severity|severity|weight)'
+    rules = {rule for path in SOURCES for rule in re.findall(found, path.read_text("utf-8"))}
+    assert len(rules) > 18
+    section = (ROOT / "docs/security.md").read_text(encoding="utf-8").partition("| rule |")[2]
+    listed = re.findall(r"^\| (`[^|]+) \| \w+ \|", section, re.MULTILINE)
+    assert {rule for row in listed for rule in re.findall(r"`(\w+)`", row)} == rules
