@@ -234,7 +234,9 @@ def _take_along(
 def _stands(house: House, run: Run, approved: Approval) -> bool:
     """Whether run and approval are as they were: a person may have said no since."""
     now = current(house, run.id)
-    said = house.approvals.select(run.id)
+    content = (approved.head_sha, approved.diff_hash)
+    words = house.approvals.select(run.id)
+    said = [word for word in words if (word.head_sha, word.diff_hash) == content]
     return (now.status, now.head_sha) == (run.status, run.head_sha) and approved == said[-1]
 
 

@@ -13,7 +13,7 @@ from repoagents.domain.reports import BuildReport, Role
 from repoagents.domain.run import Failure, FailureClass, Run, RunStatus
 from repoagents.domain.settings import SafetySettings
 from repoagents.errors import Forbidden
-from repoagents.pipeline import approval, merge
+from repoagents.pipeline import approval, merge, rounds
 from repoagents.pipeline.boundary import change
 from repoagents.pipeline.followup import follow_up, with_open_pull_request
 from repoagents.pipeline.tick import Rhythm, cancel, tick
@@ -117,6 +117,31 @@ async def test_a_no_while_the_base_is_merged_in_pushes_nothing(
     await follow_up(place.house)
     assert memory(place).pushes == pushes
     assert place.now(run).head_sha == run.head_sha
+
+
+async def test_a_death_after_the_approval_went_along_holds_up_no_merge(
+    place: Place, hub: MemoryHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await published(place)
+    hub.required = ("ci",)
+    approval.approve(place.house, 1, "olga")
+    memory(place).files |= {"other": "news\n"}
+
+    class Died(BaseException):
+        """The process is gone."""
+
+    def die(*_args: object) -> None:
+        raise Died
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rounds, "keep_move", die)
+        with pytest.raises(Died):
+            await follow_up(place.house)
+    await follow_up(place.house)
+    assert place.now(run).head_sha != run.head_sha
+    hub.check(run.branch, CheckRun("ci", "success"))
+    await follow_up(place.house)
+    assert hub.merged == [(run.branch, place.now(run).head_sha)]
 
 
 async def test_an_issue_that_is_closed_between_push_and_pull_request_gets_none(
