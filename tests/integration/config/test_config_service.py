@@ -3,6 +3,7 @@
 import configparser
 import plistlib
 import pwd
+import re
 import shlex
 import shutil
 import subprocess
@@ -190,6 +191,12 @@ def test_a_place_that_cannot_be_written_is_told_with_the_line_to_type(wish: Wish
     with pytest.raises(ConfigError, match="cannot be written") as caught:
         write_unit(replace(unit, system=True))
     assert "service print --system | sudo" in caught.value.next_step
+
+
+def test_the_index_of_templates_is_whole() -> None:
+    listed = re.findall(r"^\| \[(\S+)\]\(\1\)", (OPS / "README.md").read_text(), re.MULTILINE)
+    found = [path for path in OPS.rglob("*") if path.is_file() and path.name != "README.md"]
+    assert sorted(listed) == sorted(path.relative_to(OPS).as_posix() for path in found)
 
 
 @pytest.mark.parametrize("path", sorted(OPS.glob("*/*")), ids=lambda path: path.name)
