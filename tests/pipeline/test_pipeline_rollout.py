@@ -10,12 +10,14 @@ from repoagents.domain.effect import OpenDraftPullRequest, PostComment, PushBran
 from repoagents.domain.host_settings import RolloutSettings
 from repoagents.domain.reports import BuildReport, Decision, Plan, Role
 from repoagents.domain.rollout import Phase
-from repoagents.domain.run import RunStatus
-from repoagents.domain.settings import LlmSettings, RolesSettings
+from repoagents.domain.run import Failure, FailureClass, RunStatus
+from repoagents.domain.settings import AgentSettings, LlmSettings, RolesSettings
 from repoagents.errors import Exited
 from repoagents.logs import Redactor
 from repoagents.pipeline import publisher
+from repoagents.pipeline.boundary import StepResult
 from repoagents.pipeline.rollout import judge, measure, read_soak
+from repoagents.pipeline.stepping_back import step_back_if_critical
 from repoagents.pipeline.survey import Host, stand, survey
 from repoagents.policy.rollout import Kpis, Share, State
 from repoagents.ports import CLOSED, Approval, RoleTask
@@ -103,6 +105,16 @@ async def test_a_run_recovers_or_does_not(light: Place) -> None:
     assert (await light.flow(light.queue(replace(ISSUE, number=2)))).status is RunStatus.FAILED
     figures = measure(light.house)
     assert (figures.recovered, figures.finished, figures.succeeded) == (Share(1, 2), 2, 1)
+
+
+async def test_a_run_that_fails_at_its_only_attempt_did_not_recover(light: Place) -> None:
+    def fall(_task: RoleTask, _count: int) -> BuildReport:
+        raise Exited("it ended with 1")
+
+    light.with_settings(agent=AgentSettings(retry_limit=1))
+    light.agents.builder = fall
+    assert (await light.flow(light.queue())).status is RunStatus.FAILED
+    assert measure(light.house).recovered == Share(0, 1)
 
 
 async def test_a_review_that_is_not_passed_counts(light: Place) -> None:
@@ -236,6 +248,18 @@ async def test_each_further_finding_steps_further_down_to_observe(place: Place) 
         OpenDraftPullRequest("r", 1, "t", "b", "h", "main"),
     ):
         assert isinstance(publisher.gate(place.house, effect), Withheld)
+
+
+def test_an_end_that_is_recorded_twice_steps_back_once(light: Place) -> None:
+    light.with_settings(safety=EVERYTHING, rollout=HELD)
+    run = light.queue()
+    ended = StepResult("failed", Failure(FailureClass.TAMPERED, "the clone was changed"))
+    for _ in range(2):
+        step_back_if_critical(light.house, run, ended)
+    brake = light.house.brakes.find()
+    assert brake is not None
+    assert brake.phase is Phase.DRAFT_PR
+    assert light.journal.codes().count("stepped_back") == 1
 
 
 @pytest.mark.parametrize("deed", [tamper, leak])

@@ -61,13 +61,17 @@ def test_each_style_of_writing(name: str) -> None:
     assert set_values(before, {"safety.allow_write_comments": True}) == after
 
 
-@pytest.mark.parametrize(
-    "text", ["{safety: {}}", "safety:\n  allow_merge: false\n...\n", "safety: [1]\n"]
-)
+@pytest.mark.parametrize("text", ["{verify: []}\n", "verify: []\n...\n"])
 def test_what_cannot_be_edited_safely_is_refused_with_the_lines(text: str) -> None:
-    with pytest.raises(ConfigError) as refused:
-        set_values(text, {"verify_.x": True, "safety.allow_open_pr": True})
-    assert "allow_open_pr: true" in refused.value.next_step or "Mend" in refused.value.next_step
+    with pytest.raises(ConfigError, match="cannot edit safely") as refused:
+        set_values(text, {"safety.allow_open_pr": True})
+    step = "Set by hand: safety.allow_open_pr: true"
+    assert refused.value.next_step == step
+
+
+def test_a_section_that_is_none_is_refused() -> None:
+    with pytest.raises(ConfigError, match="safety must be a section"):
+        set_values("safety: [1]\n", OPEN)
 
 
 COMMENTS = st.sampled_from(["", "  # why", " # «über»", "   "])
