@@ -7,8 +7,7 @@ from datetime import timedelta
 from repoagents.domain.pulse import Part
 from repoagents.domain.reports import Review
 from repoagents.domain.run import Run, RunStatus
-from repoagents.domain.settings import Settings
-from repoagents.domain.smoke import REHEARSAL, stands_in
+from repoagents.domain.smoke import REHEARSAL
 from repoagents.pipeline import approval, dossier
 from repoagents.policy.attention import Cap, Signs, Standing, weigh
 from repoagents.ports import Books, Kept
@@ -69,7 +68,7 @@ def survey(books: Books, host: Host, *, runs: int = RUNS, cards: int = CARDS) ->
         caps=Caps(spent.hour, spent.day, limits),
         flags=flags,
         free_bytes=host.free_bytes,
-        rehearsal=REHEARSAL if _rehearsed(settings) else "",
+        rehearsal=REHEARSAL if dossier.rehearsed(settings) else "",
         brake=books.brakes.find(),
     )
 
@@ -105,11 +104,6 @@ def stand(books: Books, snapshot: Snapshot, host: Host) -> Standing:
             brake=snapshot.brake,
         )
     )
-
-
-def _rehearsed(settings: Settings) -> bool:
-    """Whether issues, or what is said of GitHub, come from a fixture."""
-    return settings.tracker.mode == "fixture" or stands_in(settings)
 
 
 def cards_of(books: Books, runs: Sequence[Run]) -> tuple[Card, ...]:

@@ -10,6 +10,7 @@ from repoagents.domain.pulse import Part
 from repoagents.domain.run import Run, RunStatus, Stage
 from repoagents.policy.attention import MOST, Level, Standing, Weight
 from repoagents.policy.wording import age, clean, one_line
+from repoagents.views import tones
 from repoagents.views.charts import draw_charts
 from repoagents.views.headline import ASKED
 from repoagents.views.html import embed, link, render_page
@@ -28,18 +29,6 @@ PLAIN = 50
 KEPT = 20_000
 """How many runs' texts are kept for the next page."""
 
-COLOURS = {
-    RunStatus.QUEUED: "idle",
-    RunStatus.IN_PROGRESS: "busy",
-    RunStatus.RETRY_PENDING: "idle",
-    RunStatus.AWAITING_APPROVAL: "warn",
-    RunStatus.BLOCKED: "warn",
-    RunStatus.COMPLETED: "good",
-    RunStatus.NO_CHANGE: "idle",
-    RunStatus.FAILED: "bad",
-    RunStatus.CANCELLED: "idle",
-    RunStatus.SUPERSEDED: "idle",
-}
 LEVELS = {Level.BROKEN: "bad", Level.ATTENTION: "warn", Level.WORKING: "busy", Level.IDLE: "good"}
 WEIGHTS = {Weight.CRITICAL: "bad", Weight.HIGH: "bad", Weight.MEDIUM: "warn", Weight.LOW: "idle"}
 KINDS = {
@@ -51,7 +40,6 @@ KINDS = {
 }
 """What does the work of a stage: an agent, a check of the project, or else code of ours."""
 
-STATES = {"done": "good", "withheld": "warn", "intended": "busy", "discarded": "idle"}
 PERMITS = {
     "safety.allow_write_comments": "Comment below the issue",
     "safety.allow_open_pr": "Push a branch, open a draft pull request",
@@ -103,7 +91,7 @@ def render_dashboard(
                 (PERMITS.get(flag, flag), flag, is_on) for flag, is_on in snapshot.flags.items()
             ],
             "statuses": [
-                (status.value, _words(status.value), COLOURS[status], counts.get(status, 0))
+                (status.value, _words(status.value), tones.STATUSES[status], counts.get(status, 0))
                 for status in RunStatus
             ],
             "charts": draw_charts(snapshot),
@@ -112,7 +100,7 @@ def render_dashboard(
             "plain": [(run, _words(run.status.value), _reason(run)) for run in runs[:PLAIN]],
             "options": {
                 "artifacts": artifacts,
-                "colours": {status.value: colour for status, colour in COLOURS.items()},
+                "colours": {status.value: colour for status, colour in tones.STATUSES.items()},
                 "total": max(snapshot.total, len(runs)),
                 "listed": len(runs),
                 "made": _seconds(snapshot),
@@ -218,7 +206,7 @@ def _effect(name: str, state: str, flag: str, reason: str, location: str) -> lis
     return [
         _words(name),
         state,
-        STATES.get(state, "idle"),
+        tones.EFFECTS.get(state, "idle"),
         flag,
         one_line(told),
         link(location),

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from itertools import islice
 
 from repoagents.domain.reports import CheckOutcome, Severity, VerdictKind
-from repoagents.domain.run import RunStatus
 from repoagents.policy.wording import age, clean, one_line
+from repoagents.views import tones
 from repoagents.views.dossier import Handoff, Proof, cost_of
 from repoagents.views.headline import ASKED, headline
 from repoagents.views.html import link, render_page
@@ -19,18 +19,6 @@ LINE_LIMIT = 500
 TEXT_LIMIT = 20_000
 FILES_SHOWN = 500
 
-STATUS_TONES = {
-    RunStatus.QUEUED: "idle",
-    RunStatus.IN_PROGRESS: "busy",
-    RunStatus.RETRY_PENDING: "idle",
-    RunStatus.AWAITING_APPROVAL: "warn",
-    RunStatus.BLOCKED: "warn",
-    RunStatus.COMPLETED: "good",
-    RunStatus.NO_CHANGE: "idle",
-    RunStatus.FAILED: "bad",
-    RunStatus.CANCELLED: "idle",
-    RunStatus.SUPERSEDED: "idle",
-}
 SEVERITY_TONES = {
     Severity.CRITICAL: "bad",
     Severity.HIGH: "bad",
@@ -38,7 +26,6 @@ SEVERITY_TONES = {
     Severity.LOW: "idle",
     Severity.NOTE: "idle",
 }
-EFFECT_TONES = {"done": "good", "withheld": "warn", "intended": "busy", "discarded": "idle"}
 CHECK_TONES = {CheckOutcome.PASSED: "good"}
 VERDICT_TONES = {
     VerdictKind.PUBLISH: "good",
@@ -67,7 +54,7 @@ def render_handoff_page(handoff: Handoff) -> str:
         "rehearsal": handoff.rehearsal,
         "told": handoff,
         "run": run,
-        "tone": STATUS_TONES[run.status],
+        "tone": tones.STATUSES[run.status],
         "happened": happened.strip(),
         "asked": asked,
         "title": one_line(handoff.issue.title),
@@ -126,7 +113,7 @@ def _effect(row: EffectRow) -> dict[str, str]:
     return {
         "name": name.replace("_", " "),
         "state": state,
-        "tone": EFFECT_TONES.get(state, "idle"),
+        "tone": tones.EFFECTS.get(state, "idle"),
         "flag": flag,
         "told": location or reason,
         "link": link(location),

@@ -18,9 +18,10 @@ from repoagents.policy.wording import one_line
 from repoagents.ports import Day
 from repoagents.views import dashboard
 from repoagents.views.charts import GROUPS, QUEUE, draw_charts, scale
-from repoagents.views.dashboard import COLOURS, FIRST, KINDS, LEVELS, WEIGHTS, render_dashboard
+from repoagents.views.dashboard import FIRST, KINDS, LEVELS, WEIGHTS, render_dashboard
 from repoagents.views.html import embed, prose
 from repoagents.views.snapshot import Caps, Snapshot
+from repoagents.views.tones import STATUSES
 from tests.fakes.board import (
     NOW,
     PULL,
@@ -195,10 +196,10 @@ def test_what_is_typed_is_shown_as_code() -> None:
 
 def test_every_status_level_and_weight_has_its_colour() -> None:
     colours = {"good", "warn", "bad", "busy", "idle"}
-    assert set(COLOURS) == set(RunStatus)
+    assert set(STATUSES) == set(RunStatus)
     assert set(LEVELS) == set(Level)
     assert set(WEIGHTS) == set(Weight)
-    assert {*COLOURS.values(), *LEVELS.values(), *WEIGHTS.values()} <= colours
+    assert {*STATUSES.values(), *LEVELS.values(), *WEIGHTS.values()} <= colours
     assert set(KINDS) < set(Stage)
     page = drawn(a_story())
     for status in RunStatus:

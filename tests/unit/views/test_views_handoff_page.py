@@ -103,7 +103,9 @@ def test_hostile_text_is_shown_as_it_is(text: str) -> None:
 
 
 def test_text_is_no_template() -> None:
-    assert "{{ run.id }} {% raw %}" in render_handoff_page(stories.telling("{{ run.id }} {% raw %}"))
+    assert "{{ run.id }} {% raw %}" in render_handoff_page(
+        stories.telling("{{ run.id }} {% raw %}")
+    )
 
 
 def test_an_address_is_a_link_only_when_it_leads_to_the_web() -> None:
