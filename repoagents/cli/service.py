@@ -59,7 +59,8 @@ def install(*, kind: str | None, user: bool, serve: bool, now: bool) -> int:
     before = write_unit(unit)
     click.echo(f"{'unchanged' if before == 'current' else 'written'}: {unit.path}")
     if before == "outdated":
-        remark("it replaces another unit of ours; your own changes belong into a drop-in")
+        remark("it replaces another unit of ours; a worker that is live goes on by that one until:")
+        remark("\n".join(_lines(unit.renew)))
     if now:
         return _run(premises, unit.start)
     click.echo("\n".join(("start it, now and from now on:", *_lines(unit.start))))

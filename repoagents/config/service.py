@@ -53,13 +53,17 @@ class Wish:
 
 @dataclass(frozen=True)
 class Unit:
-    """A unit: its name, its text, its place, and what is typed to start, stop and ask for it."""
+    """A unit: its name, its text, its place, and what is typed to start, stop and ask for it.
+
+    `renew` starts a live one again, by what the unit says now.
+    """
 
     name: str
     text: str
     path: Path
     start: tuple[tuple[str, ...], ...]
     stop: tuple[tuple[str, ...], ...]
+    renew: tuple[tuple[str, ...], ...]
     ask: tuple[str, ...]
     system: bool = False
 
@@ -144,6 +148,7 @@ def _systemd(wish: Wish, name: str) -> Unit:
         start=((*systemctl, "daemon-reload"), (*systemctl, "enable", "--now", name)),
         # It ends by itself, within a minute: nobody needs to stand and wait for it.
         stop=((*systemctl, "disable", "--now", "--no-block", name),),
+        renew=((*systemctl, "daemon-reload"), (*systemctl, "restart", name)),
         ask=(*systemctl, "is-active", name),
         system=wish.system,
     )
@@ -160,12 +165,15 @@ def _launchd(wish: Wish, name: str) -> Unit:
     }
     path = home / "Library/LaunchAgents" / f"{name}.plist"
     domain = f"gui/{home.stat().st_uid}"
+    start = ("launchctl", "bootstrap", domain, str(path))
+    stop = ("launchctl", "bootout", f"{domain}/{name}")
     return Unit(
         name=name,
         text=_render("launchd/agent.plist", values),
         path=path,
-        start=(("launchctl", "bootstrap", domain, str(path)),),
-        stop=(("launchctl", "bootout", f"{domain}/{name}"),),
+        start=(start,),
+        stop=(stop,),
+        renew=(stop, start),
         ask=("launchctl", "print", f"{domain}/{name}"),
     )
 

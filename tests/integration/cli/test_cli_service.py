@@ -71,6 +71,16 @@ def test_from_install_to_uninstall(
     assert again.out.startswith("not installed")
 
 
+def test_a_unit_that_changes_says_how_it_comes_into_force(
+    repoagents: Repoagents, control: Path, machine: dict[str, str], tmp_path: Path
+) -> None:
+    assert repoagents(control, "service", "install", *LINUX, **machine).code == 0
+    again = repoagents(control, "service", "install", "--serve", *LINUX, **machine)
+    (unit,) = (tmp_path / "home/.config/systemd/user").iterdir()
+    assert again.err.splitlines()[-1] == f"  systemctl --user restart {unit.stem}"
+    assert "--serve" in unit.read_text()
+
+
 def test_a_supervisor_that_refuses_is_told(
     repoagents: Repoagents, control: Path, machine: dict[str, str], tmp_path: Path
 ) -> None:
