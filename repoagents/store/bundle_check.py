@@ -5,13 +5,14 @@ import json
 import os
 import stat
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 
 from repoagents.errors import StoreError
-from repoagents.store.bundles import FORMAT, MANIFEST, SIGNATURE, render_archive
+from repoagents.store.archives import BROKEN
+from repoagents.store.bundles import FORMAT, MANIFEST, SIGNATURE, is_name, render_archive
 from repoagents.store.faults import fault
 from repoagents.store.signing import PublicKey
 
@@ -19,6 +20,9 @@ LARGEST = 512_000_000
 """Bytes that a bundle may hold in all; what claims to be larger is not read."""
 
 MOST_MEMBERS = 10_000
+TOO_LARGE = "it is larger than {:,} bytes or {:,} members"
+SHOWN = 200
+"""Characters of a strange name that are told."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +57,8 @@ def examine(path: Path) -> Examined:
             raise StoreError(f"{path} is neither a folder nor an archive")
     except OSError as error:
         raise fault(error, str(path)) from error
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-        return Examined((f"it is no archive of ours: {error}",))
+    except BROKEN as error:
+        return Examined((f"it is no archive of ours: {_shown(str(error))}",))
     if problems:
         return Examined(tuple(problems), members=len(contents))
     return _compare(contents)
@@ -63,22 +67,36 @@ def examine(path: Path) -> Examined:
 def _read_folder(folder: Path) -> tuple[dict[str, bytes], list[str]]:
     contents: dict[str, bytes] = {}
     problems: list[str] = []
-    total = 0
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        kind = path.lstat()
-        if stat.S_ISDIR(kind.st_mode):
-            continue
-        total += kind.st_size
-        if not stat.S_ISREG(kind.st_mode):
-            problems.append(f"{name} is not a plain file")
-        elif total > LARGEST or len(contents) >= MOST_MEMBERS:
-            return contents, [f"it is larger than {LARGEST:,} bytes or {MOST_MEMBERS:,} members"]
-        else:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-            with os.fdopen(descriptor, "rb") as file:
-                contents[name] = file.read()
-    return contents, problems
+    left = LARGEST
+    for count, (name, kind) in enumerate(_entries(folder)):
+        if count >= MOST_MEMBERS or kind.st_size > left:
+            return contents, [TOO_LARGE.format(LARGEST, MOST_MEMBERS)]
+        if stat.S_ISREG(kind.st_mode):
+            contents[name] = _read_file(folder / name, left)
+            left -= len(contents[name])
+        elif not stat.S_ISDIR(kind.st_mode):
+            problems.append(f"{_shown(name)} is not a plain file")
+    return contents, sorted(problems)
+
+
+def _entries(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """Everything below a folder, however deep; no link is followed."""
+    waiting = [""]
+    while waiting:
+        below = waiting.pop()
+        with os.scandir(folder / below) as found:
+            for one in found:
+                name = below + one.name
+                yield name, one.stat(follow_symlinks=False)
+                if one.is_dir(follow_symlinks=False):
+                    waiting.append(f"{name}/")
+
+
+def _read_file(path: Path, most: int) -> bytes:
+    # What was a file a moment ago may be a pipe by now, which would be waited for, or have grown.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read(most + 1)
 
 
 def _read_archive(path: Path) -> tuple[dict[str, bytes], list[str]]:
@@ -104,15 +122,15 @@ def _faults(entries: Iterable[zipfile.ZipInfo]) -> Iterable[str]:
         name = entry.filename
         total += max(entry.file_size, entry.compress_size)
         mode = entry.external_attr >> 16
-        if name in seen:
-            yield f"{name!r} is in it twice"
+        if name.casefold() in seen:
+            yield f"{_shown(name)} is in it twice"
         elif PurePosixPath(name).is_absolute() or ".." in name.split("/") or "\\" in name:
-            yield f"{name!r} leads out of the bundle"
+            yield f"{_shown(name)} leads out of the bundle"
         elif stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-            yield f"{name!r} is not a plain file"
+            yield f"{_shown(name)} is not a plain file"
         elif entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
-            yield f"{name!r} is packed in a way of its own"
-        seen.add(name)
+            yield f"{_shown(name)} is packed in a way of its own"
+        seen.add(name.casefold())
         if total > LARGEST or len(seen) > MOST_MEMBERS:
             yield f"it claims more than {LARGEST:,} bytes or {MOST_MEMBERS:,} members"
             return
@@ -131,14 +149,14 @@ def _compare(contents: Mapping[str, bytes]) -> Examined:
         if manifest["schema"] != FORMAT or len(listed) != len(manifest["members"]):
             raise ValueError("schema or members")
         said = str(manifest["signed_by"]["fingerprint"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        problem = f"{MANIFEST} cannot be read, or is of another version: {error}"
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        problem = f"{MANIFEST} cannot be read, or is of another version: {_shown(str(error))}"
         return Examined((problem,), members=len(contents))
     try:
         line = signature.decode("ascii")
     except UnicodeDecodeError:
         line = ""
-    problems = []
+    problems = list(_misnamed((*contents, *listed)))
     if not line.endswith("\n") or not key.signed(raw, line[:-1]):
         problems.append(f"{MANIFEST} is not what {SIGNATURE} signs")
     elif key.fingerprint != said:
@@ -149,15 +167,33 @@ def _compare(contents: Mapping[str, bytes]) -> Examined:
     return Examined((), key.fingerprint, manifest, len(contents))
 
 
+def _misnamed(names: Iterable[str]) -> Iterable[str]:
+    """Names that a bundle never gives, and files that would be one file, or a folder, elsewhere."""
+    known = sorted({*names})
+    plain = {name.casefold() for name in known}
+    if len(plain) != len(known):
+        yield "some names differ in nothing but small and capital letters"
+    for name in known:
+        if not is_name(name):
+            yield f"{_shown(name)} is no name in a bundle"
+        elif plain.intersection(map(str, PurePosixPath(name.casefold()).parents)):
+            yield f"{name} lies below a file"
+
+
 def _differences(
     contents: Mapping[str, bytes], listed: Mapping[str, tuple[int, str]]
 ) -> Iterable[str]:
     present = contents.keys() - {MANIFEST, SIGNATURE}
     for name in sorted(listed.keys() - present):
-        yield f"{name} is missing"
+        yield f"{_shown(name)} is missing"
     for name in sorted(present - listed.keys()):
-        yield f"{name} is not in the manifest"
+        yield f"{_shown(name)} is not in the manifest"
     for name in sorted(present & listed.keys()):
         raw = contents[name]
         if (len(raw), hashlib.sha256(raw).hexdigest()) != listed[name]:
-            yield f"{name} was changed"
+            yield f"{_shown(name)} was changed"
+
+
+def _shown(text: str) -> str:
+    """A text from a bundle as it may stand on a terminal: strange characters spelled out."""
+    return text[:SHOWN] if text.isprintable() else repr(text[:SHOWN])

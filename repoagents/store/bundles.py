@@ -43,7 +43,7 @@ class FileBundles:
         """The members, redacted and described; nothing is written yet."""
         contents = {}
         for name, text in texts.items():
-            if not _NAME.fullmatch(name):
+            if not is_name(name):
                 raise StoreError(f"{name!r} is not a name for a member of a bundle")
             contents[name] = self._redactor.redact(text).encode("utf-8", "replace")
         members = tuple(
@@ -127,6 +127,11 @@ class FileBundles:
             raise fault(error, str(self._root)) from error
         finally:
             os.close(descriptor)
+
+
+def is_name(name: str) -> bool:
+    """Whether a member of a bundle may be called so: plain, relative, and no other place's."""
+    return _NAME.fullmatch(name) is not None
 
 
 def render_archive(contents: Mapping[str, bytes]) -> bytes:

@@ -1,6 +1,8 @@
 """Bundles on disk: what is kept comes back sound, and whatever is done to them is noticed."""
 
+import base64
 import json
+import os
 import stat
 import zipfile
 from collections.abc import Callable
@@ -21,6 +23,7 @@ from repoagents.store.signing import load_key
 SECRET = "correct-horse-battery"
 TEXTS = {"README.md": "# Read me\n", "issue-1/handoff.md": f"token {SECRET}\n", "empty.log": ""}
 STAMP = "20260304T050607Z"
+EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
 @pytest.fixture
@@ -232,12 +235,109 @@ def test_an_archive_that_is_not_ours_is_refused(tmp_path: Path, raw: bytes, prob
     assert problem in found
 
 
+@pytest.mark.parametrize(
+    ("place", "there"),
+    [
+        (-6, b"\xff\xff\xff\x00"),  # the list of members begins before the file
+        (-10, b"\xff\xff\xff\x00"),  # and is longer than that
+        (26, b"\xff\x00"),  # a name that is longer than it is said to be
+        (28, b"\xff\xff"),  # more beside the name than there is
+        (6, b"\x00\x08"),  # a name that is said to be UTF-8, and is not
+    ],
+)
+def test_an_archive_whose_numbers_lie_is_refused(tmp_path: Path, place: int, there: bytes) -> None:
+    raw = bytearray(render_archive({"\u00e9": b"x"}))
+    raw[place : place + len(there) or None] = there
+    path = tmp_path / "bundle.zip"
+    path.write_bytes(raw)
+
+    assert not examine(path).sound
+
+
+def forged(folder: Path, **changes: object) -> Path:
+    """A folder whose manifest says what somebody else wants, signed with a key of their own."""
+    key = load_key(folder)
+    folder.joinpath("bundle").mkdir()
+    manifest = {
+        "schema": 1,
+        "signed_by": {"public_key": key.public.base64, "fingerprint": key.public.fingerprint},
+        "members": [],
+        **changes,
+    }
+    raw = json.dumps(manifest).encode()
+    (folder / "bundle/bundle.json").write_bytes(raw)
+    (folder / "bundle/bundle.json.sig").write_text(key.sign(raw) + "\n")
+    return folder / "bundle"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"members": [{"path": "a", "bytes": float("inf"), "sha256": ""}]},
+        {"members": [{"path": "a", "bytes": float("nan"), "sha256": ""}]},
+        {"members": [{"path": "a\ud800\x1b[2J", "bytes": 1, "sha256": ""}]},
+        {"members": {"path": 1}},
+        {"members": None},
+        {"schema": 2},
+        {"signed_by": []},
+        {"signed_by": {"public_key": "\u00e9", "fingerprint": ""}},
+        {"signed_by": {"public_key": base64.b64encode(b"x" * 32).decode(), "fingerprint": ""}},
+    ],
+)
+def test_a_forged_manifest_is_refused_in_words_that_can_be_shown(
+    tmp_path: Path, change: dict[str, object]
+) -> None:
+    problems = examine(forged(tmp_path, **change)).problems
+
+    assert problems
+    assert "".join(problems).isprintable()
+
+
+def test_a_manifest_without_an_end_is_refused(tmp_path: Path) -> None:
+    folder = forged(tmp_path)
+    (folder / "bundle.json").write_text("[" * 100_000)
+
+    assert "cannot be read" in examine(folder).problems[0]
+
+
+@pytest.mark.parametrize(
+    "names", [("a.md", "A.md"), ("a", "a/b"), ("a b",), ("\x1b[2Jx",), ("-x",)]
+)
+def test_names_that_would_not_stay_apart_are_refused(
+    tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    key = load_key(tmp_path)
+    rows = [{"path": name, "bytes": 0, "sha256": EMPTY} for name in names]
+    signer = {"public_key": key.public.base64, "fingerprint": key.public.fingerprint}
+    raw = json.dumps({"schema": 1, "signed_by": signer, "members": rows}).encode()
+    signature = f"{key.sign(raw)}\n".encode()
+    sealed = {"bundle.json": raw, "bundle.json.sig": signature}
+    path = tmp_path / "forged.zip"
+    path.write_bytes(render_archive({**sealed, **dict.fromkeys(names, b"")}))
+
+    problems = examine(path).problems
+
+    assert problems
+    assert "".join(problems).isprintable()
+
+
+def test_a_folder_with_pipes_is_refused_at_once(bundles: FileBundles) -> None:
+    folder, _ = kept(bundles)
+    os.mkfifo(folder / "pipe")
+    os.mkfifo(folder / "strange\x1b]0;\udcff")
+
+    assert examine(folder).problems == (
+        r"'strange\x1b]0;\udcff' is not a plain file",
+        "pipe is not a plain file",
+    )
+
+
 def test_a_member_twice_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "bundle.zip"
     with pytest.warns(UserWarning, match="Duplicate"):
         path.write_bytes(packed((named("a"), b"x"), (named("a"), b"y")))
 
-    assert examine(path).problems == ("'a' is in it twice",)
+    assert examine(path).problems == ("a is in it twice",)
 
 
 def test_what_claims_to_be_huge_is_not_read(
