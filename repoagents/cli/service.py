@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from repoagents.bootstrap import Premises
     from repoagents.config.service import Unit
 
+SERVE = click.option("--serve", is_flag=True, help="Receive webhooks, too: `run --serve`.")
 Command = TypeVar("Command", bound=Callable[..., int])
 
 
 def options(command: Command) -> Command:
-    """The options that choose a unit; every command here has them."""
+    """The options that choose a service; every command here has them."""
     kinds = click.option(
         "--kind",
         type=click.Choice(("systemd", "launchd")),
@@ -27,8 +28,7 @@ def options(command: Command) -> Command:
     scope = click.option(
         "--user/--system", default=True, help="For you, the default, or for the whole machine."
     )
-    serve = click.option("--serve", is_flag=True, help="Receive webhooks, too: `run --serve`.")
-    return kinds(scope(serve(command)))
+    return kinds(scope(command))
 
 
 @click.group(epilog=examples("service print", "service install --now", "service status"))
@@ -38,24 +38,30 @@ def command() -> None:
 
 @command.command("print", epilog=examples("service print", "service print --system"))
 @options
+@SERVE
 def show(*, kind: str | None, user: bool, serve: bool) -> int:
     """Print the unit; nothing is written."""
-    _, unit = _plan(kind, user=user, serve=serve)
+    from repoagents.cli import place
+
+    unit = _plan(place.open_premises(), kind, user=user, serve=serve)
     click.echo(unit.text, nl=False)
     return DONE
 
 
 @command.command("install", epilog=examples("service install", "service install --now --serve"))
 @options
+@SERVE
 @click.option("--now", is_flag=True, help="Start it, too, and at every login or boot from now on.")
 def install(*, kind: str | None, user: bool, serve: bool, now: bool) -> int:
     """Write the unit, and say how it is started.
 
     A file in its place that this program did not write is left as it is.
     """
+    from repoagents.cli import place
     from repoagents.config.service import write_unit
 
-    premises, unit = _plan(kind, user=user, serve=serve)
+    premises = place.open_premises()
+    unit = _plan(premises, kind, user=user, serve=serve)
     before = write_unit(unit)
     click.echo(f"{'unchanged' if before == 'current' else 'written'}: {unit.path}")
     if before == "outdated":
@@ -72,12 +78,16 @@ def install(*, kind: str | None, user: bool, serve: bool, now: bool) -> int:
 @command.command("status", epilog=examples("service status", "service status --json"))
 @options
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
-def status(*, kind: str | None, user: bool, serve: bool, as_json: bool) -> int:
-    """Say whether the unit is installed, and whether the worker lives.
+def status(*, kind: str | None, user: bool, as_json: bool) -> int:
+    """Say whether the service is active, and whether the worker lives.
 
     The exit code is 0 when both are so.
     """
-    premises, unit = _plan(kind, user=user, serve=serve)
+    from repoagents.cli import place
+
+    premises = place.open_premises()
+    unit, receiving = (_plan(premises, kind, user=user, serve=serve) for serve in (False, True))
+    standing = "current" if receiving.standing == "current" else unit.standing
     asked = premises.ask(*unit.ask)
     active, holder = asked.exit_code == 0, premises.host().holder
     if as_json:
@@ -85,25 +95,27 @@ def status(*, kind: str | None, user: bool, serve: bool, as_json: bool) -> int:
             {
                 "name": unit.name,
                 "path": unit.path,
-                "unit": unit.standing,
+                "unit": standing,
                 "active": active,
                 "worker": holder,
             }
         )
     else:
         click.echo(f"{unit.name}: {'active' if active else 'not active'}")
-        click.echo(f"  unit: {unit.standing}, {unit.path}")
+        click.echo(f"  unit: {standing}, {unit.path}")
         click.echo(f"  {holder or 'no worker is live'}")
     return DONE if active and holder else UNFINISHED
 
 
 @command.command("uninstall", epilog=examples("service uninstall"))
 @options
-def uninstall(*, kind: str | None, user: bool, serve: bool) -> int:
+def uninstall(*, kind: str | None, user: bool) -> int:
     """Stop the service and remove its unit; what was under way is parked."""
+    from repoagents.cli import place
     from repoagents.config.service import remove_unit
 
-    premises, unit = _plan(kind, user=user, serve=serve)
+    premises = place.open_premises()
+    unit = _plan(premises, kind, user=user)
     if unit.standing == "absent":
         click.echo(f"not installed: {unit.path}")
         return DONE
@@ -113,11 +125,9 @@ def uninstall(*, kind: str | None, user: bool, serve: bool) -> int:
     return code
 
 
-def _plan(kind: str | None, *, user: bool, serve: bool) -> "tuple[Premises, Unit]":
-    from repoagents.cli import place
+def _plan(premises: "Premises", kind: str | None, *, user: bool, serve: bool = False) -> "Unit":
     from repoagents.config.service import Kind, Wish, plan_unit
 
-    premises = place.open_premises()
     default = Kind.LAUNCHD if sys.platform == "darwin" else Kind.SYSTEMD
     # -P: a folder in the repository that is called repoagents is not this program.
     words = (sys.executable, "-P", "-m", "repoagents", "run", *(("--serve",) if serve else ()))
@@ -128,7 +138,7 @@ def _plan(kind: str | None, *, user: bool, serve: bool) -> "tuple[Premises, Unit
         command=words,
         environment=premises.loaded.environment,
     )
-    return premises, plan_unit(wish)
+    return plan_unit(wish)
 
 
 def _run(premises: "Premises", lines: Iterable[tuple[str, ...]]) -> int:

@@ -79,6 +79,8 @@ def test_a_unit_that_changes_says_how_it_comes_into_force(
     (unit,) = (tmp_path / "home/.config/systemd/user").iterdir()
     assert again.err.splitlines()[-1] == f"  systemctl --user restart {unit.stem}"
     assert "--serve" in unit.read_text()
+    told = repoagents(control, "service", "status", *LINUX, **machine)
+    assert f"unit: current, {unit}" in told.out
 
 
 def test_a_supervisor_that_refuses_is_told(
