@@ -31,8 +31,8 @@ from repoagents.domain.settings import Settings
 from repoagents.errors import ConfigError
 
 CONFIG_PATH = f"{CONTROL}/{CONFIG}"
-LEFT_BEHIND = ("uv.lock", "ops/github-smoke.fixture.json")
-"""Brought into a repository by `uv run` and by the handoff script: a note, not dirt."""
+LEFT_BEHIND = ("uv.lock", "ops/github-smoke.fixture.json", "webhook.json")
+"""Brought into a repository by steps of the walkthrough: a note, not dirt."""
 BACKUPS = f"{CONTROL}/cache/backup"
 
 

@@ -8,7 +8,7 @@ import base64
 import os
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -163,6 +163,18 @@ class Checkout:
 
     def dirty_paths(self) -> tuple[str, ...]:
         """Paths that `git status` reports, our own left out; nothing is written, no lock taken."""
+        return tuple(path for state, path in self._changed() if not self._is_own(state, path))
+
+    def left_paths(self) -> tuple[str, ...]:
+        """Untracked paths of `left_behind`: told, and no dirt."""
+        return tuple(
+            path
+            for state, path in self._changed()
+            if state == "??" and _among(path, self.left_behind)
+        )
+
+    def _changed(self) -> Iterator[tuple[str, str]]:
+        """State, in two letters, and path."""
         status = self.look().git.run(
             "status",
             "--porcelain=v1",
@@ -171,8 +183,7 @@ class Checkout:
             "--untracked-files=all",
             "--ignore-submodules=dirty",
         )
-        found = ((record[:2], record[3:]) for record in status.records)
-        return tuple(path for state, path in found if not self._is_own(state, path))
+        return ((record[:2], record[3:]) for record in status.records)
 
     def source(self, clone_url: str) -> Source:
         """What to fetch from: the configured URL, else origin, else this repository itself."""
@@ -260,11 +271,16 @@ class Checkout:
         return tuple((scope, key, v if given else "true") for scope, (key, given, v) in pairs)
 
     def _is_own(self, state: str, path: str) -> bool:
-        ours = (*self.own_paths, *self.left_behind) if state == "??" else self.own_paths
-        return any(
-            path == own or path.startswith(own.rstrip("/") + "/") or fnmatchcase(path, own)
-            for own in ours
-        )
+        left = self.left_behind if state == "??" else ()
+        return _among(path, (*self.own_paths, *left))
+
+
+def _among(path: str, places: Iterable[str]) -> bool:
+    """Whether it is one of these paths, lies below one, or matches one."""
+    return any(
+        path == place or path.startswith(place.rstrip("/") + "/") or fnmatchcase(path, place)
+        for place in places
+    )
 
 
 _STALLED = (("http.lowSpeedLimit", "1000"), ("http.lowSpeedTime", "60"))

@@ -63,6 +63,10 @@ class GitWorkspaces:
         """Uncommitted paths of the operator's checkout; none under strategy copy."""
         return () if self._copying else self._checkout.dirty_paths()
 
+    def left_paths(self) -> tuple[str, ...]:
+        """Untracked paths of `left_behind` in the operator's checkout."""
+        return () if self._copying else self._checkout.left_paths()
+
     def refresh(self) -> Base:
         """Fetch the base branch into the bot's own clone, or record the folder there."""
         with reporting(f"read the base of {self._root}"):

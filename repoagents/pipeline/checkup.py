@@ -195,7 +195,7 @@ def _dirty(bench: Bench) -> Check:
     paths = bench.workspaces.dirty_paths()
     policy = bench.settings.workspace.dirty_policy
     if not paths or policy == "allow":
-        return Check("checkout", "ok", "clean" if not paths else "dirty, allowed by dirty_policy")
+        return _undisturbed(bench, "clean" if not paths else "dirty, allowed by dirty_policy")
     shown = ", ".join(paths[:5])
     status = "error" if policy == "block" else "warn"
     return Check(
@@ -204,6 +204,17 @@ def _dirty(bench: Bench) -> Check:
         f"uncommitted changes: {shown}",
         f"workspace.dirty_policy is {policy}",
         "commit or stash them",
+    )
+
+
+def _undisturbed(bench: Bench, said: str) -> Check:
+    used = bench.settings.tracker.smoke_fixture_path
+    left = [path for path in bench.workspaces.left_paths() if path != used]
+    if not left:
+        return Check("checkout", "ok", said)
+    why = "it came with a command that you typed; it does not count as a change"
+    return Check(
+        "checkout", "ok", f"{said}; untracked: {', '.join(left)}", why, f"rm {' '.join(left)}"
     )
 
 

@@ -202,6 +202,9 @@ class Workspaces(Protocol):
     def dirty_paths(self) -> tuple[str, ...]:
         """Uncommitted paths of the operator's checkout, what belongs to the bot left out."""
 
+    def left_paths(self) -> tuple[str, ...]:
+        """Untracked files there that our own ways to start the bot leave; they are no dirt."""
+
     def refresh(self) -> Base:
         """Fetch the default branch into the bot's own clone."""
 

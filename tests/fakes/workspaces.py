@@ -17,13 +17,14 @@ Files = dict[str, str]
 class MemoryWorkspaces:
     """Trees are kept by a hash of their files; `grounds` is where worktrees lie.
 
-    `dirty` and `ahead` are what the operator's checkout is like, `unreachable` is raised by
+    `dirty`, `left` and `ahead` are what the operator's checkout is like, `unreachable` is raised by
     `refresh`. `branches` are the operator's, `pushes` counts what was written to them.
     """
 
     grounds: Path
     files: Files = field(default_factory=lambda: {"README.md": "hello\n"})
     dirty: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
     ahead: str | None = None
     unreachable: GitError | None = None
     branches: dict[str, str] = field(default_factory=dict)
@@ -36,6 +37,10 @@ class MemoryWorkspaces:
     def dirty_paths(self) -> tuple[str, ...]:
         """What the test says is uncommitted."""
         return self.dirty
+
+    def left_paths(self) -> tuple[str, ...]:
+        """What the test says was left behind."""
+        return self.left
 
     def refresh(self) -> Base:
         """A commit of the files as they stand."""

@@ -20,6 +20,7 @@ from repoagents.domain.settings import (
 from repoagents.pipeline.checkup import LEAST_FREE_BYTES, HostFacts, examine
 from repoagents.ports import Bench, EngineHealth
 from tests.fakes.agents import ScriptedAgents
+from tests.fakes.workspaces import MemoryWorkspaces
 from tests.pipeline.conftest import ISSUE, Place
 
 FINE = HostFacts(free_bytes=LEAST_FREE_BYTES)
@@ -134,6 +135,16 @@ def test_a_dirty_checkout_is_as_bad_as_its_policy(policy: str, status: str, plac
     assert ("stray.txt" in check.message) is (policy != "allow")
 
 
+def test_what_a_command_left_behind_is_a_note(place: Place) -> None:
+    spaces = MemoryWorkspaces(place.house.root, left=("uv.lock", "webhook.json"))
+    place.house = replace(place.house, workspaces=spaces)
+    check = checks(place)["checkout"]
+    assert (check.status, check.message) == ("ok", "clean; untracked: uv.lock, webhook.json")
+    assert check.fix == "rm uv.lock webhook.json"
+    used = TrackerSettings(smoke_fixture_path="uv.lock")
+    assert checks(place, tracker=used)["checkout"].fix == "rm webhook.json"
+
+
 def test_a_checkout_that_is_ahead_of_origin_is_a_warning(
     place: Place, git: Callable[..., str]
 ) -> None:
@@ -227,6 +238,9 @@ def test_a_smoke_fixture_is_never_green_and_asks_nobody(place: Place) -> None:
 
         def dirty_paths(self) -> tuple[str, ...]:
             return real.dirty_paths()
+
+        def left_paths(self) -> tuple[str, ...]:
+            return real.left_paths()
 
     bench = replace(place.house, tracker=tracker, workspaces=Unfetched())
     step = "delete `smoke_fixture_path` in repoagents.yaml:3"

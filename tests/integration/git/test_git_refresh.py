@@ -399,9 +399,9 @@ class TestOperatorsCheckout:
 
     def test_what_is_left_behind_counts_as_soon_as_git_tracks_it(self, site: Site) -> None:
         site.write({"uv.lock": "x"})
-        assert site.bot().dirty_paths() == ()
+        assert (site.bot().dirty_paths(), site.bot().left_paths()) == ((), ("uv.lock",))
         site.commit({"uv.lock": "x"})
-        assert site.bot().dirty_paths() == ()
+        assert (site.bot().dirty_paths(), site.bot().left_paths()) == ((), ())
         site.write({"uv.lock": "edited"})
         assert site.bot().dirty_paths() == ("uv.lock",)
 
