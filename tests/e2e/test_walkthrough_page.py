@@ -333,6 +333,8 @@ def try_a_webhook_out(evening: Evening) -> None:
     (evening.clone / "webhook.json").write_text(json.dumps(payload), encoding="utf-8")
     (typed,) = next(each for each in steps(PAGE) if "webhook" in each.heading).of("sh")
     assert f"look at {REPO}#123" in evening.terminal.type(typed)
+    left = "checkout: clean; untracked: ops/github-smoke.fixture.json, webhook.json"
+    assert left in evening.terminal.type("repoagents doctor"), "new runs go on"
     (evening.clone / "webhook.json").unlink()
 
 
