@@ -50,7 +50,7 @@ def a_run(number: int, status: RunStatus, minutes: int, **over: object) -> Run:
         at,
         attempt=1,
         stage=Stage.VERDICT,
-        base_sha=f"{number * 7919:040x}",
+        base_sha=f"{number * 7919:x}".ljust(40, "5af3"[number % 4]),
         branch=f"repoagents/issue-{number}",
         started_at=begun,
         finished_at=at if status.terminal else None,

@@ -442,6 +442,7 @@ def test_on_paper_cards_are_opened_and_controls_left_out(shown: Callable[..., Pa
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
 
     expect(page.get_by_role("searchbox")).to_be_hidden()
+    expect(page.locator("#refresh")).to_be_hidden()
     expect(page.locator(".card", has_text="#141").locator(".files")).to_be_visible()
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     expect(page.locator(".card details[open]")).to_have_count(0)
