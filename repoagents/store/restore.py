@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from repoagents.errors import StoreError
+from repoagents.store.archives import BROKEN
 from repoagents.store.backup import ARTIFACTS, CHUNK, FORMAT, MANIFEST, is_member
 from repoagents.store.faults import foreign_schema
 from repoagents.store.migrations import check_file
@@ -60,9 +61,10 @@ def restore_backup(control: Path, archive: Path, stamp: str, *, force: bool) -> 
             fresh = Path(folder)
             manifest = _unpack(archive, fresh)
             _check_database(fresh / DATABASE)
+            _check_places(control, manifest.members)
             aside = _set_aside(control, stamp)
             kept = tuple(_lay(control, fresh, manifest.members))
-    except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+    except BROKEN as error:
         raise damaged(archive, str(error)) from error
     except OSError as error:
         raise StoreError(
@@ -74,8 +76,10 @@ def restore_backup(control: Path, archive: Path, stamp: str, *, force: bool) -> 
 
 def damaged(archive: Path, why: str) -> StoreError:
     """The archive is not what a backup wrote."""
+    shown = why if why.isprintable() else repr(why)
     return StoreError(
-        f"{archive} cannot be restored: {why}", next_step="Nothing was changed. Use another backup."
+        f"{archive} cannot be restored: {shown}",
+        next_step="Nothing was changed. Use another backup.",
     )
 
 
@@ -110,6 +114,8 @@ def _faults(entries: list[zipfile.ZipInfo]) -> Iterator[str]:
             yield f"{name!r} is not a plain file"
         elif entry.flag_bits & 1:
             yield f"{name!r} is encrypted"
+        elif entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            yield f"{name!r} is packed in a way of its own"
         seen.add(name)
 
 
@@ -121,8 +127,10 @@ def _read_manifest(path: Path, archive: zipfile.ZipFile) -> _Manifest:
         raw = json.loads(archive.read(MANIFEST))
         members = {str(m["path"]): (int(m["bytes"]), str(m["sha256"])) for m in raw["members"]}
         manifest = _Manifest(str(raw["made_at"]), int(raw["runs"]), members)
+        if not manifest.made_at.isprintable() or any(size < 0 for size, _ in members.values()):
+            raise ValueError("such a time or size is never written")
         known = raw["format"] == FORMAT
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise damaged(path, f"its {MANIFEST} cannot be read: {error}") from error
     if not known:
         raise damaged(path, "another version of repoagents made it; use that one")
@@ -150,6 +158,22 @@ def _check_database(path: Path) -> None:
         found = read_schema(connection, str(path))
     if found > SCHEMA:
         raise foreign_schema(path.name, found, SCHEMA)
+
+
+def _check_places(control: Path, members: Iterable[str]) -> None:
+    """Raise `StoreError` where a file of the control plane would have to lie in, or be, a folder.
+
+    Looked at first: once the state is put aside, nothing may fail any more.
+    """
+    for name in members:
+        if name.startswith(("state/", f"{ARTIFACTS}/")):
+            continue
+        above = (control / part for part in Path(name).parents)
+        if (control / name).is_dir() or any(path.exists() and not path.is_dir() for path in above):
+            raise StoreError(
+                f"{control / name} cannot be restored: a folder or a file is in its place",
+                next_step="Nothing was changed. Move it away, and run the command again.",
+            )
 
 
 def _set_aside(control: Path, stamp: str) -> Path | None:

@@ -267,6 +267,34 @@ def hostile(name: str) -> Callable[[dict[str, bytes]], None]:
     return change
 
 
+def sized(size: float) -> Callable[[dict[str, bytes]], None]:
+    """A manifest that tells this size of a member."""
+
+    def change(members: dict[str, bytes]) -> None:
+        manifest = json.loads(members[MANIFEST])
+        manifest["members"][-1]["bytes"] = size
+        members[MANIFEST] = json.dumps(manifest).encode()
+
+    return change
+
+
+def timed(members: dict[str, bytes]) -> None:
+    manifest = json.loads(members[MANIFEST])
+    members[MANIFEST] = json.dumps({**manifest, "made_at": "\x1b]0;pwned\x07"}).encode()
+
+
+def below_a_file(members: dict[str, bytes]) -> None:
+    """Fits nowhere: where it is restored, roles/planner.md is a file."""
+    relist(members, "roles/planner.md", None)
+    relist(members, "roles/planner.md/deeper", b"x")
+
+
+def in_place_of_a_folder(members: dict[str, bytes]) -> None:
+    for name in ("roles/planner.md", "roles"):
+        relist(members, name, None)
+    relist(members, "roles", b"x")
+
+
 HOSTILE = (
     "../escaped",
     "artifacts/../../escaped",
@@ -286,7 +314,8 @@ HOSTILE = (
     "change",
     [
         *(damage, shorten, lengthen, add, drop, other_format, no_manifest, broken_manifest),
-        *(no_database, foreign_database),
+        *(no_database, foreign_database, timed, below_a_file, in_place_of_a_folder),
+        *(pytest.param(sized(size), id=f"{size} bytes") for size in (-5, 1e999, float("nan"))),
         *(pytest.param(hostile(name), id=repr(name)) for name in HOSTILE),
     ],
 )
@@ -321,6 +350,17 @@ def test_a_name_that_comes_twice_is_refused(made: Backup, empty: Path) -> None:
 @pytest.mark.parametrize("keep", [0, 10, -200, -1])
 def test_half_an_archive_is_refused(made: Backup, empty: Path, keep: int) -> None:
     made.path.write_bytes(made.path.read_bytes()[:keep])
+    with pytest.raises(StoreError, match="cannot be restored"):
+        restore_backup(empty, made.path, STAMP, force=False)
+    assert not (empty / DEFAULT_DATABASE).exists()
+
+
+@pytest.mark.parametrize("offset", range(2, 30, 3))
+def test_a_byte_that_went_wrong_on_the_disk_is_told(made: Backup, empty: Path, offset: int) -> None:
+    raw = bytearray(made.path.read_bytes())
+    start = len(DEFAULT_DATABASE) + 50  # within the packed database
+    raw[start + offset] ^= 0xFF
+    made.path.write_bytes(raw)
     with pytest.raises(StoreError, match="cannot be restored"):
         restore_backup(empty, made.path, STAMP, force=False)
     assert not (empty / DEFAULT_DATABASE).exists()
