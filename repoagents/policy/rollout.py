@@ -289,7 +289,7 @@ def _checklist(evidence: Evidence) -> Iterator[Row]:
     yield Row(
         "who decides on request_changes is clear",
         State.PERSON,
-        "docs/how-to/roll-out.md",
+        "such a run is blocked and waits",
         "somebody edits the issue, retries with a note, takes the patch or cancels",
         f"repoagents status --issue {issue}",
     )
