@@ -284,7 +284,6 @@ def _bare(graph: Element) -> ElementTree.Element:
     """The drawing without what a strict policy would refuse, and what only scripts use."""
     root = graph.render_tree()
     for element in list(root.iter()):
-        element.attrib.pop("style", None)
         for child in list(element):
             name = child.tag.rpartition("}")[2] if isinstance(child.tag, str) else ""
             if name in LEFT_OUT or "tooltip" in child.get("class", "").split():

@@ -403,8 +403,7 @@ def test_the_policy_refuses_what_gets_in_all_the_same(windows: Windows) -> None:
 # --- for everybody ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1300, 400])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1300), ("dark", 400)])
 def test_there_are_no_barriers(
     shown: Callable[..., Page], axe: str, scheme: str, width: int
 ) -> None:
