@@ -57,7 +57,8 @@ class FileBundles:
     ) -> tuple[Path, Path | None, str]:
         """Write the folder, and with `archive` the archive; returns both and the fingerprint."""
         key = load_key(self._control)
-        contents = {**draft.contents, **_sealed(draft, manifest, key)}
+        told = {name: self._hide(value) for name, value in manifest.items()}
+        contents = {**draft.contents, **_sealed(draft, told, key)}
         with self._locked():
             folder = self._free(stamp)
             _write_folder(folder, contents)
@@ -69,11 +70,14 @@ class FileBundles:
     def remember(self, entry: BundleEntry, keep: int) -> tuple[BundleEntry, ...]:
         """Put the entry at the head of the history, and delete what falls off its end."""
         with self._locked():
-            entries = (entry, *self._entries())[:keep]
-            rows = [vars(one) for one in entries]
+            every = (entry, *self._entries())
+            entries, gone = every[:keep], every[keep:]
+            rows = [
+                {name: self._hide(value) for name, value in vars(one).items()} for one in entries
+            ]
             document = json.dumps({"limit": keep, "bundles": rows}, indent=2, ensure_ascii=False)
             write_atomically(self._root / "history.json", document + "\n")
-            self._prune({one.stamp for one in entries})
+            self._prune({one.stamp for one in entries}, {one.stamp for one in gone})
         return entries
 
     def write(self, name: str, text: str) -> Path:
@@ -85,10 +89,10 @@ class FileBundles:
     def _entries(self) -> tuple[BundleEntry, ...]:
         try:
             rows = json.loads((self._root / "history.json").read_bytes())["bundles"]
-            return tuple(BundleEntry(**row) for row in rows)
+            return tuple(_entry(row) for row in rows)
         except FileNotFoundError:
             return ()
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise StoreError(
                 f"{self._root / 'history.json'} cannot be read: {error}",
                 next_step="Move it away; the bundles stay, and a new history begins.",
@@ -100,12 +104,20 @@ class FileBundles:
         paths = (self._root / name for name in names)
         return next(path for path in paths if not path.exists())
 
-    def _prune(self, live: set[str]) -> None:
-        """Delete the bundles older than every live one; what is newer is another's, being made."""
-        oldest = min(live)
+    def _hide(self, value: object) -> object:
+        return self._redactor.redact(value) if isinstance(value, str) else value
+
+    def _prune(self, live: set[str], gone: set[str]) -> None:
+        """Delete the bundles that fell off the history, and older ones that nothing names.
+
+        What is newer may be another's, who has not yet put it at the head.
+        """
+        oldest = min((stamp for stamp in gone if _STAMP.fullmatch(stamp)), default="")
         for path in sorted(self._root.iterdir()):
             stamp = path.name.removesuffix(".zip")
-            if not _STAMP.fullmatch(stamp) or stamp in live or stamp > oldest:
+            if not _STAMP.fullmatch(stamp) or stamp in live:
+                continue
+            if stamp not in gone and stamp > oldest:
                 continue
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
@@ -168,6 +180,15 @@ def _sealed(
     }
     raw = (json.dumps(whole, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "replace")
     return {MANIFEST: raw, SIGNATURE: f"{key.sign(raw)}\n".encode()}
+
+
+def _entry(row: dict[str, object]) -> BundleEntry:
+    """A line of the history; `TypeError` for one that somebody has changed into another."""
+    entry = BundleEntry(**row)  # type: ignore[arg-type]  # looked at below
+    for name, value in vars(entry).items():
+        if not isinstance(value, int if name == "issue" else str):
+            raise TypeError(f"{name} cannot be {value!r}")
+    return entry
 
 
 def _write_folder(folder: Path, contents: Mapping[str, bytes]) -> None:

@@ -6,6 +6,7 @@ import os
 import stat
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -410,3 +411,59 @@ def test_a_history_that_cannot_be_read_is_not_thrown_away(
     with pytest.raises(StoreError, match=r"history\.json cannot be read"):
         bundles.remember(entry(STAMP), keep=2)
     assert (tmp_path / "reports/ops" / STAMP).exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps({"bundles": [vars(entry(STAMP)) | {"stamp": 5}]}),
+        json.dumps({"bundles": [vars(entry(STAMP)) | {"headline": None}]}),
+        json.dumps({"bundles": [vars(entry(STAMP)) | {"issue": "1"}]}),
+        json.dumps({"bundles": [vars(entry(STAMP)) | {"more": ""}]}),
+        "[" * 100_000,
+        "[]",
+    ],
+)
+def test_a_history_changed_by_hand_is_told(bundles: FileBundles, tmp_path: Path, text: str) -> None:
+    kept(bundles)
+    (tmp_path / "reports/ops/history.json").write_text(text)
+
+    with pytest.raises(StoreError, match=r"history\.json cannot be read"):
+        bundles.remember(entry(STAMP), keep=2)
+
+
+def test_no_bundle_goes_with_a_history_that_was_moved_away(
+    bundles: FileBundles, tmp_path: Path
+) -> None:
+    stamps = [f"20260304T05060{number}Z" for number in range(3)]
+    for stamp in stamps:
+        bundles.keep(stamp, bundles.draft(TEXTS), {}, archive=False)
+        bundles.remember(entry(stamp), keep=2 if stamp == stamps[0] else 30)
+        (tmp_path / "reports/ops/history.json").unlink()
+
+    assert all((tmp_path / "reports/ops" / stamp).is_dir() for stamp in stamps)
+
+
+def test_of_two_first_bundles_made_at_once_both_stay(bundles: FileBundles) -> None:
+    """The second is in the history before the first is."""
+    first, _ = kept(bundles)
+    second, _ = kept(bundles)
+
+    bundles.remember(entry(second.name), keep=30)
+    entries = bundles.remember(entry(first.name), keep=30)
+
+    assert [one.stamp for one in entries] == [first.name, second.name]
+    assert first.is_dir()
+    assert second.is_dir()
+
+
+def test_no_secret_of_a_headline_gets_into_manifest_or_history(
+    bundles: FileBundles, tmp_path: Path
+) -> None:
+    told = f"failed: {SECRET}"
+    folder, _, _ = bundles.keep(STAMP, bundles.draft(TEXTS), {"headline": told}, archive=True)
+    bundles.remember(replace(entry(STAMP), headline=told), keep=2)
+
+    for path in (folder / "bundle.json", tmp_path / "reports/ops/history.json"):
+        assert json.loads(path.read_text())
+        assert "failed: [redacted]" in path.read_text()
