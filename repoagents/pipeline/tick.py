@@ -11,7 +11,7 @@ from functools import partial
 from repoagents.domain.delivery import Delivery
 from repoagents.domain.issue import Issue
 from repoagents.domain.run import FailureClass, Run, RunStatus
-from repoagents.errors import RepoAgentsError, StateUnreadable
+from repoagents.errors import RateLimited, RepoAgentsError, StateUnreadable, Unavailable
 from repoagents.pipeline import approval, janitor, sendback, tally
 from repoagents.pipeline.boundary import bugs_told, change
 from repoagents.pipeline.followup import ACTIVE, follow_up
@@ -27,6 +27,9 @@ from repoagents.ports import Flows, House, Request
 SWEEP_EVERY = timedelta(hours=1)
 
 ASK_AGAIN_EVERY = timedelta(hours=1)
+
+TRY_AGAIN = timedelta(minutes=1)
+"""After how long a request is taken up again that an outage of GitHub stood in the way of."""
 
 DELIVERIES_STAY = timedelta(days=7)
 """How long a delivery is known, so that one that is sent again does nothing."""
@@ -45,10 +48,10 @@ class Rhythm:
     `insists` makes an unreadable tracker an error: of a worker that is to end, it is the answer.
     A poll began at `polled_at`, one was whole at `read_at`; `problem` is why the last was not.
     `followed_at` is forgotten when somebody did something to a pull request, `heard_at` is when
-    comments were last asked for, `again` names the issues whose last look
-    failed, `said` what was last said of each. `asked_at` is when missed deliveries were last asked
-    for, `may_ask` false once GitHub has refused that. `bare` is true once a poll has told that
-    nothing is labelled.
+    comments were last asked for, `again` names the issues whose last look failed, `said` what was
+    last said of each, `later` when a request is taken up again. `asked_at` is when missed
+    deliveries were last asked for, `may_ask` false once GitHub has refused that. `bare` is true
+    once a poll has told that nothing is labelled.
     """
 
     issue: int | None = None
@@ -64,12 +67,13 @@ class Rhythm:
     may_ask: bool = True
     again: set[int] = field(default_factory=set)
     said: dict[int, str] = field(default_factory=dict)
+    later: dict[str, datetime] = field(default_factory=dict)
     bare: bool = False
 
 
 def tick(house: House, flows: Flows, rhythm: Rhythm) -> None:
     """Drain inbox and deliveries, and poll when that is due; an outage ends none of them."""
-    drain(house, flows, rhythm.issue)
+    drain(house, flows, rhythm)
     if rhythm.issue is not None:
         return
     drain_deliveries(house, flows, rhythm)
@@ -146,7 +150,7 @@ def poll(house: House, flows: Flows, rhythm: Rhythm) -> None:
         read = partial(_read, house, number, None if number in heard else listed.get(number))
         sights[number] = look(house, flows, rhythm.said, number, read)
     rhythm.again = {number for number, sight in sights.items() if not sight.whole}
-    drain(house, flows)
+    drain(house, flows, rhythm)
     make_up(house)
     queued = sum(sight.run is not None for sight in sights.values())
     bare = tally.is_bare(house, issues)
@@ -213,13 +217,20 @@ def drain_deliveries(house: House, flows: Flows, rhythm: Rhythm) -> None:
             delivery=delivery.id,
         )
     if came:
-        drain(house, flows)
+        drain(house, flows, rhythm)
 
 
-def drain(house: House, flows: Flows, issue: int | None = None) -> None:
-    """Take up every pending request (of one issue, when one is named), each once."""
+def drain(house: House, flows: Flows, rhythm: Rhythm) -> None:
+    """Take up every pending request (of one issue, when the worker is for one), each once.
+
+    What a comment asks for while GitHub cannot be reached is tried again in a minute: its author
+    has seen that it was heard, and nobody is there to be told of the failure.
+    """
     for request in house.inbox.pending():
-        if issue is not None and request.issue_number != issue:
+        if rhythm.issue not in (None, request.issue_number):
+            continue
+        due = rhythm.later.get(request.id)
+        if due is not None and house.clock.now() < due:
             continue
         try:
             with bugs_told(house.journal, f"in {request.kind}", issue=request.issue_number):
@@ -227,6 +238,9 @@ def drain(house: House, flows: Flows, issue: int | None = None) -> None:
         except StateUnreadable:
             raise
         except RepoAgentsError as error:
+            if _passes(request, error):
+                rhythm.later[request.id] = house.clock.now() + TRY_AGAIN
+                continue
             came = f"failed: {error}"
             if isinstance(error, AskerUnknown):
                 number = request.issue_number
@@ -237,6 +251,12 @@ def drain(house: House, flows: Flows, issue: int | None = None) -> None:
             f"{request.kind} of issue {request.issue_number}: {came}",
             issue=request.issue_number,
         )
+
+
+def _passes(request: Request, error: RepoAgentsError) -> bool:
+    """Whether a comment's request need only wait for what stands in its way."""
+    reason = error.__cause__ if isinstance(error, AskerUnknown) else error
+    return request.comment_id is not None and isinstance(reason, Unavailable | RateLimited)
 
 
 def _take_up(house: House, flows: Flows, request: Request) -> str:

@@ -12,7 +12,7 @@ from repoagents.domain.pull_request import CheckRun, PullState, ReviewState
 from repoagents.domain.reports import BuildReport, Role
 from repoagents.domain.run import Failure, FailureClass, Run, RunStatus
 from repoagents.domain.settings import SafetySettings
-from repoagents.errors import Forbidden
+from repoagents.errors import Forbidden, Unavailable
 from repoagents.pipeline import approval, merge, rounds
 from repoagents.pipeline.boundary import change
 from repoagents.pipeline.followup import follow_up, with_open_pull_request
@@ -361,3 +361,47 @@ async def test_a_refused_command_is_refused_after_a_crash_too(
     said = place.house.inbox.outcome(f"{FROM_COMMENT}7")
     assert said is not None
     assert "stranger may not ask for work" in said
+
+
+async def test_what_a_comment_asks_for_outlives_an_outage(place: Place, hub: MemoryHub) -> None:
+    """Its author has seen that it was heard, and nobody waits at a terminal."""
+    await published(place)
+    wish = Request(f"{FROM_COMMENT}9", "approve", 1, place.clock.now(), by=MAINTAINER.login)
+    place.house.inbox.put(wish)
+    rhythm = Rhythm(polls=False)
+    reads: list[int] = []
+
+    def unreachable(number: int) -> None:
+        reads.append(number)
+        raise Unavailable("HTTP 502")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hub, "read_issue", unreachable)
+        for _ in range(5):
+            tick(place.house, place.flows, rhythm)
+            place.clock.advance(1)
+    assert len(reads) == 1, "an outage is not asked again and again"
+    assert place.house.inbox.outcome(wish.id) is None
+    place.clock.advance(60)
+    tick(place.house, place.flows, rhythm)
+
+    outcome = place.house.inbox.outcome(wish.id)
+    assert outcome is not None
+    assert not outcome.startswith("failed")
+
+
+async def test_what_an_operator_asks_for_is_answered_in_an_outage(
+    place: Place, hub: MemoryHub
+) -> None:
+    wish = Request("mine", "approve", 1, place.clock.now(), by="olga")
+    await published(place)
+    place.house.inbox.put(wish)
+
+    def unreachable(number: int) -> None:
+        raise Unavailable("HTTP 502")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hub, "read_issue", unreachable)
+        tick(place.house, place.flows, Rhythm(polls=False))
+
+    assert place.house.inbox.outcome("mine") == "failed: HTTP 502"
