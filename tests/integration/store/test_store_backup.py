@@ -25,7 +25,7 @@ CONFIG = "repoagents.yaml"
 
 def ask(books: Database, clock: FakeClock, number: int) -> None:
     """One row, in one transaction."""
-    books.inbox.put(Request(clock.token(8), "trigger", number, clock.now()))
+    books.inbox.put(Request(f"{number:08x}", "trigger", number, clock.now()))
 
 
 def asked(control: Path, clock: FakeClock) -> list[int]:
