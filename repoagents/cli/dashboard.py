@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from repoagents.pipeline.dashboard import Drawing
 
 PAGE = "dashboard/index.html"
+BEGINNING = b"<!doctype html>"
 WATCH_SECONDS = 3.0
 ANYWAY_SECONDS = 60.0
 """How often a watched page is drawn anew although nothing moved: that, too, is news."""
@@ -49,6 +50,8 @@ def command(
     """
     if watch and as_json:
         raise click.UsageError("--watch and --json exclude each other")
+    if output is not None and not _may_be_replaced(output):
+        raise click.UsageError(f"{output} is no page: name a new file, it would be overwritten")
     from repoagents.cli import place
 
     premises = place.open_premises()
@@ -67,6 +70,14 @@ def command(
     if watch:
         _watch(premises, refresh, output)
     return DONE
+
+
+def _may_be_replaced(path: Path) -> bool:
+    """Whether nothing is lost: there is no such file, an empty one, or a page."""
+    if not path.is_file():
+        return True
+    with path.open("rb") as file:
+        return file.read(len(BEGINNING)) in (b"", BEGINNING)
 
 
 def draw(premises: "Premises", refresh: int, output: Path | None) -> "tuple[Path, Drawing]":

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import stat
 from pathlib import Path
 from typing import Protocol
 
@@ -123,10 +124,14 @@ def _cut(text: str) -> str:
 def read_plainly(path: Path) -> str | None:
     """A regular file's text; a link that an agent may have left there is not followed."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        # A pipe is not waited for.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise fault(error, str(path)) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise StoreError(f"{path} is not a plain file", next_step="Move it away.")
     with os.fdopen(descriptor, encoding="utf-8", errors="replace", newline="") as file:
         return file.read(SIZE_LIMIT + 1000)

@@ -67,6 +67,21 @@ def test_what_cannot_be_meant_is_a_usage_error(
     assert repoagents(control, "dashboard", *arguments).code == 2
 
 
+def test_only_a_page_is_replaced_by_one(repoagents: Repoagents, control: Path) -> None:
+    config = control / ".ai-repoagents" / "repoagents.yaml"
+    before, page = config.read_bytes(), control / "page.html"
+    (control / "link.html").symlink_to(config)
+    page.touch()
+
+    for path in (config, control / "link.html"):
+        ended = repoagents(control, "dashboard", "--output", str(path))
+        assert (ended.code, config.read_bytes()) == (2, before)
+        assert "is no page" in ended.err
+    for _ in range(2):
+        assert repoagents(control, "dashboard", "--output", str(page)).code == 0
+    assert (control / "link.html").is_symlink()
+
+
 def test_the_browser_is_given_the_page(
     repoagents: Repoagents, control: Path, tmp_path: Path
 ) -> None:

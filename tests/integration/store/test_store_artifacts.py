@@ -1,6 +1,7 @@
 """Artifacts and the export: whole, redacted, and only where they belong."""
 
 import json
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -84,6 +85,14 @@ def test_a_planted_link_is_neither_read_nor_followed(kept: FileArtifacts, tmp_pa
     kept.write(7, "run-1", "diff.md", "ours")
     assert outside.read_text() == "private"
     assert kept.read(7, "run-1", "diff.md") == "ours"
+
+
+def test_a_pipe_or_folder_in_the_place_of_a_file_is_told(kept: FileArtifacts) -> None:
+    os.mkfifo(kept.folder(7, "run-1") / "plan.md")
+    (kept.folder(7, "run-1") / "diff.md").mkdir()
+    for name in ("plan.md", "diff.md"):
+        with pytest.raises(StoreError, match="not a plain file"):
+            kept.read(7, "run-1", name)
 
 
 def test_a_plan_is_kept_for_its_input(kept: FileArtifacts, control: Path) -> None:
