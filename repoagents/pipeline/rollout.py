@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from repoagents.domain.check import Check
 from repoagents.domain.reports import Decision, Review, Role, Verification
@@ -77,8 +77,10 @@ def read_soak(reports: Reports) -> Soak | None:
     try:
         row = json.loads(text)
         at = datetime.fromisoformat(row["at"])
-        return Soak(at, str(row["version"]), float(row["seconds"]), tuple(row["problems"]))
-    except (ValueError, KeyError, TypeError):
+        timedelta(seconds=row["seconds"])
+        problems = tuple(str(problem) for problem in row["problems"])
+        return Soak(at, str(row["version"]), float(row["seconds"]), problems) if at.tzinfo else None
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 
 

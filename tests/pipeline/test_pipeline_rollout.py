@@ -194,11 +194,28 @@ def test_settings_are_told_and_a_rehearsal_is_noticed(light: Place, reports: Fil
     assert fit.found == "dirty_policy block, merge_policy human_approval, no write allowed"
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"at": "never", "version": "1"}', "{}"])
+SOAKED = '{"at": "%s", "version": "1", "seconds": %s, "problems": [%s]}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[]", "[" * 100_000, '{"at": "never", "version": "1"}', "{}"),
+        SOAKED % ("2026-01-01T00:00:00", 600, ""),  # of no known place on earth
+        *(SOAKED % ("2026-01-01T00:00:00Z", wrong, "") for wrong in ("NaN", "1e999", '"600"')),
+    ],
+)
 def test_a_damaged_report_of_a_soak_is_none(reports: FileReports, text: str) -> None:
     assert read_soak(reports) is None
     reports.write("reports/soak.json", text)
     assert read_soak(reports) is None
+
+
+def test_a_problem_of_a_soak_is_a_text(reports: FileReports) -> None:
+    reports.write("reports/soak.json", SOAKED % ("2026-01-01T00:00:00Z", 600, "7, null"))
+    soak = read_soak(reports)
+    assert soak is not None
+    assert soak.problems == ("7", "None")
 
 
 def test_a_failed_soak_is_read_with_its_problems(light: Place, reports: FileReports) -> None:
