@@ -25,6 +25,8 @@ WAVE_SECONDS = 180.0
 
 START_SECONDS, REST_SECONDS = 60.0, 20.0
 LOOK_SECONDS = 0.2
+KILL_EVERY = 12
+"""Waves between two kills: a process has to live for long to show what it leaks."""
 
 MISHAPS: tuple[tuple[str, str, Fault], ...] = (
     ("POST", "*/comments", Fault.BAD_GATEWAY_AFTER),
@@ -103,7 +105,7 @@ class Soak:
         self.wanted |= dict.fromkeys(numbers, "merged")
         if closing:
             self.wanted[numbers[-1]] = "closed"
-        if wave % 4 == 1:
+        if wave % KILL_EVERY == 1:
             self._crash()
         for number in numbers:
             self._answer(number)
