@@ -50,16 +50,23 @@ def why_dirty(bench: Bench) -> str | None:
     )
 
 
+def _why_not(house: House, issue: Issue, wish: Wish, latest: Run | None) -> str | None:
+    """Why the issue itself stands in the way, or None."""
+    reason = eligibility.why_not(
+        issue, latest, house.settings, forced=wish.forced, again=wish.fresh, by_hand=wish.by_hand
+    )
+    if reason is not None or wish.forced:
+        return reason
+    return eligibility.why_not_alone(issue, house.installation)
+
+
 def accept(house: House, issue: Issue, wish: Wish) -> Run | str:
     """A queued run for the issue, or the reason why there is none.
 
     Who asked is read last, for that costs requests. Raises `people.AskerUnknown` when it cannot.
     """
     latest = house.runs.latest(issue.number)
-    reason = eligibility.why_not(
-        issue, latest, house.settings, forced=wish.forced, again=wish.fresh, by_hand=wish.by_hand
-    )
-    reason = reason or why_dirty(house) or why_too_many(house)
+    reason = _why_not(house, issue, wish, latest) or why_dirty(house) or why_too_many(house)
     asked = wish.asked
     if reason is None and not wish.by_hand:
         asked, reason = people.vouch(house, issue)

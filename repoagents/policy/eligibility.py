@@ -8,6 +8,9 @@ from repoagents.domain.issue import Issue, IssueState
 from repoagents.domain.run import Run, RunStatus
 from repoagents.domain.settings import Settings
 
+MARKER = re.compile(r"<!-- repoagents:([\w.-]{1,64}):")
+"""How a comment of the bot begins, with the id of the installation that wrote it."""
+
 _PRIORITY = re.compile(r"p([0-9])|priority/([0-9]{1,6})")
 _LATEST = datetime.max.replace(tzinfo=UTC)
 
@@ -54,6 +57,22 @@ def why_not(
     if reason is not None or latest is None:
         return reason
     return _why_not_again(issue, latest, forced=forced or again)
+
+
+def why_not_alone(issue: Issue, installation: str) -> str | None:
+    """Why another installation of this bot is at work below the issue, or None.
+
+    It writes as the same account, or its comments would not be ours; the marker tells them apart.
+    """
+    marks = (MARKER.match(comment.body.lstrip()) for comment in issue.comments if comment.ours)
+    other = next((mark[1] for mark in marks if mark and mark[1] != installation), None)
+    if other is None:
+        return None
+    return (
+        f"another installation of this bot, {other}, has written below issue {issue.number}, and "
+        f"only one may work on a repository (this one is {installation}): if that one is gone, "
+        f"`repoagents trigger {issue.number} --force` takes the issue over"
+    )
 
 
 def why_no_longer(

@@ -16,6 +16,7 @@ from repoagents.errors import Forbidden, Unavailable
 from repoagents.pipeline import approval, merge, rounds
 from repoagents.pipeline.boundary import change
 from repoagents.pipeline.followup import follow_up, with_open_pull_request
+from repoagents.pipeline.intake import Wish, accept
 from repoagents.pipeline.tick import Rhythm, cancel, tick
 from repoagents.ports import FROM_COMMENT, Request, RoleTask
 from tests.fakes.agents import write_fix
@@ -405,3 +406,13 @@ async def test_what_an_operator_asks_for_is_answered_in_an_outage(
         tick(place.house, place.flows, Rhythm(polls=False))
 
     assert place.house.inbox.outcome("mine") == "failed: HTTP 502"
+
+
+def test_a_second_installation_works_on_nothing_of_the_first(place: Place, hub: MemoryHub) -> None:
+    words = "<!-- repoagents:f0e1d2:issue=1 -->\nIssue #1: a change is published."
+    issue = replace(ISSUE, comments=(Comment("bot", words, ours=True),))
+    hub.issues[1] = issue
+    refused = accept(place.house, issue, Wish())
+    assert isinstance(refused, str)
+    assert "another installation of this bot, f0e1d2," in refused
+    assert isinstance(accept(place.house, issue, Wish(by_hand=True, forced=True)), Run)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from repoagents.domain.issue import Comment, IssueState, normal_labels
 from repoagents.domain.run import RunStatus
 from repoagents.domain.settings import FilterSettings, Settings, TrackerSettings
-from repoagents.policy.eligibility import order, why_no_longer, why_not
+from repoagents.policy.eligibility import order, why_no_longer, why_not, why_not_alone
 from tests.unit.policy.builders import NOW, a_run, an_issue
 
 SETTINGS = Settings()
@@ -233,3 +233,29 @@ def test_a_trigger_label_gives_no_priority() -> None:
 def test_order_does_not_depend_on_the_order_given(numbers: list[int], labels: list[str]) -> None:
     issues = [replace(an_issue(number=n), labels=(labels[n - 1],)) for n in numbers]
     assert order(issues, SETTINGS) == order(sorted(issues, key=lambda i: i.number), SETTINGS)
+
+
+# --- another installation -------------------------------------------------------------------
+
+OTHER = "<!-- repoagents:f0e1d2:issue=7 -->\nWorking."
+
+
+@pytest.mark.parametrize(
+    ("comment", "named"),
+    [
+        (Comment("bot", OTHER, ours=True), True),
+        (Comment("bot", f"\n {OTHER}", ours=True), True),
+        (Comment("mallory", OTHER), False),
+        (Comment("bot", OTHER.replace("f0e1d2", "a1b2c3"), ours=True), False),
+        (Comment("bot", f"Somebody wrote: {OTHER}", ours=True), False),
+    ],
+)
+def test_another_installation_on_the_repository_is_refused_and_named(
+    comment: Comment, named: bool
+) -> None:
+    issue = an_issue(comments=(Comment("ann", "Please."), comment))
+
+    reason = why_not_alone(issue, "a1b2c3")
+
+    assert (reason is not None) is named
+    assert reason is None or "another installation of this bot, f0e1d2," in reason
