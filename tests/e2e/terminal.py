@@ -11,8 +11,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -55,6 +55,23 @@ class _Door(socketserver.StreamRequestHandler):
         self.wfile.write(answer.encode() + b"\n")
 
 
+@contextmanager
+def tools() -> Iterator[Path]:
+    """A folder for PATH, with `repoagents` and `uv` in it."""
+    with ExitStack() as ends:
+        # A socket's path has to be short, and those of pytest are not.
+        folder = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="tools-")))
+        server = socketserver.UnixStreamServer(str(folder / "door"), _Door)
+        ends.enter_context(server)
+        ends.callback(server.shutdown)
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        program = PROGRAM.format(python=sys.executable, door=folder / "door")
+        for name, text in (("uv", UV), ("repoagents", program)):
+            (folder / name).write_text(text, encoding="utf-8")
+            (folder / name).chmod(0o755)
+        yield folder
+
+
 class Terminal:
     """A shell in a folder, with variables of its own."""
 
@@ -64,20 +81,11 @@ class Terminal:
         self._open = ExitStack()
 
     def __enter__(self) -> "Terminal":
-        # A socket's path has to be short, and those of pytest are not.
-        tools = Path(self._open.enter_context(tempfile.TemporaryDirectory(prefix="tools-")))
-        server = socketserver.UnixStreamServer(str(tools / "door"), _Door)
-        self._open.enter_context(server)
-        self._open.callback(server.shutdown)
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        program = PROGRAM.format(python=sys.executable, door=tools / "door")
-        for name, text in (("uv", UV), ("repoagents", program)):
-            (tools / name).write_text(text, encoding="utf-8")
-            (tools / name).chmod(0o755)
+        found = self._open.enter_context(tools())
         self._shell = subprocess.Popen(
             ["bash", "--noprofile", "--norc"],
             cwd=self._folder,
-            env={**os.environ, **self._variables, "PATH": f"{tools}:{os.environ['PATH']}"},
+            env={**os.environ, **self._variables, "PATH": f"{found}:{os.environ['PATH']}"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

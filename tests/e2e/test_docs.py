@@ -9,12 +9,13 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.e2e.terminal import tools
 from tests.prepared import run_prepared
 
 ROOT = Path(__file__).parents[2]
@@ -45,6 +46,15 @@ RUNNABLE = [page for page in PAGES if commands(page) and page != QUICKSTART]
 def name_of(page: Path) -> str:
     """The page as it is named in a test's id."""
     return page.relative_to(ROOT).as_posix()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def path() -> Iterator[None]:
+    """Our program and this Python come first, as where the program was installed."""
+    with tools() as folder, pytest.MonkeyPatch.context() as patch:
+        first = f"{folder}{os.pathsep}{Path(sys.executable).parent}"
+        patch.setenv("PATH", f"{first}{os.pathsep}{os.environ['PATH']}")
+        yield
 
 
 def workshop(root: Path) -> Path:
@@ -86,11 +96,10 @@ def commit(folder: Path) -> Path:
 
 def run(folder: Path, script: str) -> str:
     """Run a script in one shell that stops at the first failure; returns what it printed."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     ended = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=folder,
-        env={**os.environ, "PATH": path, "REPOAGENTS_LLM__MODE": "rehearsal"},
+        env={**os.environ, "REPOAGENTS_LLM__MODE": "rehearsal"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
