@@ -149,7 +149,8 @@ class Soak:
             return not (busy or self.deliveries.pending())
 
         self.hub.hooks.drain()
-        self._until(rests, REST_SECONDS)
+        if not self._until(rests, REST_SECONDS) and (waits := self.deliveries.pending()):
+            self.troubles.append(f"{len(waits)} deliveries were not looked at in time")
         reading = self.worker.read(self._age)
         if reading is not None:
             self.readings.append(reading)

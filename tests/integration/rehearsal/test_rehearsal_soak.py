@@ -129,11 +129,13 @@ def test_a_delivery_that_was_answered_and_is_unknown_is_lost(books: Database) ->
     assert lost == "a delivery was answered and is lost: issues opened gone"
 
 
-def test_a_delivery_that_nobody_looked_at_is_told(books: Database) -> None:
+def test_a_delivery_that_nobody_looks_at_is_trouble(soak: Soak, books: Database) -> None:
+    soak._rest()
+    assert soak.troubles == []
     keep(books, "waits", taken=False)
-    assert lost_in((sent("waits", b"1"),), books.deliveries) == (
-        "a delivery was never looked at: waits",
-    )
+    soak._rest()
+    assert soak.troubles == ["1 deliveries were not looked at in time"]
+    assert lost_in((sent("waits", b"1"),), books.deliveries) == (), "it is kept all the same"
 
 
 def test_worktrees_and_bugs_are_found(tmp_path: Path) -> None:
