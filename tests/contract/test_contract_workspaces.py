@@ -123,10 +123,11 @@ def test_the_same_request_gives_the_same_commit(ground: Ground) -> None:
 def test_a_branch_is_written_where_it_is_absent_or_as_expected(ground: Ground) -> None:
     spaces, base = ground
     tree = frozen(ground)
-    first, second, third = (
+    first, third = (
         spaces.commit(CommitRequest("run-1", base.sha, tree, word, START))
-        for word in ("one", "two", "three")
+        for word in ("one", "three")
     )
+    second = spaces.commit(CommitRequest("run-1", base.sha, tree, "two", START, onto=first))
     assert spaces.branch_head(BRANCH) is None
     assert BRANCH in spaces.push(BRANCH, first, None)
     assert spaces.branch_head(BRANCH) == first
@@ -136,6 +137,8 @@ def test_a_branch_is_written_where_it_is_absent_or_as_expected(ground: Ground) -
     for wrong in (None, first):
         with pytest.raises(GitError, match="another commit"):
             spaces.push(BRANCH, third, wrong)
+    with pytest.raises(GitError, match="does not follow"):
+        spaces.push(BRANCH, third, second)
     assert spaces.branch_head(BRANCH) == second
 
 

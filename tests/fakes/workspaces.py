@@ -32,6 +32,7 @@ class MemoryWorkspaces:
     _trees: dict[str, Files] = field(default_factory=dict)
     _commits: dict[str, str] = field(default_factory=dict)
     _parents: dict[str, str] = field(default_factory=dict)
+    _follows: dict[str, str] = field(default_factory=dict)
     _bases: dict[Path, str] = field(default_factory=dict)
 
     def dirty_paths(self) -> tuple[str, ...]:
@@ -107,6 +108,7 @@ class MemoryWorkspaces:
         """The same request gives the same commit."""
         made = self._committed(request.tree, f"{request}")
         self._parents[made] = request.base_sha
+        self._follows[made] = request.onto
         return made
 
     def merge_base(self, commit: str, base_sha: str, message: str, at: datetime) -> str | Conflict:
@@ -133,6 +135,7 @@ class MemoryWorkspaces:
             return Conflict(self._keep(merged), tuple(both))
         made = self._committed(self._keep(merged), f"{commit}{base_sha}{message}{at}")
         self._parents[made] = base_sha
+        self._follows[made] = commit
         return made
 
     def recall(self, branch: str, commit: str) -> None:
@@ -154,9 +157,17 @@ class MemoryWorkspaces:
         """Move a branch that is absent or where it was expected."""
         if self.branches.get(branch) not in (None, expected, commit):
             raise GitError(f"The branch {branch} holds another commit")
+        if expected in self._parents and not self._is_behind(expected, commit):
+            raise GitError(f"The branch {branch} stands at what {commit} does not follow")
         self.pushes += self.branches.get(branch) != commit
         self.branches[branch] = commit
         return f"branch {branch}"
+
+    def _is_behind(self, head: str, commit: str) -> bool:
+        """Whether a commit follows another."""
+        while commit and commit != head:
+            commit = self._follows.get(commit, "")
+        return bool(commit)
 
     def worktrees(self) -> tuple[Worktree, ...]:
         """Every folder, by issue and run."""
