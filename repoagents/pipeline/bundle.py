@@ -24,6 +24,12 @@ from repoagents.views.handoff import render_handoff
 from repoagents.views.handoff_page import render_handoff_page
 from repoagents.views.headline import headline
 from repoagents.views.snapshot import Snapshot, instant
+from repoagents.views.tables import (
+    dashboard_row,
+    render_dashboard_report,
+    render_status_report,
+    status_row,
+)
 
 
 @dataclass(frozen=True)
@@ -88,10 +94,15 @@ def make_bundle(books: Books, bundles: Bundles, contents: Contents, *, archive: 
 
 def _texts(contents: Contents) -> dict[str, str]:
     """Every member that needs no other to be made."""
-    texts = status_texts(contents.snapshot, contents.standing)
+    snapshot = contents.snapshot
+    texts = status_texts(snapshot, contents.standing)
     texts |= {
+        "status.json": render_json(status_row(snapshot)),
+        "status.md": render_status_report(snapshot),
+        "dashboard.json": render_json(dashboard_row(snapshot)),
+        "dashboard.md": render_dashboard_report(snapshot),
         "doctor.json": render_json({"checks": [vars(check) for check in contents.checks]}),
-        "doctor.md": render_checks_report(contents.checks, contents.snapshot.rehearsal),
+        "doctor.md": render_checks_report(contents.checks, snapshot.rehearsal),
     }
     return texts | contents.further
 

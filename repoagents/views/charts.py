@@ -1,11 +1,13 @@
 """Charts where a person would rather look than read: SVG without script, style or address."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from math import floor, log10
 from statistics import median
+from types import ModuleType
 from typing import Protocol
 from xml.etree import ElementTree
 
@@ -191,8 +193,7 @@ def _rows(days: Sequence[Day], series: Sequence[Series], form: str) -> tuple[tup
 @lru_cache(maxsize=16)
 def _bars(labels: tuple[str, ...], series: tuple[Series, ...], form: str) -> Markup:
     """Bars per day, stacked; each tells its numbers when it is pointed at."""
-    import pygal
-
+    pygal = _library()
     top = max(map(sum, zip(*(values for *_, values in series), strict=True)))
     steps = scale(top)
     graph = pygal.StackedBar(
@@ -225,8 +226,7 @@ def _bars(labels: tuple[str, ...], series: tuple[Series, ...], form: str) -> Mar
 @lru_cache(maxsize=16)
 def _lanes(lanes: tuple[tuple[str, str, int], ...]) -> Markup:
     """One lying bar for each name, the first at the top, with its number beside it."""
-    import pygal
-
+    pygal = _library()
     upwards = tuple(reversed(lanes))
     graph = pygal.HorizontalBar(
         **OPTIONS,
@@ -273,11 +273,23 @@ class Element(Protocol):
         """The drawing."""
 
 
+@cache
+def _library() -> ModuleType:
+    """The library, late because it is slow to import.
+
+    It leaves a finder of an old kind behind, for extensions that we have none of: every further
+    import of this process would warn of it.
+    """
+    import pygal
+
+    sys.meta_path[:] = [f for f in sys.meta_path if type(f).__module__ != pygal.__name__]
+    module: ModuleType = pygal
+    return module
+
+
 def _type() -> object:
     """The sizes that the library makes room for."""
-    from pygal.style import Style
-
-    return Style(label_font_size=12, major_label_font_size=12, value_font_size=12)
+    return _library().style.Style(label_font_size=12, major_label_font_size=12, value_font_size=12)
 
 
 def _bare(graph: Element) -> ElementTree.Element:

@@ -42,6 +42,7 @@ async def test_a_bundle_holds_what_a_person_needs_in_reading_order(
         *("index.html", "README.md", "bundle.json", "bundle.json.sig", "bundle.md"),
         *("ops-brief.json", "ops-brief.md", "ops-status.json", "ops-status.md"),
         *("doctor.json", "doctor.md", "github-smoke.md"),
+        *("status.json", "status.md", "dashboard.json", "dashboard.md"),
         *("issue-1/handoff.md", "issue-1/changes.patch", "issue-1/decision.json"),
         *("issue-1/planner.json", "issue-1/verify-fixed.log"),
     } <= names
@@ -84,7 +85,7 @@ async def test_every_member_in_markdown_or_html_names_the_fixture_first(
     told = [p for p in made.folder.iterdir() if p.suffix in (".md", ".html")]
     firsts = {path.name: path.read_text().partition("\n")[0] for path in told}
     del firsts["github-smoke.md"]  # given by the test as it is
-    assert len(firsts) == 6
+    assert len(firsts) == 8
     for name, first in firsts.items():
         assert "Rehearsal: made from a fixture" in first, name
     assert json.loads((made.folder / "ops-brief.json").read_text())["rehearsal"]

@@ -24,6 +24,12 @@ from repoagents.views.bundle import (
 from repoagents.views.checks import render_checks_report
 from repoagents.views.ops_status import ops_status_row, render_ops_status
 from repoagents.views.snapshot import Caps, Card, Snapshot
+from repoagents.views.tables import (
+    dashboard_row,
+    render_dashboard_report,
+    render_status_report,
+    status_row,
+)
 from tests.unit.policy.builders import NOW
 from tests.unit.views.stories import HOSTILE, WITHHELD, ended
 
@@ -84,6 +90,23 @@ def test_reports_golden(
     golden(f"ops-status-{name}.json", json.dumps(ops_status_row(snapshot, standing), indent=2))
 
 
+def test_tables_hold_what_status_and_dashboard_show() -> None:
+    snapshot = a_snapshot(HOSTILE)
+
+    status, shown = status_row(snapshot), dashboard_row(snapshot)
+
+    assert status["counts"] == {"completed": 1, "failed": 1}
+    assert "#8     failed (network)" in render_status_report(snapshot)
+    cards = shown["cards"]
+    assert isinstance(cards, list)
+    assert [card["issue"] for card in cards] == [8, 7]
+    told = render_dashboard_report(snapshot)
+    assert "| #7 | completed | Issue #7: a proven change is ready and not published. |" in told
+    assert "| 2026-03-03 | 2 |" in told
+    assert "@octocat" not in told
+    assert "<!--" not in told
+
+
 def test_landing_golden(golden: Callable[[str, str], None]) -> None:
     golden("bundle-landing.md", render_landing(a_landing(a_snapshot())))
 
@@ -122,6 +145,8 @@ def test_a_fixture_is_named_on_the_first_line_of_everything() -> None:
         render_landing_page(a_landing(snapshot)),
         render_manifest((), snapshot),
         render_checks_report((), snapshot.rehearsal),
+        render_status_report(snapshot),
+        render_dashboard_report(snapshot),
         render_brief_text(snapshot, standing, 60),
     ):
         assert "Rehearsal: made from a fixture." in text.partition("\n")[0]
