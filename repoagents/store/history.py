@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from repoagents.domain.reports import Review, Usage, Verdict
 from repoagents.domain.run import RunStatus, Stage
+from repoagents.errors import StoreError
 from repoagents.ports import Day, Kept
 from repoagents.store.codec import decode
 from repoagents.store.engine import Door
@@ -106,8 +107,15 @@ def _by_run(rows: Iterator[Row]) -> dict[str, list[Row]]:
 
 
 def _last(rows: Sequence[Row], stage: Stage, kind: type[T]) -> T | None:
-    values = (row["value"] for row in reversed(rows) if row["stage"] == stage)
-    return next((decode(value, kind) for value in values), None)
+    """The newest value; None as well for one that another version wrote.
+
+    What is known of all runs is not withheld because of one.
+    """
+    newest = next((row["value"] for row in reversed(rows) if row["stage"] == stage), None)
+    try:
+        return None if newest is None else decode(newest, kind)
+    except StoreError:
+        return None
 
 
 def _usage(row: Row) -> Usage:

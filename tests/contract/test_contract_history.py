@@ -90,6 +90,16 @@ def test_what_was_kept_of_many_runs_is_told_at_once(books: Database) -> None:
     assert kept[f"run-{numbers[-1]}"] == kept["run-unknown"] == Kept()
 
 
+def test_a_value_of_another_version_hides_no_run(books: Database) -> None:
+    ended(books, 1, RunStatus.COMPLETED, NOON, 60)
+    books.stages.record(StageKey("run-1", 1, Stage.REVIEW, 1, "hash"), Usage(), NOON, 1.0)
+
+    kept = books.history.kept(["run-1"])["run-1"]
+
+    assert kept.review is None
+    assert kept.timings == ((Stage.REVIEW, 1, 1.0),)
+
+
 def test_an_effect_that_was_cut_off_is_held_until_it_is_done(books: Database) -> None:
     ended(books, 1, RunStatus.COMPLETED, NOON, 60)
     effect = PushBranch("run-1", 1, "branch", "c" * 40)
