@@ -2,10 +2,10 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cache, lru_cache
-from math import floor, log10
+from math import ceil, floor, log10
 from statistics import median
 from types import ModuleType
 from typing import Protocol
@@ -19,6 +19,9 @@ from repoagents.ports import Day
 from repoagents.views.snapshot import Snapshot
 
 DAYS = 30
+LEAST, MOST = 1e-6, 1e12
+"""What is less counts as nothing, and what is more as wrong."""
+
 WIDTH, HEIGHT, LANE = 270, 140, 28
 """Of a drawing, and of one lying bar: about as large as it is shown, so that its type is read."""
 
@@ -85,10 +88,19 @@ def draw_charts(snapshot: Snapshot) -> tuple[Chart, ...]:
 
 def _filled(snapshot: Snapshot) -> tuple[Day, ...]:
     """The last days without a gap, oldest first."""
-    known = {day.day: day for day in snapshot.days}
+    known = {day.day: _sound(day) for day in snapshot.days}
     today = snapshot.now.date()
     days = [today - timedelta(days=back) for back in reversed(range(DAYS))]
     return tuple(known.get(day, Day(day, {}, Usage(), ())) for day in days)
+
+
+def _sound(day: Day) -> Day:
+    """The day without what no chart can show: a clock that was set back makes a run take less."""
+    cost = day.usage.cost
+    if cost is not None and not LEAST <= cost < MOST:
+        cost = 0.0
+    seconds = tuple(second if LEAST <= second < MOST else 0.0 for second in day.seconds)
+    return replace(day, seconds=seconds, usage=replace(day.usage, cost=cost))
 
 
 def _outcomes(days: Sequence[Day]) -> Chart | None:
@@ -255,15 +267,13 @@ def _lanes(lanes: tuple[tuple[str, str, int], ...]) -> Markup:
 
 
 def scale(top: float) -> tuple[float, ...]:
-    """Round numbers from 0 to `top` or a little more, at most six."""
+    """Round numbers from 0 to `top` or a little more, at most six; `top` is above 0 and finite."""
     power = 10.0 ** floor(log10(top / 4))
     step = next(power * size for size in (1, 2, 2.5, 5, 10) if power * size * 4 >= top)
     if top <= 4 and top == floor(top):
         step = 1.0
-    steps = [0.0]
-    while steps[-1] < top:
-        steps.append(round(steps[-1] + step, 10))
-    return tuple(steps)
+    # By their number, not until `top` is passed: a step too small to count would never get there.
+    return tuple(float(f"{step * place:.10g}") for place in range(min(ceil(top / step), 5) + 1))
 
 
 class Element(Protocol):

@@ -11,6 +11,9 @@ from repoagents.agents.engines.contract import Trouble, last_line
 from repoagents.agents.process import Ended
 from repoagents.domain.run import FailureClass
 
+MOST_TOKENS = 10**12
+"""More than any turn can use."""
+
 
 class EventKind(Enum):
     """What an event means to us."""
@@ -49,7 +52,7 @@ def parse_event(line: str) -> Event | None:
 def _event(value: object) -> Event:
     match value:
         case {"type": "turn.completed", "usage": {"input_tokens": int(i), "output_tokens": int(o)}}:
-            return Event(EventKind.COMPLETED, tokens=i + o)
+            return Event(EventKind.COMPLETED, tokens=_counted(i) + _counted(o))
         case {"type": "turn.completed"}:
             return Event(EventKind.COMPLETED)
         case {"type": "turn.failed", "error": {"message": str(message)}}:
@@ -60,6 +63,11 @@ def _event(value: object) -> Event:
             return Event(EventKind.PROGRESS, _item(item, done=stage == "item.completed"))
         case _:
             return Event(EventKind.PROGRESS)
+
+
+def _counted(tokens: int) -> int:
+    """A number of tokens that can be one: what an agent says must not lower what is spent."""
+    return min(max(tokens, 0), MOST_TOKENS)
 
 
 def _item(item: dict[str, object], *, done: bool) -> str:

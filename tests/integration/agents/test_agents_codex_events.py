@@ -279,3 +279,13 @@ def test_a_missing_codex_is_not_even_tried() -> None:
     assert health.kind == FailureClass.ENGINE_MISSING.value
     assert "codex was not found" in health.problem
     assert probed.asked == []
+
+
+@pytest.mark.parametrize(("said", "counted"), [(-5, 7), (10**30, 10**12 + 7), (0, 7), (93, 100)])
+def test_what_an_agent_says_it_used_lowers_nothing(said: int, counted: int) -> None:
+    usage = {"input_tokens": said, "output_tokens": 7}
+
+    event = parse_event(json.dumps({"type": "turn.completed", "usage": usage}))
+
+    assert event is not None
+    assert event.tokens == counted

@@ -370,3 +370,19 @@ def test_a_scale_is_short_and_holds_its_largest_number(top: float) -> None:
 )
 def test_a_scale_has_round_numbers(top: float, steps: tuple[float, ...]) -> None:
     assert scale(top) == steps
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "number", [-5.0, 0.0, 1e-12, 1e-300, 1e300, float("inf"), float("-inf"), float("nan")]
+)
+def test_odd_numbers_end_no_drawing(number: float) -> None:
+    """A clock that was set back during a run, or a row that nobody can have written."""
+    usage = Usage(1, 0, number)
+    odd = Day(NOW.date(), {RunStatus.COMPLETED: 1}, usage, (number, number))
+    snapshot = Snapshot(NOW, days=(odd,), counts={RunStatus.COMPLETED: 1})
+
+    drawn = {chart.name for chart in draw_charts(snapshot)}
+
+    assert "outcomes" in drawn
+    assert not drawn & {"handoffs"}
