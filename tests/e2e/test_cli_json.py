@@ -267,7 +267,8 @@ def assert_approval_publishes(shell: Shell, run: dict[str, Any]) -> None:
     assert waiting["flags"] == ["safety.allow_open_pr"]
     shown = shell.ask("approval", "show", "1")
     assert shown == {**waiting, "files": shown["files"]}
-    assert [file.rpartition("/")[2] for file in shown["files"]] == ["handoff.md", "changes.patch"]
+    files = [file.rpartition("/")[2] for file in shown["files"]]
+    assert files == ["handoff.md", "handoff.html", "changes.patch"]
 
     flag = {"REPOAGENTS_SAFETY__ALLOW_OPEN_PR": "true"}
     assert "safety.allow_open_pr is off" in shell.answer("approval", "approve", "1", code=1)

@@ -11,6 +11,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("site")  # built once
+
 ROOT = Path(__file__).parents[2]
 PARTS = ("RepoAgents", "Start", "How to", "Reference", "Understanding", "Examples", "한국어")
 
@@ -41,7 +43,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("site")
     options = [f"BIN={Path(sys.executable).parent}", f"SITE={out}", "-o", ".venv/installed-dev"]
     ended = subprocess.run(
-        ["make", "docs", *options],
+        ["make", "--no-print-directory", "docs", *options],
         cwd=ROOT,
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
