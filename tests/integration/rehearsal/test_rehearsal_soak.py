@@ -171,5 +171,5 @@ def test_a_worker_that_has_hardly_begun_is_ended(tmp_path: Path) -> None:
 def test_last_words_are_those_of_a_worker_that_cannot_start(tmp_path: Path) -> None:
     worker = RehearsalWorker(tmp_path, {"PATH": "/usr/bin:/bin"}, 60.0)
     worker.start()
-    wait_until(lambda: worker.ended)
+    wait_until(lambda: worker.ended and worker.last_words != "")
     assert "no git repository and no .ai-repoagents folder" in worker.last_words
