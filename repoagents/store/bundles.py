@@ -64,7 +64,7 @@ class FileBundles:
             _write_folder(folder, contents)
             packed = folder.with_name(f"{folder.name}.zip") if archive else None
             if packed is not None:
-                _write_bytes(packed, render_archive(contents))
+                write_atomically(packed, render_archive(contents))
         return folder, packed, key.public.fingerprint
 
     def remember(self, entry: BundleEntry, keep: int) -> tuple[BundleEntry, ...]:
@@ -202,12 +202,3 @@ def _write_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
         draft.rename(folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-
-
-def _write_bytes(path: Path, raw: bytes) -> None:
-    draft = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
-    try:
-        draft.write_bytes(raw)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from repoagents.store.faults import fault
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, content: str | bytes) -> None:
     """Replace a file, or make it; raises `StoreError` and leaves what was there."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -15,7 +15,8 @@ def write_atomically(path: Path, text: str) -> None:
         fresh = Path(name)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(text.encode("utf-8", "replace"))
+                raw = content if isinstance(content, bytes) else content.encode("utf-8", "replace")
+                file.write(raw)
                 os.fchmod(file.fileno(), 0o644)
                 file.flush()
                 os.fsync(file.fileno())
