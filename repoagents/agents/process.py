@@ -28,6 +28,7 @@ DRAIN_SECONDS = 1.0
 
 _ERROR_TAIL = 64 * 1024
 _CLOCK_SLACK_SECONDS = 2.0
+_probes = count()
 
 Listen = Callable[[list[str]], None]
 
@@ -83,7 +84,6 @@ class Supervisor:
         self._records = ProcessRecords(folder)
         self._live: list[_Live] = []
         self._lock = threading.Lock()
-        self._probes = count()
 
     async def run(self, command: Command, listen: Listen | None = None) -> Ended:
         """Run to the end, with nothing left behind; `listen` gets the lines of standard output.
@@ -121,7 +121,7 @@ class Supervisor:
 
     def probe(self, argv: tuple[str, ...], environment: Mapping[str, str], cwd: Path) -> Ended:
         """Run a short command of the operator's, from a thread that runs no event loop."""
-        run_id = f"probe-{os.getpid()}-{next(self._probes)}"
+        run_id = f"probe-{os.getpid()}-{next(_probes)}"
         return asyncio.run(self.run(Command(argv, cwd, environment, run_id, 20)))
 
     def stop(self, run_id: str, kind: str) -> None:

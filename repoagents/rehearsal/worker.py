@@ -1,9 +1,11 @@
 """A worker in a process of its own, as operators start it: watched, killed and started again."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from threading import Thread
 
@@ -15,8 +17,9 @@ from repoagents.errors import RepoAgentsError, Stopped
 from repoagents.store.worker_lock import holder
 
 PROGRAM = (sys.executable, "-P", "-m", "repoagents")
-RUN_ID = "soak"
 STOP_SECONDS = 40.0
+
+_workers = count()
 
 
 class RehearsalWorker:
@@ -25,6 +28,8 @@ class RehearsalWorker:
     def __init__(self, clone: Path, environment: Mapping[str, str], limit: float) -> None:
         """`limit` is how many seconds one of its processes may live."""
         self._control = clone / ".ai-repoagents"
+        # Found by it on the whole machine, where another soak may be at work.
+        self._run_id = f"soak-{os.getpid()}-{next(_workers)}"
         self._clone = clone
         self._environment = environment
         self._limit = limit
@@ -35,7 +40,7 @@ class RehearsalWorker:
     def start(self) -> None:
         """Start the process; `pid` tells when it is at work."""
         argv = (*PROGRAM, "run", "--serve")
-        command = Command(argv, self._clone, self._environment, RUN_ID, self._limit)
+        command = Command(argv, self._clone, self._environment, self._run_id, self._limit)
 
         def follow() -> None:
             with suppress(Stopped):
@@ -74,7 +79,7 @@ class RehearsalWorker:
         """End whatever is left of it, also when it has hardly begun."""
         while not self.ended:
             # Again and again: it may only be about to start.
-            self._supervisor.stop(RUN_ID, "interrupted")
+            self._supervisor.stop(self._run_id, "interrupted")
             self._join(0.1)
 
     def read(self, at: float) -> Reading | None:

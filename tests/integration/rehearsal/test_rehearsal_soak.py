@@ -171,5 +171,17 @@ def test_a_worker_that_has_hardly_begun_is_ended(tmp_path: Path) -> None:
 def test_last_words_are_those_of_a_worker_that_cannot_start(tmp_path: Path) -> None:
     worker = RehearsalWorker(tmp_path, {"PATH": "/usr/bin:/bin"}, 60.0)
     worker.start()
-    wait_until(lambda: worker.ended and worker.last_words != "")
+    wait_until(lambda: worker.ended)
     assert "no git repository and no .ai-repoagents folder" in worker.last_words
+
+
+def test_the_end_of_one_worker_is_not_the_end_of_another(tmp_path: Path) -> None:
+    """Processes are found by their run's id on the whole machine: two soaks share none."""
+    names = ("first", "second")
+    first, second = (RehearsalWorker(tmp_path / name / "clone", {}, 60.0) for name in names)
+    for name, worker in zip(names, (first, second), strict=True):
+        (tmp_path / name / "clone").mkdir(parents=True)
+        worker.start()
+    first.close()
+    wait_until(lambda: second.ended)
+    assert "no git repository and no .ai-repoagents folder" in second.last_words
