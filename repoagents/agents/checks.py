@@ -8,9 +8,9 @@ from repoagents.agents.environment import child_environment, isolated_home
 from repoagents.agents.fencing import plain
 from repoagents.agents.process import Command, End, Ended, Supervisor
 from repoagents.agents.sections import command_text
-from repoagents.agents.transcript import Redacts
 from repoagents.domain.reports import CheckOutcome, CheckResult
 from repoagents.domain.settings import Settings, VerifySettings
+from repoagents.logs import Redactor
 from repoagents.ports import Artifacts, Worktree
 
 LOG_BYTES = 5_000_000
@@ -31,7 +31,7 @@ class ProjectChecks:
         settings: Settings,
         environment: Mapping[str, str],
         supervisor: Supervisor,
-        redactor: Redacts,
+        redactor: Redactor,
         artifacts: Artifacts,
     ) -> None:
         self._control = control

@@ -15,10 +15,12 @@ from repoagents.agents.fencing import short_line
 from repoagents.agents.output import ANSWER_LIMIT, parse_answer, schema_for
 from repoagents.agents.process import Command, End, Ended, Supervisor
 from repoagents.agents.prompts import PromptBook, render_repair
-from repoagents.agents.transcript import Redacts, Transcript
+from repoagents.agents.transcript import Transcript
+from repoagents.domain.engines import EngineChoice
 from repoagents.domain.run import FailureClass
-from repoagents.domain.settings import EngineChoice, EngineName, Settings
+from repoagents.domain.settings import EngineName, Settings
 from repoagents.errors import Exited, TimedOut
+from repoagents.logs import Redactor
 from repoagents.ports import AgentReply, Brief, EngineHealth, RoleReport, RoleTask
 
 HEARD_LIMIT = 2_000
@@ -37,7 +39,7 @@ class AgentCrew:
         settings: Settings,
         environment: Mapping[str, str],
         supervisor: Supervisor,
-        redactor: Redacts,
+        redactor: Redactor,
     ) -> None:
         self._control = control
         self._settings = settings

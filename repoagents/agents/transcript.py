@@ -2,26 +2,20 @@
 
 import json
 from pathlib import Path
-from typing import IO, Protocol, Self
+from typing import IO, Self
 
 from repoagents.agents.fencing import plain
 from repoagents.agents.process import Ended
+from repoagents.logs import Redactor
 
 TRANSCRIPT_LIMIT = 20_000_000
 """Characters of a transcript."""
 
 
-class Redacts(Protocol):
-    """Takes secrets out of a text, by their value and by their known shape."""
-
-    def redact(self, text: str) -> str:
-        """The text without them."""
-
-
 class Transcript:
     """One call's `<label>.transcript.jsonl`: what was printed, then a line on how it ended."""
 
-    def __init__(self, path: Path, redactor: Redacts) -> None:
+    def __init__(self, path: Path, redactor: Redactor) -> None:
         # Opened before the agent runs: whatever it puts at that place later is not written to.
         self._file: IO[str] = path.open("w", encoding="utf-8", errors="replace")
         self._redactor = redactor

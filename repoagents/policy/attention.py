@@ -132,13 +132,13 @@ def _stuck(signs: Signs) -> Iterator[Concern]:
         since = run.stage_started_at or run.updated_at
         lasts = signs.now - since
         if not signs.worker_live:
-            evidence = f"in progress at {stage} since {age(lasts)}, and no worker is live"
+            evidence = f"in progress at {stage} for {age(lasts)}, and no worker is live"
         elif lasts > signs.run_limit + GRACE:
-            evidence = f"at {stage} since {age(lasts)}; an attempt may take {age(signs.run_limit)}"
+            evidence = f"at {stage} for {age(lasts)}; an attempt may take {age(signs.run_limit)}"
         else:
             continue
         title = f"The run of issue #{run.issue_number} is stuck"
-        command = "repoagents run" if not signs.worker_live else f"repoagents cancel {_n(run)}"
+        command = f"repoagents cancel {run.issue_number}" if signs.worker_live else "repoagents run"
         yield Concern("run_stuck", Weight.CRITICAL, title, evidence, command)
 
 
@@ -191,7 +191,7 @@ def _failed(signs: Signs) -> Iterator[Concern]:
     run = failed[0]
     title = _runs(failed, "failed, out of attempts")
     yield Concern(
-        "runs_failed", Weight.HIGH, title, _why(signs, run), f"repoagents retry {_n(run)}"
+        "runs_failed", Weight.HIGH, title, _why(signs, run), f"repoagents retry {run.issue_number}"
     )
 
 
@@ -209,7 +209,7 @@ def _blocked(signs: Signs) -> Iterator[Concern]:
         Weight.MEDIUM,
         title,
         _why(signs, run),
-        f"repoagents status --issue {_n(run)}",
+        f"repoagents status --issue {run.issue_number}",
     )
 
 
@@ -217,11 +217,10 @@ def _approvals(signs: Signs) -> Iterator[Concern]:
     waiting = [run for run in current_runs(signs.runs) if run.status is RunStatus.AWAITING_APPROVAL]
     if waiting:
         oldest = waiting[-1]
-        evidence = (
-            f"the oldest, issue #{_n(oldest)}, waits since {age(signs.now - oldest.updated_at)}"
-        )
+        lasts = age(signs.now - oldest.updated_at)
+        evidence = f"the oldest, issue #{oldest.issue_number}, has waited for {lasts}"
         title = _runs(waiting, "awaiting approval")
-        command = f"repoagents approval show {_n(oldest)}"
+        command = f"repoagents approval show {oldest.issue_number}"
         yield Concern("approvals_waiting", Weight.MEDIUM, title, evidence, command)
 
 
@@ -233,9 +232,9 @@ def _withheld(signs: Signs) -> Iterator[Concern]:
     ]
     if held:
         run = held[0]
-        evidence = f"the newest, issue #{_n(run)}: {one_line(run.title, 80)}"
+        evidence = f"the newest, issue #{run.issue_number}: {one_line(run.title, 80)}"
         title = _runs(held, "finished; the result is withheld")
-        command = f"repoagents approval show {_n(run)}"
+        command = f"repoagents approval show {run.issue_number}"
         yield Concern("results_withheld", Weight.LOW, title, evidence, command)
 
 
@@ -244,7 +243,7 @@ def _parked(signs: Signs) -> Iterator[Concern]:
     if parked:
         run = parked[0]
         title = _runs(parked, "waiting for the next attempt")
-        command = f"repoagents status --issue {_n(run)}"
+        command = f"repoagents status --issue {run.issue_number}"
         yield Concern("runs_waiting", Weight.LOW, title, _why(signs, run), command)
 
 
@@ -276,7 +275,7 @@ def _drift(signs: Signs) -> Iterator[Concern]:
 def _absent(signs: Signs) -> Iterator[Concern]:
     queued = [run for run in current_runs(signs.runs) if run.status is RunStatus.QUEUED]
     if queued and not signs.worker_live:
-        evidence = f"the newest is issue #{_n(queued[0])}, and no worker is live"
+        evidence = f"the newest is issue #{queued[0].issue_number}, and no worker is live"
         title = _runs(queued, "queued with nobody to take it up")
         yield Concern("worker_absent", Weight.HIGH, title, evidence, "repoagents run")
 
@@ -328,15 +327,11 @@ def _recent(signs: Signs, status: RunStatus) -> list[Run]:
 def _why(signs: Signs, run: Run) -> str:
     failure = run.failure
     reason = f"{failure.kind.value}: {one_line(failure.message, 160)}" if failure else "no reason"
-    return f"issue #{_n(run)}, {age(signs.now - run.updated_at)} ago: {reason}"
+    return f"issue #{run.issue_number}, {age(signs.now - run.updated_at)} ago: {reason}"
 
 
 def _runs(runs: Sequence[Run], words: str) -> str:
     return f"{len(runs)} {'run' if len(runs) == 1 else 'runs'} {words}"
-
-
-def _n(run: Run) -> int:
-    return run.issue_number
 
 
 def _when(signs: Signs, at: datetime | None) -> str:

@@ -16,7 +16,6 @@ ROLES = ("none", "read", "triage", "write", "maintain", "admin")
 LEVELS = ("none", "read", "write", "admin")
 TOKEN_LIFE = timedelta(hours=1)
 JWT_LIFE = 600
-CLASSIC = ("repo",)
 
 
 @dataclass

@@ -152,7 +152,7 @@ def test_people_are_asked_in_order_of_weight() -> None:
     assert standing.headline.endswith("; 5 more points below.")
     by_code = {concern.code: concern for concern in standing.concerns}
     assert by_code["approvals_waiting"].command == "repoagents approval show 3"
-    assert "waits since 2 d" in by_code["approvals_waiting"].evidence
+    assert "has waited for 2 d" in by_code["approvals_waiting"].evidence
 
 
 def test_what_only_a_flag_holds_back_leaves_things_idle() -> None:
