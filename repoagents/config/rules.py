@@ -7,8 +7,9 @@ from string import Formatter
 from urllib.parse import urlsplit
 
 from repoagents.config.document import Place, Plain
+from repoagents.domain.engines import engine_for
 from repoagents.domain.reports import Role
-from repoagents.domain.settings import Settings, engine_for
+from repoagents.domain.settings import Settings
 
 Finding = tuple[Place, str]
 REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/(?!\.{1,2}$)[A-Za-z0-9._-]+")

@@ -375,26 +375,3 @@ class Settings:
     """Where the bot remembers."""
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     """How long finished work is kept."""
-
-
-@dataclass(frozen=True)
-class EngineChoice:
-    """The engine, model, effort and time limit that one role gets."""
-
-    engine: EngineName
-    model: str
-    effort: Effort | None
-    timeout_seconds: int
-
-
-def engine_for(role: Role, settings: Settings) -> EngineChoice:
-    """Resolve a role's engine from its own section and the defaults."""
-    own: RoleSettings = getattr(settings.roles, role.value)
-    engine = own.engine or settings.llm.mode
-    default_model = settings.codex.model if engine == "codex" else ""
-    return EngineChoice(
-        engine=engine,
-        model=own.model if own.model is not None else default_model,
-        effort=own.effort,
-        timeout_seconds=own.timeout_seconds or settings.agent.role_timeout_seconds,
-    )

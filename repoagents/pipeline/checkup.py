@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 from repoagents.domain.check import Check
+from repoagents.domain.engines import EngineChoice, engine_for
 from repoagents.domain.issue import Issue
 from repoagents.domain.reports import Role
 from repoagents.domain.rollout import Brake
-from repoagents.domain.settings import EngineChoice, Settings, engine_for
+from repoagents.domain.settings import Settings
 from repoagents.errors import RepoAgentsError
 from repoagents.pipeline.checkup_github import count_unlabelled, examine_access
 from repoagents.policy.access import judge_origin

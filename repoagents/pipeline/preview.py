@@ -13,11 +13,12 @@ from repoagents.domain.effect import (
     Withheld,
     effect_name,
 )
+from repoagents.domain.engines import engine_for
 from repoagents.domain.issue import Issue
 from repoagents.domain.reports import Plan, Role
 from repoagents.domain.rollout import Brake
 from repoagents.domain.run import Run
-from repoagents.domain.settings import LimitSettings, Settings, engine_for
+from repoagents.domain.settings import LimitSettings, Settings
 from repoagents.errors import OutputInvalid
 from repoagents.pipeline import people, publisher
 from repoagents.pipeline.intake import why_dirty

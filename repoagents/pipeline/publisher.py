@@ -6,29 +6,36 @@ from repoagents.domain.effect import (
     Effect,
     MergePullRequest,
     OpenDraftPullRequest,
+    PostComment,
     PushBranch,
     Receipt,
+    ReplyToRemark,
     Withheld,
     effect_name,
 )
+from repoagents.domain.engines import rehearses
 from repoagents.domain.rollout import Brake
 from repoagents.domain.run import Run
-from repoagents.domain.settings import engine_for
 from repoagents.errors import GitError
-from repoagents.policy import safety
-from repoagents.ports import Bench, Books, House
+from repoagents.policy import notice, safety
+from repoagents.ports import Bench, Books, House, LedgerRow
 
 
 @dataclass(frozen=True)
 class Published:
-    """What came of a list of effects."""
+    """What came of a list of effects; in neither is what may stand without being seen yet."""
 
     done: tuple[Receipt, ...]
     withheld: tuple[Withheld, ...]
 
 
-def publish(house: House, run_id: str, effects: tuple[Effect, ...]) -> Published:
-    """Carry out what the flags allow, in order, and keep the rest as withheld."""
+def publish(
+    house: House, run_id: str, effects: tuple[Effect, ...], *, anew: bool = True
+) -> Published:
+    """Carry out what the flags allow, in order, and keep the rest as withheld.
+
+    Without `anew`, a comment or reply is only brought up to date where it stands.
+    """
     done: list[Receipt] = []
     withheld: list[Withheld] = []
     for effect in effects:
@@ -36,8 +43,8 @@ def publish(house: House, run_id: str, effects: tuple[Effect, ...]) -> Published
         if isinstance(gated, Withheld):
             _withhold(house, run_id, gated)
             withheld.append(gated)
-        else:
-            done.append(_carry_out(house, run_id, gated))
+        elif (receipt := _carry_out(house, run_id, gated, anew=anew)) is not None:
+            done.append(receipt)
     return Published(tuple(done), tuple(withheld))
 
 
@@ -49,9 +56,8 @@ def gate(
     A place without books is told of the `brake`.
     """
     settings = place.settings
-    engines = (engine_for(role, settings).engine for role in settings.roles.enabled)
-    rehearsal = "rehearsal" in engines
     brake = place.brakes.find() if isinstance(place, Books) else brake
+    rehearsal = rehearses(settings)
     return safety.gate(effect, settings, dry_run=dry_run, rehearsal=rehearsal, brake=brake)
 
 
@@ -107,15 +113,31 @@ def _withhold(house: House, run_id: str, held: Withheld) -> None:
     )
 
 
-def _carry_out(house: House, run_id: str, effect: Effect) -> Receipt:
-    """Perform one effect exactly once, whatever an earlier process got done of it."""
+def _carry_out(house: House, run_id: str, effect: Effect, *, anew: bool) -> Receipt | None:
+    """Perform one effect exactly once, whatever an earlier process got done of it.
+
+    None when it may have been done a moment ago and cannot be seen yet: a later call looks again.
+    """
     known = house.ledger.receipt(effect)
     if known is not None:
         return known
-    house.ledger.intend(run_id, effect, house.clock.now())
-    location = _find(house, effect) or _perform(house, effect)
+    now = house.clock.now()
+    rows = _earlier(house, effect)
+    unanswered = max((row.at for row in rows if row.state == "intended"), default=None)
+    unseen = unanswered is not None and notice.may_be_unseen(unanswered, now)
+    # A wait that has begun goes on, but for one that a clock set back would make longer.
+    house.ledger.intend(run_id, effect, min(unanswered, now) if unanswered and unseen else now)
+    location = _find(house, effect) or _amend(house, effect, rows)
+    found = location is not None
+    if location is None and (unseen or not anew):
+        return None
+    location = location or _perform(house, effect)
     receipt = Receipt(effect.key, location, house.clock.now())
-    house.ledger.close(run_id, effect, receipt)
+    if found or unanswered is None:
+        house.ledger.close(run_id, effect, receipt)
+    else:
+        # Sent for a second time: only a later look can tell that it stands alone.
+        house.ledger.intend(run_id, effect, receipt.at, location)
     house.journal.note(
         "effect_done",
         f"{effect_name(effect)}: {location}",
@@ -123,6 +145,27 @@ def _carry_out(house: House, run_id: str, effect: Effect) -> Receipt:
         issue=effect.issue_number,
     )
     return receipt
+
+
+def _earlier(house: House, effect: Effect) -> tuple[LedgerRow, ...]:
+    """What the ledger holds of this very comment or reply, newest first; of the rest, nothing.
+
+    The others may be done twice: GitHub takes the second for the first, or refuses it.
+    """
+    if not isinstance(effect, PostComment | ReplyToRemark):
+        return ()
+    runs = house.runs.of_issue(effect.issue_number)
+    rows = (row for run in runs for row in house.ledger.rows(run.id))
+    name = effect_name(effect) if isinstance(effect, PostComment) else ""
+    same = [row for row in rows if row.name == name or row.key == effect.key]
+    return tuple(sorted(same, key=lambda row: row.at, reverse=True))
+
+
+def _amend(house: House, effect: Effect, rows: tuple[LedgerRow, ...]) -> str | None:
+    if not rows:
+        return None
+    places = (row.location for row in rows if row.location)
+    return house.tracker.amend(effect, next(places, ""))
 
 
 def _find(house: House, effect: Effect) -> str | None:

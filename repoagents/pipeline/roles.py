@@ -5,9 +5,9 @@ import hashlib
 import threading
 from dataclasses import dataclass, replace
 
+from repoagents.domain.engines import EngineChoice, engine_for
 from repoagents.domain.reports import Role, Usage
 from repoagents.domain.run import Failure, FailureClass, Run, Stage
-from repoagents.domain.settings import EngineChoice, engine_for
 from repoagents.errors import AgentError, GitHubError, OutputInvalid, Stopped, TrackerError
 from repoagents.pipeline import notice
 from repoagents.pipeline.boundary import Halted, current, stands

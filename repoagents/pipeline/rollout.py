@@ -5,10 +5,11 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from repoagents.domain.check import Check
+from repoagents.domain.engines import rehearses
 from repoagents.domain.reports import Decision, Review, Role, Verification
 from repoagents.domain.rollout import Soak
 from repoagents.domain.run import Run, RunStatus, Stage
-from repoagents.domain.settings import Settings, engine_for
+from repoagents.domain.settings import Settings
 from repoagents.pipeline.approval import REJECT
 from repoagents.pipeline.stages import Built
 from repoagents.policy.rollout import (
@@ -60,7 +61,7 @@ def judge(books: Books, reports: Reports, checks: Sequence[Check], version: str)
             kpis=measure(books),
             soak=read_soak(reports),
             checks=checks,
-            rehearsed=_rehearsed(settings),
+            rehearsed=rehearses(settings),
             reviewer=Role.REVIEWER in settings.roles.enabled,
             dashboard=reports.read(DASHBOARD) is not None,
             newest=newest.issue_number if newest else None,
@@ -112,10 +113,6 @@ def _turned_down(books: Books, run: Run) -> bool:
 
 def _share(facts: Sequence[bool]) -> Share:
     return Share(sum(facts), len(facts))
-
-
-def _rehearsed(settings: Settings) -> bool:
-    return "rehearsal" in {engine_for(role, settings).engine for role in settings.roles.enabled}
 
 
 def _values(settings: Settings) -> str:

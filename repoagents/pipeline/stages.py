@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from repoagents.domain.change import ChangeSet
+from repoagents.domain.engines import engine_for
 from repoagents.domain.reports import (
     BuildReport,
     Plan,
@@ -16,7 +17,6 @@ from repoagents.domain.reports import (
     Verification,
 )
 from repoagents.domain.run import Failure, FailureClass, Run, Stage
-from repoagents.domain.settings import engine_for
 from repoagents.pipeline import notice
 from repoagents.pipeline.boundary import DONE, Halted, StepResult, change
 from repoagents.pipeline.reconcile import call_off, why_stop

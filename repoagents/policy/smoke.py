@@ -14,8 +14,9 @@ from repoagents.domain.effect import (
     PostComment,
     Withheld,
 )
+from repoagents.domain.engines import rehearses
 from repoagents.domain.people import Permission
-from repoagents.domain.settings import Settings, engine_for
+from repoagents.domain.settings import Settings
 from repoagents.domain.smoke import (
     Auth,
     BranchPolicy,
@@ -227,8 +228,7 @@ def _status(points: Iterable[Point]) -> Level:
 
 def _withheld(name: str, effect: Effect, settings: Settings) -> Point | None:
     """Which key withholds such a write, and the line that lets it out."""
-    engines = {engine_for(role, settings).engine for role in settings.roles.enabled}
-    found = gate(effect, settings, rehearsal="rehearsal" in engines)
+    found = gate(effect, settings, rehearsal=rehearses(settings))
     if not isinstance(found, Withheld):
         return None
     section, _, key = found.flag.partition(".")

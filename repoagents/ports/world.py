@@ -10,6 +10,7 @@ from repoagents.domain.access import Access, Backlog, BranchRules
 from repoagents.domain.change import Base, ChangeSet, Conflict
 from repoagents.domain.delivery import Sending
 from repoagents.domain.effect import Effect
+from repoagents.domain.engines import EngineChoice
 from repoagents.domain.issue import Issue
 from repoagents.domain.people import Account, Act, Permission
 from repoagents.domain.pull_request import CheckDetail, CheckRun, PullRequest
@@ -23,7 +24,7 @@ from repoagents.domain.reports import (
     Usage,
     Verification,
 )
-from repoagents.domain.settings import EngineChoice, VerifySettings
+from repoagents.domain.settings import VerifySettings
 
 
 class Clock(Protocol):
@@ -169,6 +170,13 @@ class Tracker(Protocol):
 
     def perform(self, effect: Effect) -> str:
         """Do it; returns where it can be seen."""
+
+    def amend(self, effect: Effect, location: str) -> str | None:
+        """Do it again, as far as that can double nothing; None when it would have to be made anew.
+
+        For what a tracker takes twice for two. `location` is where it stood last, empty when that
+        is not known: what was made a moment ago may not be listed yet.
+        """
 
 
 @dataclass(frozen=True)

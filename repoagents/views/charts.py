@@ -307,7 +307,7 @@ def _bare(graph: Element) -> ElementTree.Element:
     root = graph.render_tree()
     for element in list(root.iter()):
         for child in list(element):
-            name = child.tag.rpartition("}")[2] if isinstance(child.tag, str) else ""
+            name = str(child.tag).rpartition("}")[2]
             if name in LEFT_OUT or "tooltip" in child.get("class", "").split():
                 element.remove(child)
     root.attrib.pop("id", None)

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from repoagents.domain.engines import engine_for
 from repoagents.domain.reports import Plan, Role
-from repoagents.domain.settings import Settings, engine_for
+from repoagents.domain.settings import Settings
 from repoagents.policy.wording import one_line
 from repoagents.views.layout import pad, wrapped
 
@@ -29,8 +30,7 @@ def role_engines(settings: Settings) -> tuple[RoleEngine, ...]:
     """The enabled roles with their engines, in order."""
     chosen = ((role, engine_for(role, settings)) for role in settings.roles.enabled)
     return tuple(
-        RoleEngine(role, choice.engine, choice.model, choice.engine == "rehearsal")
-        for role, choice in chosen
+        RoleEngine(role, choice.engine, choice.model, choice.rehearses) for role, choice in chosen
     )
 
 

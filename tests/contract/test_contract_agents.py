@@ -13,6 +13,7 @@ import pytest
 from repoagents.agents.crew import AgentCrew
 from repoagents.agents.process import Supervisor
 from repoagents.domain.change import ChangeKind, ChangeSet, FileChange
+from repoagents.domain.engines import EngineChoice
 from repoagents.domain.issue import Comment, Issue
 from repoagents.domain.reports import (
     BuildReport,
@@ -23,13 +24,7 @@ from repoagents.domain.reports import (
     Role,
     Verification,
 )
-from repoagents.domain.settings import (
-    CommandSettings,
-    EngineChoice,
-    EngineName,
-    Settings,
-    VerifySettings,
-)
+from repoagents.domain.settings import CommandSettings, EngineName, Settings, VerifySettings
 from repoagents.errors import OutputInvalid
 from repoagents.logs import Redactor
 from repoagents.ports import Agents, Brief, RoleTask

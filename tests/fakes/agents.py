@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from repoagents.domain.engines import EngineChoice
 from repoagents.domain.reports import (
     BuildReport,
     CriterionRow,
@@ -12,7 +13,6 @@ from repoagents.domain.reports import (
     Role,
     Usage,
 )
-from repoagents.domain.settings import EngineChoice
 from repoagents.errors import OutputInvalid
 from repoagents.ports import AgentReply, Brief, EngineHealth, RoleReport, RoleTask
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 import pytest
 
 from repoagents.domain.check import Check
+from repoagents.domain.engines import EngineChoice
 from repoagents.domain.issue import Issue
 from repoagents.domain.reports import Role
 from repoagents.domain.settings import (
     CodexSettings,
-    EngineChoice,
     LlmSettings,
     RolesSettings,
     Settings,

@@ -39,10 +39,11 @@ from repoagents.domain.effect import (
     PostComment,
     PushBranch,
 )
+from repoagents.domain.engines import EngineChoice
 from repoagents.domain.issue import Comment, Issue
 from repoagents.domain.reports import BuildReport, Plan, Role, Usage, Verification
 from repoagents.domain.run import Failure, FailureClass, Run
-from repoagents.domain.settings import EngineChoice, SafetySettings, Settings, TrackerSettings
+from repoagents.domain.settings import SafetySettings, Settings, TrackerSettings
 from repoagents.errors import ConfigError, Exited
 from repoagents.git.workspaces import GitWorkspaces
 from repoagents.github.answers import Answer, Ask

@@ -5,16 +5,11 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from repoagents.domain.engines import EngineChoice
 from repoagents.domain.issue import IssueState
 from repoagents.domain.reports import BuildReport, Plan, Role, Usage
 from repoagents.domain.run import FailureClass, Run, RunStatus, Stage
-from repoagents.domain.settings import (
-    AgentSettings,
-    EngineChoice,
-    LimitSettings,
-    RoleSettings,
-    RolesSettings,
-)
+from repoagents.domain.settings import AgentSettings, LimitSettings, RoleSettings, RolesSettings
 from repoagents.errors import Exited, Stopped
 from repoagents.logs import HIDDEN, Redactor
 from repoagents.pipeline.boundary import Halted, change

@@ -11,8 +11,9 @@ import pytest
 
 from repoagents.agents.crew import AgentCrew
 from repoagents.agents.process import Command, Supervisor
+from repoagents.domain.engines import EngineChoice
 from repoagents.domain.reports import Role
-from repoagents.domain.settings import EngineChoice, EngineName, Settings
+from repoagents.domain.settings import EngineName, Settings
 from repoagents.logs import Redactor
 from repoagents.ports import RoleTask
 from tests.fakes.identity import RUN

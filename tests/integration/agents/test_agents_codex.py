@@ -11,9 +11,10 @@ import pytest
 
 from repoagents.agents.crew import AgentCrew
 from repoagents.agents.process import Supervisor
+from repoagents.domain.engines import EngineChoice
 from repoagents.domain.reports import BuildReport, Plan, Review, Role
 from repoagents.domain.run import FailureClass
-from repoagents.domain.settings import AgentSettings, CodexSettings, EngineChoice, Settings
+from repoagents.domain.settings import AgentSettings, CodexSettings, Settings
 from repoagents.errors import Exited, OutputInvalid, Stopped, TimedOut
 from repoagents.ports import RoleTask
 from tests.fakes.identity import RUN

@@ -11,9 +11,10 @@ from repoagents.agents.engines.codex_events import EventKind, explain, parse_eve
 from repoagents.agents.engines.codex_login import check_codex, why_not_logged_in
 from repoagents.agents.engines.contract import Call, Trouble
 from repoagents.agents.process import End, Ended
+from repoagents.domain.engines import EngineChoice
 from repoagents.domain.reports import Role, Usage
 from repoagents.domain.run import FailureClass
-from repoagents.domain.settings import CodexSettings, EngineChoice
+from repoagents.domain.settings import CodexSettings
 from repoagents.ports import AgentReply, RoleTask
 
 MakeTask = Callable[..., RoleTask]

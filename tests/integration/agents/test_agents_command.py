@@ -11,9 +11,10 @@ import pytest
 
 from repoagents.agents import transcript
 from repoagents.agents.crew import HEARD_LIMIT, AgentCrew, read_answer
+from repoagents.domain.engines import EngineChoice
 from repoagents.domain.reports import BuildReport, Role
 from repoagents.domain.run import FailureClass
-from repoagents.domain.settings import AgentSettings, CommandSettings, EngineChoice, Settings
+from repoagents.domain.settings import AgentSettings, CommandSettings, Settings
 from repoagents.errors import Exited, OutputInvalid, TimedOut
 from repoagents.ports import AgentReply, RoleTask
 from tests.fakes.identity import RUN

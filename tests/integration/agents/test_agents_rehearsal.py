@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from repoagents.agents.crew import AgentCrew
 from repoagents.agents.output import schema_for
+from repoagents.domain.engines import EngineChoice
 from repoagents.domain.reports import BuildReport, Decision, Plan, Review, Role
-from repoagents.domain.settings import EngineChoice, Settings
+from repoagents.domain.settings import Settings
 from repoagents.errors import Exited
 from repoagents.ports import RoleTask
 from repoagents.rehearsal.agent import NOTICE, asked_ids, build, load_recording, review

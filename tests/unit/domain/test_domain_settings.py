@@ -10,18 +10,17 @@ from pydantic import TypeAdapter, ValidationError
 
 from repoagents.config.reference import json_schema
 from repoagents.domain import settings as sections
+from repoagents.domain.engines import EngineChoice, engine_for
 from repoagents.domain.reports import Role
 from repoagents.domain.settings import (
     AgentSettings,
     CodexSettings,
-    EngineChoice,
     EngineName,
     LlmSettings,
     RoleSettings,
     RolesSettings,
     Settings,
     VerifySettings,
-    engine_for,
 )
 
 ADAPTER = TypeAdapter(Settings)
