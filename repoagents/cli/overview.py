@@ -50,6 +50,9 @@ def open_records(control: Path) -> Reader:
 def _all(question: Question, reader: Reader) -> str:
     runs, counts = reader.runs(limit=question.limit), reader.counts()
     pulses, brake = reader.pulses(), reader.brake()
+    # Whether it holds anything back is told by the flags, which are not read here: a person who
+    # stepped back closed them in the file as well.
+    brake = None if brake and brake.by_person else brake
     now, owner = SystemClock().now(), worker(question.control)
     if question.as_json:
         from repoagents.views.snapshot import Snapshot, snapshot_row

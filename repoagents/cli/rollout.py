@@ -36,11 +36,12 @@ def status(*, as_json: bool) -> int:
     It is told from the flags in the configuration, and is stored nowhere else.
     """
     from repoagents.cli import place
-    from repoagents.policy.safety import phase_of, phase_within
+    from repoagents.policy.safety import holding, phase_of, phase_within
     from repoagents.views.rollout import ALLOWS, render_status
 
     premises = place.open_premises()
-    settings, brake = premises.loaded.settings, premises.reader().brake()
+    settings = premises.loaded.settings
+    brake = holding(settings, premises.reader().brake())
     phase, within = phase_of(settings), phase_within(settings, brake)
     if as_json:
         print_json(
@@ -90,11 +91,11 @@ def check(*, as_json: bool) -> int:
 def advance(*, yes: bool, force: str | None) -> int:
     """Open the next phase: show the change of the configuration, ask, and write it.
 
-    Where the bot has stepped back by itself, it is let go by one phase instead.
+    Where it is held to an earlier phase than its flags name, it is let go by one phase instead.
     """
     from repoagents.cli import place
     from repoagents.config.edit import draft_edit
-    from repoagents.policy.safety import flags_of
+    from repoagents.policy.safety import flags_of, holding
 
     premises = place.open_premises()
     if force is not None and not force.strip():
@@ -108,10 +109,15 @@ def advance(*, yes: bool, force: str | None) -> int:
         click.echo(f"{found.phase} is the last phase")
         return DONE
     brake = premises.reader().brake()
-    if brake is not None and brake.phase is found.phase:
-        return _let_go(premises, brake, target, force or "", yes=yes)
+    if held := holding(premises.loaded.settings, brake):
+        return _let_go(premises, held, target, force or "", yes=yes)
     edit = draft_edit(premises.loaded.root, flags_of(target))
-    return _carry_out(premises, edit, target, force or "", yes=yes)
+    code = _carry_out(premises, edit, target, force or "", yes=yes)
+    if code == DONE:
+        _warn(premises)
+        if brake is not None:
+            _hold(premises, target, "let it go so far")
+    return code
 
 
 @command.command("back", epilog=examples("rollout back", "rollout back --to observe"))
@@ -120,21 +126,26 @@ def advance(*, yes: bool, force: str | None) -> int:
 def back(*, to: str | None, yes: bool) -> int:
     """Step back to a stricter phase: show the change of the configuration, ask, and write it.
 
-    It needs no reason and is never refused.
+    It needs no reason and is never refused. A live worker obeys at once.
     """
     from repoagents.cli import place
     from repoagents.config.edit import draft_edit
-    from repoagents.policy.safety import flags_of, phase_of, phase_within
+    from repoagents.policy.safety import flags_of, holding, phase_of, phase_within
 
     premises = place.open_premises()
     settings = premises.loaded.settings
-    within, phase = phase_within(settings), phase_of(settings)
-    nearest = within if phase is None else within.previous or within
+    brake = holding(settings, premises.reader().brake())
+    within, phase = phase_within(settings, brake), phase_of(settings)
+    nearest = within if phase is None and brake is None else within.previous or within
     target = nearest if to is None else Phase(to)
-    if target.level > within.level:
-        raise click.UsageError(f"{target} opens more than {within}: `repoagents rollout advance`")
+    if target.level > (opened := phase_within(settings)).level:
+        raise click.UsageError(f"{target} opens more than {opened}: `repoagents rollout advance`")
     edit = draft_edit(premises.loaded.root, flags_of(target))
-    return _carry_out(premises, edit, target, "", yes=yes)
+    code = _carry_out(premises, edit, target, "", yes=yes)
+    if code == DONE:
+        _hold_back(premises, target)
+        _name_variables(premises)
+    return code
 
 
 def _judge(premises: "Premises") -> "Assessment":
@@ -161,13 +172,12 @@ def _why_not(found: "Assessment", *, forced: bool) -> str | None:
 
 
 def _carry_out(premises: "Premises", edit: "Edit", target: Phase, reason: str, *, yes: bool) -> int:
-    """Show the edit, ask, write it, and say what else it takes to hold."""
+    """Show the edit, ask, and write it."""
     from repoagents.config.edit import SHOWN
     from repoagents.views.rollout import render_diff
 
     if edit.before == edit.after:
         click.echo(f"{SHOWN} says {target} already")
-        _warn(premises)
         return DONE
     click.echo(render_diff(edit.before, edit.after, SHOWN))
     if not _agreed(f"Go to {target}?", yes=yes):
@@ -175,29 +185,42 @@ def _carry_out(premises: "Premises", edit: "Edit", target: Phase, reason: str, *
     edit.write()
     _note(premises, target, reason)
     click.echo(f"{SHOWN} says {target} now")
-    _warn(premises)
     remark(f"commit it: git commit -m 'Roll out: {target}' -- {SHOWN}")
     return DONE
 
 
 def _let_go(premises: "Premises", brake: Brake, target: Phase, reason: str, *, yes: bool) -> int:
     """Let the bot go by one phase; the configuration stays as it is."""
-    from dataclasses import replace
-
-    from repoagents.policy.safety import phase_within
-    from repoagents.views.rollout import brake_line
+    from repoagents.views.text import brake_line
 
     click.echo(f"held to {brake.phase}: {brake_line(brake)}")
     if not _agreed(f"Let it go on to {target}?", yes=yes):
         return UNFINISHED
-    with premises.books() as books:
-        if target is phase_within(books.settings):
-            books.brakes.release()
-        else:
-            books.brakes.pull(replace(brake, phase=target, run_id=""))
+    _hold(premises, target, "let it go so far")
     _note(premises, target, reason)
     click.echo(f"{target} is in force")
     return DONE
+
+
+def _hold_back(premises: "Premises", target: Phase) -> None:
+    """Let a live worker obey, which goes on with the flags that it has read."""
+    with premises.books() as books:
+        brake = books.brakes.find()
+    if target.level < (brake.phase if brake else Phase.MERGE).level:
+        _hold(premises, target, "stepped back")
+    click.echo(f"a live worker writes nothing beyond {target} from now on")
+
+
+def _hold(premises: "Premises", target: Phase, deed: str) -> None:
+    """Hold every worker to the phase that a person has gone to; to the last one nobody is held."""
+    from repoagents.cli import place
+
+    with premises.books() as books:
+        if target.next is None:
+            books.brakes.release()
+        else:
+            reason = f"{place.operator(premises)} {deed}"
+            books.brakes.pull(Brake(target, reason, "", 0, premises.clock.now()))
 
 
 def _agreed(question: str, *, yes: bool) -> bool:
@@ -216,14 +239,20 @@ def _note(premises: "Premises", target: Phase, reason: str) -> None:
     premises.journal.note("rollout_moved", f"{by} moved the rollout to {target}{because}", by=by)
 
 
-def _warn(premises: "Premises") -> None:
-    """Say what keeps the file's flags from holding now."""
+def _name_variables(premises: "Premises") -> None:
+    """Say what wins over the file's flags."""
     from repoagents.policy.safety import flags_of
-    from repoagents.store.worker_lock import holder
 
     for row in premises.loaded.origins:
         if row.key in flags_of(Phase.MERGE) and row.origin.startswith("REPOAGENTS_"):
             remark(f"warning: {row.origin} wins over the file: unset it")
+
+
+def _warn(premises: "Premises") -> None:
+    """Say what keeps the file's flags from holding now."""
+    from repoagents.store.worker_lock import holder
+
+    _name_variables(premises)
     owner = holder(premises.control)
     if owner is not None:
         remark(f"the live worker (process {owner.pid}) goes on with what it has read: restart it")

@@ -37,7 +37,8 @@ class Phase(StrEnum):
 class Brake:
     """Nothing is written beyond `phase`, whatever the flags say, until a person lifts it.
 
-    `reason` is the critical finding that pulled it, `run_id` the run in which that was.
+    `reason` is the critical finding that pulled it, `run_id` the run in which that was. Where a
+    person did it, `reason` says who, and `issue_number` is 0.
     """
 
     phase: Phase
@@ -45,6 +46,11 @@ class Brake:
     run_id: str
     issue_number: int
     at: datetime
+
+    @property
+    def by_person(self) -> bool:
+        """Whether a person holds the bot to the phase, not a finding."""
+        return self.issue_number == 0
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from repoagents.domain.settings import Settings
 from repoagents.errors import RepoAgentsError
 from repoagents.pipeline.checkup_github import count_unlabelled, examine_access
 from repoagents.policy.access import judge_origin
+from repoagents.policy.safety import holding
 from repoagents.ports import Bench, Inspection
 
 LEAST_FREE_BYTES = 1_000_000_000
@@ -54,7 +55,7 @@ def examine(bench: Bench, facts: HostFacts) -> tuple[Check, ...]:
     checks += _state(facts)
     checks += _host(facts)
     checks += _control_plane(facts)
-    checks += _rollout(facts)
+    checks += _rollout(bench, facts)
     checks += _git(bench, facts)
     checks += _engines(bench)
     checks += _proof(bench.settings)
@@ -148,11 +149,12 @@ def _control_plane(facts: HostFacts) -> list[Check]:
     return checks
 
 
-def _rollout(facts: HostFacts) -> list[Check]:
-    brake = facts.brake
+def _rollout(bench: Bench, facts: HostFacts) -> list[Check]:
+    brake = holding(bench.settings, facts.brake)
     if brake is None:
         return []
-    message = f"stepped back to {brake.phase}: {brake.reason} (issue #{brake.issue_number})"
+    where = "" if brake.by_person else f" (issue #{brake.issue_number})"
+    message = f"stepped back to {brake.phase}: {brake.reason}{where}"
     why = "nothing is written beyond that, whatever the flags say"
     return [Check("rollout", "warn", message, why, "`repoagents rollout status`")]
 

@@ -10,6 +10,7 @@ from repoagents.domain.run import Run, RunStatus
 from repoagents.domain.smoke import REHEARSAL
 from repoagents.pipeline import approval, dossier
 from repoagents.policy.attention import Cap, Signs, Standing, weigh
+from repoagents.policy.safety import holding
 from repoagents.ports import Books, Kept
 from repoagents.views.headline import headline
 from repoagents.views.snapshot import Caps, Card, Snapshot
@@ -69,7 +70,7 @@ def survey(books: Books, host: Host, *, runs: int = RUNS, cards: int = CARDS) ->
         flags=flags,
         free_bytes=host.free_bytes,
         rehearsal=REHEARSAL if dossier.rehearsed(settings) else "",
-        brake=books.brakes.find(),
+        brake=holding(settings, books.brakes.find()),
     )
 
 

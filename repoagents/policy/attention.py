@@ -143,11 +143,18 @@ def _stuck(signs: Signs) -> Iterator[Concern]:
 
 
 def _held(signs: Signs) -> Iterator[Concern]:
-    if signs.brake is not None:
-        title = f"Stepped back to {signs.brake.phase} after a critical finding"
-        when = _when(signs, signs.brake.at)
-        evidence = f"issue #{signs.brake.issue_number}, {when}: {one_line(signs.brake.reason)}"
-        yield Concern("stepped_back", Weight.HIGH, title, evidence, "repoagents rollout status")
+    brake = signs.brake
+    if brake is None:
+        return
+    when, reason = _when(signs, brake.at), one_line(brake.reason)
+    command = "repoagents rollout status"
+    if brake.by_person:
+        title, evidence = f"Held to {brake.phase}, though the flags allow more", f"{when}: {reason}"
+        yield Concern("stepped_back", Weight.LOW, title, evidence, command)
+    else:
+        title = f"Stepped back to {brake.phase} after a critical finding"
+        evidence = f"issue #{brake.issue_number}, {when}: {reason}"
+        yield Concern("stepped_back", Weight.HIGH, title, evidence, command)
 
 
 def _poller(signs: Signs) -> Iterator[Concern]:

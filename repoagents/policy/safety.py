@@ -42,7 +42,7 @@ def gate(
 ) -> Effect | Withheld:
     """The effect, or the flag that withholds it.
 
-    `brake` is the phase that the bot has stepped back to by itself, which must allow it too.
+    `brake` is the phase that the bot or a person has stepped back to, which must allow it too.
     `rehearsal` is true when an engine of the run calls no model: what it made never reaches
     GitHub, unless that is one on this machine. A flag is named before the dry run, so that a dry
     run shows which flag would decide.
@@ -50,7 +50,8 @@ def gate(
     refusal = _why_not(effect, settings)
     if refusal is None and brake is not None and (held := _why_not(effect, _held(settings, brake))):
         reason = f"stepped back to {brake.phase}: {held[1]}; see `repoagents rollout status`"
-        refusal = STEP_BACK, reason
+        # What a person closed is that flag in the file, which a live worker has not read yet.
+        refusal = held[0] if brake.by_person else STEP_BACK, reason
     if refusal is None and rehearsal and _leaves_the_machine(settings):
         refusal = "llm.mode", "a rehearsal made this, no model was called"
     if refusal is None and dry_run:
@@ -69,12 +70,12 @@ def app_permissions(settings: Settings) -> dict[str, str]:
     return needed
 
 
-def may_ask_for_deliveries(settings: Settings) -> bool:
+def may_ask_for_deliveries(settings: Settings, brake: Brake | None = None) -> bool:
     """Whether GitHub may be asked to send a webhook again.
 
-    It changes nothing that anybody sees, but it is a write: not while every flag is off.
+    It changes nothing that anybody sees, but it is a write: not while every flag is off, or held.
     """
-    flags = settings.safety
+    flags = _held(settings, brake).safety if brake else settings.safety
     return flags.allow_write_comments or flags.allow_open_pr or flags.allow_merge
 
 
@@ -110,6 +111,11 @@ def phase_within(settings: Settings, brake: Brake | None = None) -> Phase:
         and (brake is None or phase.level <= brake.phase.level)
     ]
     return within[-1]
+
+
+def holding(settings: Settings, brake: Brake | None) -> Brake | None:
+    """The brake where it refuses something that the flags allow; else None."""
+    return brake if brake and _held(settings, brake) != settings else None
 
 
 def branch_name(issue_number: int, title: str, run_id: str) -> str:

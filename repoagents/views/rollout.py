@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from repoagents.domain.rollout import Brake, Phase
 from repoagents.policy.rollout import Assessment, Row, State
-from repoagents.policy.wording import one_line
 from repoagents.views.markdown import code, document, inline, section, table
+from repoagents.views.text import brake_line
 
 ALLOWS = {
     Phase.OBSERVE: "nothing is written; results stay on this machine",
@@ -25,14 +25,10 @@ def render_status(phase: Phase | None, within: Phase, brake: Brake | None) -> st
         lines.append(f"  `repoagents rollout back --to {within}` makes them a phase again")
     if brake is not None:
         lines += ["", f"held to {brake.phase}: {brake_line(brake)}"]
-        lines.append("  look at it, then `repoagents rollout advance` lets go by one phase")
+        look = "" if brake.by_person else "look at it, then "
+        lines.append(f"  {look}`repoagents rollout advance` lets go by one phase")
     lines += ["", "`repoagents rollout check` says whether the next phase is justified"]
     return "\n".join(lines)
-
-
-def brake_line(brake: Brake) -> str:
-    """Why the bot stepped back, and when."""
-    return f"{one_line(brake.reason)} (issue #{brake.issue_number}, {brake.at:%Y-%m-%d %H:%M} UTC)"
 
 
 def render_assessment(found: Assessment) -> str:

@@ -44,9 +44,15 @@ def render_status(
 
 def render_brake(brake: Brake, width: int) -> str:
     """What holds the bot to an earlier phase than its flags name, in lines of `width` columns."""
-    where = f"(issue #{brake.issue_number}, {brake.at:%Y-%m-%d %H:%M} UTC)"
-    said = f"held to {brake.phase}: {one_line(brake.reason)} {where}: `repoagents rollout status`"
+    said = f"held to {brake.phase}: {brake_line(brake)}: `repoagents rollout status`"
     return "\n".join(folded(said, min(max(width, NARROWEST), WIDEST)))
+
+
+def brake_line(brake: Brake) -> str:
+    """Why the bot stepped back, or who holds it, and when."""
+    at = f"{brake.at:%Y-%m-%d %H:%M} UTC"
+    where = at if brake.by_person else f"issue #{brake.issue_number}, {at}"
+    return f"{one_line(brake.reason)} ({where})"
 
 
 def signs_of_life(pulses: Sequence[Pulse], now: datetime) -> Iterator[str]:

@@ -6,12 +6,20 @@ from datetime import timedelta
 
 import pytest
 
-from repoagents.domain.effect import OpenDraftPullRequest, PostComment, PushBranch, Withheld
+from repoagents.cli.app import run
+from repoagents.domain.effect import (
+    Effect,
+    MergePullRequest,
+    OpenDraftPullRequest,
+    PostComment,
+    PushBranch,
+    Withheld,
+)
 from repoagents.domain.host_settings import RolloutSettings
 from repoagents.domain.reports import BuildReport, Decision, Plan, Role
-from repoagents.domain.rollout import Phase
+from repoagents.domain.rollout import Brake, Phase
 from repoagents.domain.run import Failure, FailureClass, RunStatus
-from repoagents.domain.settings import AgentSettings, LlmSettings, RolesSettings
+from repoagents.domain.settings import AgentSettings, LlmSettings, RolesSettings, SafetySettings
 from repoagents.errors import Exited
 from repoagents.logs import Redactor
 from repoagents.pipeline import publisher
@@ -19,7 +27,9 @@ from repoagents.pipeline.boundary import StepResult
 from repoagents.pipeline.rollout import judge, measure, read_soak
 from repoagents.pipeline.stepping_back import step_back_if_critical
 from repoagents.pipeline.survey import Host, stand, survey
+from repoagents.policy.attention import Weight
 from repoagents.policy.rollout import Kpis, Share, State
+from repoagents.policy.safety import may_ask_for_deliveries
 from repoagents.ports import CLOSED, Approval, RoleTask
 from repoagents.store.reports import FileReports
 from tests.fakes.agents import approve, write_fix
@@ -223,6 +233,98 @@ def test_a_failed_soak_is_read_with_its_problems(light: Place, reports: FileRepo
     soak = read_soak(reports)
     assert soak is not None
     assert (soak.passed, soak.problems) == (False, ("issue #1 has 2 comments",))
+
+
+# --- a person steps back while a worker is at work ----------------------------------------------
+
+OPEN = """\
+tracker: {kind: local_markdown, path: issues}
+safety: {allow_write_comments: true, allow_open_pr: true, allow_merge: true}
+"""
+MERGE, PUSH = MergePullRequest("r", 1, "b", "c" * 40), PushBranch("r", 1, "b", "c" * 40)
+COMMENT = PostComment("r", 1, "m", "b")
+
+
+@pytest.fixture
+def worker(light: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """A worker that has read a file with every flag on; we stand in its repository."""
+    light.with_settings(safety=EVERYTHING)
+    (light.house.root / ".ai-repoagents" / "repoagents.yaml").write_text(OPEN)
+    (light.house.root / "issues").mkdir()
+    monkeypatch.chdir(light.house.root)
+    return light
+
+
+def refused(place: Place, effect: Effect) -> str:
+    """The flag that withholds such an effect in the worker, empty for none."""
+    gated = publisher.gate(place.house, effect)
+    return gated.flag if isinstance(gated, Withheld) else ""
+
+
+async def test_a_person_who_steps_back_is_obeyed_by_the_live_worker(
+    worker: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def alarm(task: RoleTask, _count: int) -> BuildReport:
+        assert run(["rollout", "back", "--to", "observe", "--yes"]) == 0
+        return write_fix(task)
+
+    worker.agents.builder = alarm
+    ended = await worker.flow(worker.queue())
+    assert "a live worker writes nothing beyond observe from now on" in capsys.readouterr().out
+    assert worker.house.settings.safety == EVERYTHING, "it goes on with what it has read"
+    assert ended.status is RunStatus.COMPLETED
+    assert worker.tracker.writes == 0
+    rows = worker.house.ledger.rows(ended.id)
+    assert {row.state for row in rows} == {"withheld"}
+    assert {row.flag for row in rows} <= {"safety.allow_write_comments", "safety.allow_open_pr"}
+
+
+def test_forwards_lets_the_live_worker_go_by_one_phase_and_no_further(worker: Place) -> None:
+    assert run(["rollout", "back", "--to", "observe", "--yes"]) == 0
+    assert refused(worker, COMMENT) == "safety.allow_write_comments"
+    settings, brakes = worker.house.settings, worker.house.brakes
+    assert not may_ask_for_deliveries(settings, brakes.find())
+    for lets, stops, flag in (
+        (COMMENT, PUSH, "safety.allow_open_pr"),
+        (PUSH, MERGE, "safety.allow_merge"),
+    ):
+        assert run(["rollout", "advance", "--yes", "--force", "x"]) == 0
+        assert (refused(worker, lets), refused(worker, stops)) == ("", flag)
+        assert may_ask_for_deliveries(settings, brakes.find())
+    assert run(["rollout", "advance", "--yes", "--force", "x"]) == 0
+    assert refused(worker, MERGE) == ""
+    assert brakes.find() is None
+
+
+def test_a_person_who_steps_back_never_loosens_what_a_finding_holds(worker: Place) -> None:
+    pulled = Brake(Phase.COMMENT, "a change held a secret", "r", 7, worker.clock.now())
+    worker.house.brakes.pull(pulled)
+    assert run(["rollout", "back", "--to", "draft-pr", "--yes"]) == 0
+    assert worker.house.brakes.find() == pulled
+    assert run(["rollout", "back", "--yes"]) == 0
+    assert refused(worker, COMMENT), "from the phase in force, not from the flags"
+
+
+def test_a_brake_is_told_only_where_it_holds_something_back(
+    worker: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["rollout", "back", "--to", "comment", "--yes"]) == 0
+    told = survey(worker.house, Host("1"))
+    assert told.brake is not None, "the worker's flags allow more"
+    (held,) = [c for c in stand(worker.house, told, Host("1")).concerns if "stepped" in c.code]
+    assert (held.weight, held.title[:15]) == (Weight.LOW, "Held to comment")
+    worker.with_settings(safety=SafetySettings(allow_write_comments=True))
+    assert survey(worker.house, Host("1")).brake is None, "it was started anew"
+    capsys.readouterr()
+    for words in (["rollout", "status"], ["status"], ["doctor"]):
+        run(words)
+        out = capsys.readouterr().out
+        assert "held to" not in out
+        assert "stepped back" not in out
+    (worker.house.root / ".ai-repoagents" / "repoagents.yaml").write_text(OPEN)
+    run(["rollout", "status"])
+    assert "held to comment: " in (out := capsys.readouterr().out)
+    assert " stepped back (2026-" in out
 
 
 # --- stepping back ------------------------------------------------------------------------------
