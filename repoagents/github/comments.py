@@ -12,6 +12,7 @@ TEXT_PREFIX = f"{PREFIX}text="
 MOST_CHARACTERS = 65_536
 CUT = "\n\n*Cut here: GitHub takes no longer comment. The whole text is among the run's artifacts.*"
 
+_PLACE = re.compile(r"#issuecomment-([0-9]{1,18})\Z")
 _FORGED = re.compile(rf"(?m)^{re.escape(PREFIX)}")
 
 
@@ -23,6 +24,12 @@ def is_marked(body: str) -> bool:
 def has_marker(body: str, marker: str) -> bool:
     """Whether this is the comment that the marker names."""
     return body.lstrip().startswith(marker)
+
+
+def known_comments(location: str) -> list[int]:
+    """The id of the comment that a page's address ends with; none in any other words."""
+    found = _PLACE.search(location)
+    return [int(found[1])] if found else []
 
 
 def render_comment(effect: PostComment) -> str:

@@ -20,6 +20,7 @@ from repoagents.github.comments import (
     has_marker,
     is_marked,
     is_untouched,
+    known_comments,
     render_comment,
     signed,
 )
@@ -60,7 +61,6 @@ class GitHubTracker:
         self.inspection: Inspection | None = None
         self.hooks: Hooks | None = None
         self.problems: tuple[str, ...] = ()
-        self._written: dict[str, int] = {}
 
     def read_issues(self) -> tuple[Issue, ...]:
         """The open issues by number, as they stood at one instant, without their comments."""
@@ -101,8 +101,9 @@ class GitHubTracker:
         """
         match effect:
             case PostComment():
-                found = self._own_comment(effect)
-                return found.url if found and _says(found, effect) else None
+                found = self._own_comments(effect)
+                alone = len(found) == 1 and _says(found[0], effect)
+                return found[0].url if alone else None
             case OpenDraftPullRequest():
                 standing = self._standing(effect)
                 return standing.url if standing and not self._is_old(standing, effect) else None
@@ -135,6 +136,13 @@ class GitHubTracker:
             case _:
                 raise _not_for_trackers(effect)
 
+    def amend(self, effect: Effect, location: str) -> str | None:
+        """Edit our comment, by its listing or where it stood; a reply stands as it was written."""
+        if not isinstance(effect, PostComment):
+            return self.find(effect)
+        own = [posted.id for posted in self._own_comments(effect)] or known_comments(location)
+        return self._edit_comment(effect, *own) if own else None
+
     # --- comments ---------------------------------------------------------------------------
 
     def _posted(self, number: int) -> tuple[PostedComment, ...]:
@@ -159,34 +167,39 @@ class GitHubTracker:
     def _is_ours(self, posted: PostedComment) -> bool:
         return is_marked(posted.body) and posted.author.id == self.people.viewer().id
 
-    def _own_comment(self, effect: PostComment) -> PostedComment | None:
-        """The first comment with this marker that the bot itself wrote."""
+    def _own_comments(self, effect: PostComment) -> list[PostedComment]:
+        """The comments with this marker that the bot itself wrote, oldest first: one, mostly."""
         marked = [c for c in self._posted(effect.issue_number) if has_marker(c.body, effect.marker)]
-        return next((posted for posted in marked if self._is_ours(posted)), None)
+        return [posted for posted in marked if self._is_ours(posted)]
 
     def _put_comment(self, effect: PostComment) -> str:
-        own = self._own_comment(effect)
-        # A listing may lag behind what was written a moment ago.
-        known = own.id if own is not None else self._written.get(effect.marker, 0)
+        standing = self.amend(effect, "")
+        if standing is not None:
+            return standing
         try:
-            written = self._write_comment(effect, known)
+            path = f"{self._path(effect.issue_number)}/comments"
+            return self._place(effect, self._client.write("POST", path, _body_of(effect)))
         except Unavailable:
             # It may have been written all the same; only a look can tell.
             standing = self.find(effect)
             if standing is None:
                 raise
             return standing
-        self._written[effect.marker] = number(written, "id")
-        return link(written) or f"{self._client.repo} issue {effect.issue_number}"
 
-    def _write_comment(self, effect: PostComment, known: int) -> Fields:
-        """Edit the comment of this id, 0 for none; post one where none stands any more."""
-        body = {"body": render_comment(effect)}
-        if known:
-            path = f"{self._client.root}/issues/comments/{known}"
+    def _edit_comment(self, effect: PostComment, first: int, *others: int) -> str | None:
+        """Edit the first and delete the others, which say the same; None when it is gone."""
+        place = f"{self._client.root}/issues/comments"
+        try:
+            written = self._client.write("PATCH", f"{place}/{first}", _body_of(effect))
+        except NotFound:
+            return None
+        for doubled in others:
             with suppress(NotFound):
-                return self._client.write("PATCH", path, body)
-        return self._client.write("POST", f"{self._path(effect.issue_number)}/comments", body)
+                self._client.write("DELETE", f"{place}/{doubled}", None)
+        return self._place(effect, written)
+
+    def _place(self, effect: PostComment, fields: Fields) -> str:
+        return link(fields) or f"{self._client.repo} issue {effect.issue_number}"
 
     def _react(self, effect: React) -> str:
         path = f"{self._client.root}/issues/comments/{effect.comment_id}/reactions"
@@ -284,6 +297,10 @@ class GitHubTracker:
         here = text(self._client.get(self._client.root), "url").lower()
         there = text(fields, "repository_url").lower()
         return bool(here) and here == there and number(fields, "number") == wanted
+
+
+def _body_of(effect: PostComment) -> Fields:
+    return {"body": render_comment(effect)}
 
 
 def _says(posted: PostedComment, effect: PostComment) -> bool:

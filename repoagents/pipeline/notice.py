@@ -55,11 +55,14 @@ def tell(house: House, run: Run, stage: Stage, round_: int) -> None:
     marker = _marker(house, run)
     body = handoff.render_progress(told, stage, marker)
     comment = PostComment(run.id, run.issue_number, marker, body)
-    last = max((row.at for row in _written(house, run)), default=None)
+    rows = _written(house, run)
+    last = max((row.at for row in rows), default=None)
     if _is_withheld(house, comment) or notice.is_too_soon(last, house.clock.now()):
         return
+    # What a person has deleted since comes back with the last word, not with the news.
+    anew = not any(row.run_id == run.id and row.location for row in rows)
     with unharmed(house, comment):
-        publisher.publish(house, run.id, (comment,))
+        publisher.publish(house, run.id, (comment,), anew=anew)
 
 
 def close(house: House, told: Handoff) -> None:

@@ -8,6 +8,13 @@ from repoagents.domain.settings import TrackerSettings
 EVERY = timedelta(seconds=30)
 """How far apart the edits of a status comment are, but for the last word, which always comes."""
 
+SETTLES = timedelta(minutes=2)
+"""How long what was sent may not be seen yet.
+
+A request may be under way for 100 seconds, by the time limits of our own door (10 to connect, 90 to
+answer), and GitHub's lists lag a few seconds behind what was written.
+"""
+
 _WITH_THE_BOT = (RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.RETRY_PENDING)
 _WITH_A_PERSON = (RunStatus.BLOCKED, RunStatus.FAILED, RunStatus.AWAITING_APPROVAL)
 
@@ -18,6 +25,16 @@ def is_too_soon(last: datetime | None, now: datetime) -> bool:
     `last` is when it was last written, None when never.
     """
     return last is not None and timedelta(0) <= now - last < EVERY
+
+
+def may_be_unseen(sent: datetime, now: datetime) -> bool:
+    """Whether what was tried to be written at an instant may stand without being listed yet."""
+    return now - sent < SETTLES
+
+
+def is_worth_a_try(since: datetime, last: datetime, now: datetime) -> bool:
+    """Whether it is time for another try: each wait is as long as all before it since `since`."""
+    return now - last >= last - since
 
 
 def only_edits(status: RunStatus) -> bool:

@@ -134,8 +134,8 @@ class LedgerRow:
 class Ledger(Protocol):
     """Effects: the intent is durable before the call, the receipt after it."""
 
-    def intend(self, run_id: str, effect: Effect, at: datetime) -> None:
-        """Write the intent row."""
+    def intend(self, run_id: str, effect: Effect, at: datetime, location: str = "") -> None:
+        """Write the intent row; with a location where it stands that is not sure to be alone."""
 
     def receipt(self, effect: Effect) -> Receipt | None:
         """The receipt, when the effect is known to have taken place."""
@@ -207,6 +207,12 @@ class Inbox(Protocol):
     def outcome(self, request_id: str) -> str | None:
         """What came of a request; None while it is pending."""
 
+    def forget_before(self, at: datetime) -> bool:
+        """Forget a portion of what was taken before this instant; whether there may be more.
+
+        What is pending stays, and so do the newest requests, whatever the clock says.
+        """
+
 
 class Deliveries(Protocol):
     """What webhooks told: each looked at once, and known for as long as it is kept.
@@ -231,8 +237,11 @@ class Deliveries(Protocol):
     def take(self, delivery_id: str, outcome: str, at: datetime) -> None:
         """Mark as taken, with what came of it."""
 
-    def forget_before(self, at: datetime) -> None:
-        """Forget what was received before this instant; what is pending stays."""
+    def forget_before(self, at: datetime) -> bool:
+        """Forget a portion of what was received before this instant; whether there may be more.
+
+        What is pending stays.
+        """
 
     def probe(self) -> None:
         """Raises `StoreError` when a delivery could not be kept now."""

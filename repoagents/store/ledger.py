@@ -42,9 +42,10 @@ class StoredLedger:
         self._door = door
         self._reader = reader
 
-    def intend(self, run_id: str, effect: Effect, at: datetime) -> None:
+    def intend(self, run_id: str, effect: Effect, at: datetime, location: str = "") -> None:
         """Write the intent; an effect that is done with this very content stays done."""
-        self._put(run_id, effect, {"state": INTENDED, "at": render_instant(at)})
+        place = {"location": storable(location)} if location else {}
+        self._put(run_id, effect, {"state": INTENDED, "at": render_instant(at)} | place)
 
     def receipt(self, effect: Effect) -> Receipt | None:
         """The receipt, when this effect with this content is known to have taken place."""

@@ -48,6 +48,10 @@ class FixtureTracker:
             next_step="Delete `mode: fixture` from the tracker section to work on real issues.",
         )
 
+    def amend(self, effect: Effect, location: str) -> str | None:
+        """Refuse."""
+        return self.perform(effect)
+
     def _entries(self) -> tuple[Entry, ...]:
         path = inside(self._root, self._path)
         name = path.relative_to(self._root.resolve()).as_posix()

@@ -130,6 +130,31 @@ def test_a_new_text_takes_the_place_of_the_old_one(taking: HubBed) -> None:
     assert only.body.endswith("Second.")
 
 
+def test_a_comment_that_stands_twice_becomes_one(taking: HubBed) -> None:
+    first = taking.hub.comment(2, f"{FIRST.marker}\nFirst.", by=BOT)
+    taking.hub.comment(2, f"{FIRST.marker}\nForged.", by="tom")
+    for _ in range(2):
+        taking.hub.comment(2, f"{FIRST.marker}\nFirst.", by=BOT)
+    tracker = taking.github.tracker
+    assert tracker.find(FIRST) is None, "it does not stand alone"
+    location = tracker.amend(FIRST, "")
+    assert location == tracker.find(FIRST)
+    assert [said.by for said in taking.hub.comments(2)] == [BOT, "tom"]
+    assert (location or "").endswith(f"#issuecomment-{first.id}"), "the first one stays"
+
+
+def test_what_is_not_listed_yet_is_edited_by_its_place_alone(taking: HubBed) -> None:
+    tracker = taking.github.tracker
+    assert tracker.amend(FIRST, "") is None
+    taking.hub.faults.next("POST", COMMENTS, Fault.LAG, reads=100)
+    location = tracker.perform(FIRST)
+    assert tracker.amend(SECOND, "") is None
+    assert tracker.amend(SECOND, location) == location
+    taking.hub.forge.repository.delete_comment(taking.hub.comments(2)[0].id, "maya")
+    assert tracker.amend(SECOND, location) is None
+    assert taking.hub.comments(2) == ()
+
+
 def test_comments_of_two_installations_or_issues_are_two(taking: HubBed) -> None:
     tracker = taking.github.tracker
     tracker.perform(FIRST)

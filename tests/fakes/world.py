@@ -65,6 +65,10 @@ class MemoryTracker:
             case _:
                 raise TrackerError("not a tracker's effect")
 
+    def amend(self, effect: Effect, location: str) -> str | None:
+        """Do it: nothing stands here unseen."""
+        return self.perform(effect)
+
     def _up(self) -> None:
         if self.down:
             raise TrackerError("the tracker is down")
@@ -127,10 +131,11 @@ class DirectWaits:
 
 @dataclass
 class NotedFlows:
-    """`ports.Flows` that notes what was started and woken."""
+    """`ports.Flows` that notes what was started and woken; `ended` are runs with an ended flow."""
 
     started: list[str] = field(default_factory=list)
     woken: list[str] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
 
     def start(self, run: Run) -> None:
         """Note the start."""
@@ -139,3 +144,10 @@ class NotedFlows:
     def wake(self, run: Run) -> None:
         """Note the wake-up."""
         self.woken.append(run.id)
+
+    async def forget(self, is_over: Callable[[str], bool]) -> bool:
+        """Forget one ended flow at a time."""
+        over = next((run_id for run_id in self.ended if is_over(run_id)), None)
+        if over is not None:
+            self.ended.remove(over)
+        return over is not None

@@ -22,15 +22,14 @@ class Fault(StrEnum):
     HTML = "HTML error page"
     LAG = "list lag"
     UNAUTHORIZED = "401 token expired"
-    SLOW = "slow"
 
 
 @dataclass
 class Planned:
     """A fault that waits for its request.
 
-    `seconds` is the Retry-After or the delay; `reads` is how many readings do not see yet what a
-    lagging write has made.
+    `seconds` is the Retry-After; `reads` is how many readings do not see yet what the write has
+    made, at least one for a list that lags.
     """
 
     method: str
@@ -57,7 +56,7 @@ class Faults:
         *,
         times: int = 1,
         seconds: int = 1,
-        reads: int = 1,
+        reads: int = 0,
     ) -> None:
         """Plan a fault for the next requests with this method (`*`: any) and path pattern."""
         with self._lock:
@@ -79,6 +78,11 @@ class Faults:
         if isinstance(value, dict) and "id" in value:
             with self._lock:
                 self._hidden[value["id"]] = reads
+
+    def show(self) -> None:
+        """Let everything be seen."""
+        with self._lock:
+            self._hidden.clear()
 
     def veil(self, value: object) -> object | None:
         """A reading without what is still hidden; None when it was just that."""

@@ -28,26 +28,25 @@ def instead(forge: Forge, request: Request, planned: Planned) -> Reply | None:
     replies = {
         Fault.BAD_GATEWAY: _page(502),
         Fault.HTML: _page(503),
-        Fault.TOO_MANY: error_reply(429, SECONDARY),
-        Fault.SECONDARY: replace(error_reply(403, SECONDARY), headers=waiting),
-        Fault.PRIMARY: replace(error_reply(403, "API rate limit exceeded."), headers=spent),
         Fault.UNAUTHORIZED: error_reply(401, "Bad credentials"),
         Fault.MOVED: signpost(forge, request),
         Fault.LAG: missing,
+        Fault.TOO_MANY: error_reply(429, SECONDARY),
+        Fault.SECONDARY: replace(error_reply(403, SECONDARY), headers=waiting),
+        Fault.PRIMARY: replace(error_reply(403, "API rate limit exceeded."), headers=spent),
     }
     return replies.get(planned.fault)
 
 
 def spoil(faults: Faults, reply: Reply, planned: Planned) -> Reply:
     """What becomes of the reply after everything was done."""
+    faults.hide(reply.value, max(planned.reads, planned.fault is Fault.LAG))
     if planned.fault is Fault.BAD_GATEWAY_AFTER:
         return _page(502)
     if planned.fault is Fault.RESET_AFTER:
         return replace(reply, severed=True)
     if planned.fault is Fault.TRUNCATED:
         return replace(reply, raw=reply.content[: len(reply.content) // 2])
-    if planned.fault is Fault.LAG:
-        faults.hide(reply.value, planned.reads)
     return reply
 
 

@@ -65,14 +65,16 @@ def test_a_listing_that_lags_makes_no_second_comment(bed: Bed) -> None:
     path = f"{ROOT}/issues/1/comments"
     bed.stub.get("/user", Reply(ME))
     bed.stub.get(path, Reply([]))
-    bed.stub.on("POST", path, Reply(comment(8, "x"), 201), Reply(comment(9, "x"), 201))
+    bed.stub.on("POST", path, Reply(comment(8, "x"), 201))
     gone = Reply({"message": "Not Found"}, 404)
     bed.stub.on("PATCH", f"{ROOT}/issues/comments/8", Reply(comment(8, "x")), gone)
-    for body in ("Working.", "Building.", "All done."):
-        bed.tracker.perform(replace(COMMENT, body=body))
+    place = bed.tracker.perform(COMMENT)
+    assert bed.tracker.amend(replace(COMMENT, body="Building."), place) == place
+    assert bed.tracker.amend(COMMENT, place) is None, "it was deleted"
+    assert bed.tracker.amend(COMMENT, "") is None, "it may stand unseen"
     written = [(seen.verb, seen.path) for seen in bed.stub.seen if seen.verb != "GET"]
     edit = ("PATCH", f"{ROOT}/issues/comments/8")
-    assert written == [("POST", path), edit, edit, ("POST", path)], "the last one was deleted"
+    assert written == [("POST", path), edit, edit]
 
 
 def test_a_draft_pull_request_is_opened(bed: Bed) -> None:
