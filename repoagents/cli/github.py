@@ -87,5 +87,5 @@ def take_smoke(premises: "Premises", number: int = 0, limit: int = 10) -> "Smoke
     if bench.tracker.inspection is None:
         return None
     origin, branch = premises.checkout()
-    around = Surroundings(origin, branch, premises.latest)
+    around = Surroundings(origin, branch, premises.latest, premises.reader().brake())
     return look(bench, bench.tracker.inspection, around, wish)

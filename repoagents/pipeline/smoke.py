@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from repoagents.domain.access import Access
 from repoagents.domain.check import Check
 from repoagents.domain.issue import Issue
+from repoagents.domain.rollout import Brake
 from repoagents.domain.run import Run
 from repoagents.domain.settings import Settings
 from repoagents.domain.smoke import (
@@ -44,11 +45,15 @@ class Wish:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """The checkout as it stands: its origin without credentials, its branch; and the runs."""
+    """The checkout as it stands: its origin without credentials, its branch; and what is recorded.
+
+    `latest` finds an issue's newest run, `brake` holds the bot to an earlier phase.
+    """
 
     origin: str
     branch: str
     latest: Callable[[int], Run | None]
+    brake: Brake | None = None
 
 
 def look(bench: Bench, inspection: Inspection, around: Surroundings, wish: Wish) -> Smoke:
@@ -64,7 +69,7 @@ def look(bench: Bench, inspection: Inspection, around: Surroundings, wish: Wish)
     except RepoAgentsError as error:
         dark = _dark(_point(error), settings, around.branch)
         smoke = Smoke(meta, judge.unconcluded(meta), *dark[:3], origin, *dark[3:], None)
-        return judge.conclude(smoke, settings)
+        return judge.conclude(smoke, settings, around.brake)
     auth = judge.judge_auth(access, _checks(bench, access))
     repo = judge.judge_access(access, judgement.judge_repository(access, settings))
     issues, sampled = _issues(bench, inspection, around, access, wish)
@@ -75,11 +80,11 @@ def look(bench: Bench, inspection: Inspection, around: Surroundings, wish: Wish)
         repo_access=repo,
         branch_policy=_branch(inspection, access, around.branch, settings),
         origin=origin,
-        publish=judge.judge_publish(access, settings, bench.clock.now()),
+        publish=judge.judge_publish(access, settings, bench.clock.now(), around.brake),
         issues=issues,
         sampled_issue=sampled,
     )
-    return judge.conclude(smoke, settings)
+    return judge.conclude(smoke, settings, around.brake)
 
 
 def rehearse(fixture: Smoke, settings: Settings, clock: Clock, wish: Wish) -> Smoke:

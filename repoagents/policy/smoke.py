@@ -16,6 +16,7 @@ from repoagents.domain.effect import (
 )
 from repoagents.domain.engines import rehearses
 from repoagents.domain.people import Permission
+from repoagents.domain.rollout import Brake
 from repoagents.domain.settings import Settings
 from repoagents.domain.smoke import (
     Auth,
@@ -146,7 +147,9 @@ def judge_remote(url: str, settings: Settings) -> Origin:
     )
 
 
-def judge_publish(access: Access, settings: Settings, now: datetime) -> Publish:
+def judge_publish(
+    access: Access, settings: Settings, now: datetime, brake: Brake | None = None
+) -> Publish:
     """Which writes would go out: those that the gate lets, when nothing else stands against them.
 
     What only a closed flag withholds is as it should be, and is said.
@@ -154,7 +157,7 @@ def judge_publish(access: Access, settings: Settings, now: datetime) -> Publish:
     points: list[Point] = []
     ready = []
     for name, effect, needed in WRITES:
-        withheld = _withheld(name, effect, settings)
+        withheld = _withheld(name, effect, settings, brake)
         # Comments need nothing that a token may not read.
         seen = replace(access, refused=()) if effect is COMMENT else access
         barred = _barred(name, seen, settings, now)
@@ -183,7 +186,7 @@ def why_not_ready(smoke: Smoke) -> tuple[Point, ...]:
     return told or (Point(Level.ISSUES, "writes are not ready"),)
 
 
-def conclude(smoke: Smoke, settings: Settings) -> Smoke:
+def conclude(smoke: Smoke, settings: Settings, brake: Brake | None = None) -> Smoke:
     """The report with the summary that its sections come to."""
     parts = [part for _, part in smoke.parts()]
     gravest = worst(part.status for part in parts)
@@ -194,9 +197,9 @@ def conclude(smoke: Smoke, settings: Settings) -> Smoke:
         message=_message(smoke, whole),
         open_issue_count=smoke.issues.count,
         sampled_issue_id=sampled.number if sampled else None,
-        write_comments_enabled=not _is_withheld(COMMENT, settings),
-        open_pr_enabled=not _is_withheld(PULL, settings),
-        merge_enabled=not _is_withheld(MERGE, settings),
+        write_comments_enabled=not _is_withheld(COMMENT, settings, brake),
+        open_pr_enabled=not _is_withheld(PULL, settings, brake),
+        merge_enabled=not _is_withheld(MERGE, settings, brake),
         comment_writes_ready=smoke.publish.comment_writes_ready,
         pr_writes_ready=smoke.publish.pr_writes_ready,
     )
@@ -226,19 +229,23 @@ def _status(points: Iterable[Point]) -> Level:
     return worst(point.level for point in points)
 
 
-def _withheld(name: str, effect: Effect, settings: Settings) -> Point | None:
+def _withheld(name: str, effect: Effect, settings: Settings, brake: Brake | None) -> Point | None:
     """Which key withholds such a write, and the line that lets it out."""
-    found = gate(effect, settings, rehearsal=rehearses(settings))
+    found = gate(effect, settings, rehearsal=rehearses(settings), brake=brake)
     if not isinstance(found, Withheld):
         return None
+    if _is_withheld(effect, settings, brake) and not _is_withheld(effect, settings):
+        return Point(
+            Level.WARN, f"{name} are withheld: {found.reason}", "repoagents rollout status"
+        )
     section, _, key = found.flag.partition(".")
     value = {"merge_policy.mode": "human_approval", "tracker.mode": "rest", "llm.mode": "codex"}
     line = f"{section}: {{{key}: {value.get(found.flag, 'true')}}} in {SHOWN_CONFIG}"
     return Point(Level.OK, f"{name} are withheld by {found.flag}: {found.reason}", line)
 
 
-def _is_withheld(effect: Effect, settings: Settings) -> bool:
-    return isinstance(gate(effect, settings), Withheld)
+def _is_withheld(effect: Effect, settings: Settings, brake: Brake | None = None) -> bool:
+    return isinstance(gate(effect, settings, brake=brake), Withheld)
 
 
 def _lacking(name: str, access: Access, needed: Sequence[str]) -> list[Point]:

@@ -11,6 +11,7 @@ import pytest
 from repoagents.domain.access import Access, Backlog, BranchRules
 from repoagents.domain.issue import Issue
 from repoagents.domain.people import Permission
+from repoagents.domain.rollout import Brake, Phase
 from repoagents.domain.run import Run
 from repoagents.domain.settings import (
     LlmSettings,
@@ -58,6 +59,18 @@ def looked(
         grave = worst(point.level for point in part.warnings)
         assert part.status is grave, f"{name} says how its worst point stands"
     return smoke
+
+
+def test_a_brake_withholds_what_the_flags_allow(place: Place) -> None:
+    brake = Brake(Phase.COMMENT, "a change held a secret", "r", 3, place.clock.now())
+    smoke = looked(place, around=replace(AROUND, brake=brake))
+    publish, summary = smoke.publish, smoke.summary
+    assert (publish.comment_writes_ready, publish.pr_writes_ready) == (True, False)
+    assert (summary.write_comments_enabled, summary.open_pr_enabled) == (True, False)
+    assert summary.status is Overall.ATTENTION
+    (point,) = why_not_ready(smoke)
+    assert "stepped back to comment" in point.message
+    assert point.fix == "repoagents rollout status"
 
 
 def told(part: Section) -> list[tuple[str, str]]:
