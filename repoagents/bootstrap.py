@@ -115,9 +115,7 @@ class Premises:
                 Remote(github.clone_url, github.git_config) if github else None,
             ),
             agents=AgentCrew(self.control, settings, environment, supervisor, self.redactor),
-            checks=ProjectChecks(
-                self.control, settings, environment, supervisor, self.redactor, artifacts
-            ),
+            checks=ProjectChecks(settings, environment, supervisor, self.redactor, artifacts),
             processes=supervisor,
             artifacts=artifacts,
             journal=self.journal,

@@ -2,9 +2,8 @@
 
 import hashlib
 from collections.abc import Mapping
-from pathlib import Path
 
-from repoagents.agents.environment import child_environment, isolated_home
+from repoagents.agents.environment import child_environment
 from repoagents.agents.fencing import plain
 from repoagents.agents.process import Command, End, Ended, Supervisor
 from repoagents.agents.sections import command_text
@@ -22,19 +21,17 @@ TAIL_CHARACTERS = 4_000
 class ProjectChecks:
     """Runs verify commands and hooks in a worktree, without any credentials.
 
-    `control` is the control plane's folder, `environment` the bot's own environment.
+    `environment` is the bot's own environment.
     """
 
     def __init__(
         self,
-        control: Path,
         settings: Settings,
         environment: Mapping[str, str],
         supervisor: Supervisor,
         redactor: Redactor,
         artifacts: Artifacts,
     ) -> None:
-        self._control = control
         self._settings = settings
         self._ambient = environment
         self._supervisor = supervisor
@@ -83,13 +80,11 @@ class ProjectChecks:
                 return f"exit code {ended.exit_code}{said}" if ended.exit_code else ""
 
     async def _run(self, run: str | tuple[str, ...], worktree: Worktree, seconds: float) -> Ended:
-        agent = self._settings.agent
-        isolated_home(self._control).mkdir(parents=True, exist_ok=True)
         return await self._supervisor.run(
             Command(
                 argv=("/bin/sh", "-c", run) if isinstance(run, str) else run or ("(run is empty)",),
                 cwd=worktree.path,
-                environment=child_environment(agent, self._ambient, self._control),
+                environment=child_environment(self._settings.agent, self._ambient),
                 run_id=worktree.run_id,
                 deadline_seconds=seconds,
                 merge_errors=True,

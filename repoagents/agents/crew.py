@@ -10,7 +10,7 @@ from pathlib import Path
 
 from repoagents.agents.engines import ENGINES
 from repoagents.agents.engines.contract import Call, Conversation, Engine, Trouble
-from repoagents.agents.environment import child_environment, isolated_home
+from repoagents.agents.environment import child_environment
 from repoagents.agents.fencing import short_line
 from repoagents.agents.output import ANSWER_LIMIT, parse_answer, schema_for
 from repoagents.agents.process import Command, End, Ended, Supervisor
@@ -87,7 +87,8 @@ class AgentCrew:
         """Found, version, flags, login and sandbox, without calling a model."""
         engine = self._engine(choice.engine)
         environment = self._environment(engine)
-        folder = isolated_home(self._control)
+        folder = self._control / "cache"
+        folder.mkdir(parents=True, exist_ok=True)
         return engine.check(
             environment, lambda argv: self._supervisor.probe(argv, environment, folder)
         )
@@ -96,9 +97,7 @@ class AgentCrew:
         return ENGINES[name](self._settings)
 
     def _environment(self, engine: Engine) -> dict[str, str]:
-        agent = self._settings.agent
-        isolated_home(self._control).mkdir(parents=True, exist_ok=True)
-        return child_environment(agent, self._ambient, self._control, engine.credentials)
+        return child_environment(self._settings.agent, self._ambient, engine.credentials)
 
     def _command(self, engine: Engine, call: Call) -> Command:
         task = call.task

@@ -1,7 +1,6 @@
 """The environment that agents, checks and hooks get: named variables and nothing else."""
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 from repoagents.domain.settings import AgentSettings
 
@@ -28,14 +27,13 @@ OURS = "REPOAGENTS_"
 def child_environment(
     agent: AgentSettings,
     ambient: Mapping[str, str],
-    control: Path,
     credentials: Iterable[str] = (),
 ) -> dict[str, str]:
     """Choose from the bot's own environment what a process may see.
 
-    `credentials` are the variables of the engine that is started; checks and hooks get none.
-    `control` is the control plane's folder, which holds the isolated home; codex still finds the
-    operator's login from there.
+    `credentials` are the variables of the engine that is started; checks and hooks get none. With
+    an isolated home there is no HOME among them: each process gets an empty one of its own, in
+    which nothing waits that an earlier one has left. Codex still finds the operator's login.
     """
     named = {*ALWAYS, *credentials, *agent.env}
     chosen = {
@@ -46,12 +44,7 @@ def child_environment(
         and not name.startswith(OURS)
     }
     if agent.home == "isolated":
-        if "CODEX_HOME" in named and "HOME" in chosen:
-            chosen.setdefault("CODEX_HOME", f"{chosen['HOME']}/.codex")
-        chosen["HOME"] = str(isolated_home(control))
+        home = chosen.pop("HOME", "")
+        if "CODEX_HOME" in named and home:
+            chosen.setdefault("CODEX_HOME", f"{home}/.codex")
     return chosen
-
-
-def isolated_home(control: Path) -> Path:
-    """The empty home folder of `agent.home: isolated`."""
-    return control / "cache" / "home"

@@ -17,7 +17,8 @@ import psutil
 from repoagents.agents.capture import Capture, Lines
 from repoagents.agents.family import MARKER, Family, end, marked, started_at, with_children
 from repoagents.agents.records import ProcessRecord, ProcessRecords
-from repoagents.agents.scratch import make_scratch, remove_scratch, sweep_scratch
+from repoagents.agents.scratch import make_home, make_scratch, remove_scratch, sweep_scratch
+from repoagents.agents.shield import hide_from_children
 from repoagents.errors import Stopped
 
 LOOK_SECONDS = 5.0
@@ -36,6 +37,8 @@ Listen = Callable[[list[str]], None]
 @dataclass(frozen=True)
 class Command:
     """One process to run: `environment` is all that it gets, besides the run's marker and a TMPDIR.
+
+    Where it names no HOME, the process gets an empty one that goes with it.
 
     `idle_seconds` of silence or `deadline_seconds` in all end it. Of its standard output the first
     `keep_head` and the last `keep_tail` bytes are kept; standard error goes there too when merged.
@@ -81,6 +84,7 @@ class Supervisor:
     """Runs processes and knows, also after a crash, which of them are still there."""
 
     def __init__(self, folder: Path) -> None:
+        hide_from_children()
         self._records = ProcessRecords(folder)
         self._live: list[_Live] = []
         self._lock = threading.Lock()
@@ -244,6 +248,7 @@ class _Live(asyncio.SubprocessProtocol):
 
     async def spawn(self, scratch: Path) -> asyncio.SubprocessTransport:
         command = self.command
+        home = {} if "HOME" in command.environment else {"HOME": make_home(scratch)}
         transport, _ = await self._loop.subprocess_exec(
             lambda: self,
             *command.argv,
@@ -251,7 +256,7 @@ class _Live(asyncio.SubprocessProtocol):
             stdout=PIPE,
             stderr=STDOUT if command.merge_errors else PIPE,
             cwd=command.cwd,
-            env={**command.environment, "TMPDIR": str(scratch), MARKER: command.run_id},
+            env={**home, **command.environment, "TMPDIR": str(scratch), MARKER: command.run_id},
             start_new_session=True,
         )
         if command.stdin:

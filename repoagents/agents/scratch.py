@@ -16,6 +16,13 @@ def make_scratch(run_id: str) -> Path:
     return Path(tempfile.mkdtemp(prefix=_prefix(run_id)))
 
 
+def make_home(scratch: Path) -> str:
+    """An empty home in a process's temporary folder."""
+    home = scratch / "home"
+    home.mkdir(mode=0o700)
+    return str(home)
+
+
 def remove_scratch(folder: Path) -> None:
     """Delete the folder with all that was left in it, locked folders too."""
     try:

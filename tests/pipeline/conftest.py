@@ -105,7 +105,7 @@ def place(git_repository: Callable[[Mapping[str, str]], Path]) -> Iterator[Place
             clock,
         ),
         agents=agents,
-        checks=ProjectChecks(control, settings, environment, supervisor, redactor, artifacts),
+        checks=ProjectChecks(settings, environment, supervisor, redactor, artifacts),
         processes=supervisor,
         artifacts=artifacts,
         journal=journal,

@@ -133,9 +133,7 @@ class Lab:
                 (".ai-repoagents",),
                 old.clock,
             ),
-            checks=ProjectChecks(
-                self.control, settings, environment, supervisor, redactor, old.artifacts
-            ),
+            checks=ProjectChecks(settings, environment, supervisor, redactor, old.artifacts),
         )
 
     async def flow(self, builder: Callable[[RoleTask], BuildReport] = write_fix) -> Run:
@@ -493,7 +491,7 @@ async def first_wait(lab: Lab) -> object:
 
 def child_sees(lab: Lab) -> object:
     ambient = {"A_NAME": "here", "HOME": "/somebody", "PATH": "/bin"}
-    return child_environment(lab.settings.agent, ambient, lab.control)
+    return child_environment(lab.settings.agent, ambient)
 
 
 async def evidence(lab: Lab) -> object:

@@ -72,7 +72,6 @@ def tree(worktree: Path) -> Worktree:
 
 @pytest.fixture
 def make(
-    control: Path,
     ambient: dict[str, str],
     supervisor: Supervisor,
     redactor: Redactor,
@@ -81,9 +80,7 @@ def make(
     """The checks under these settings."""
 
     def build(settings: Settings | None = None) -> ProjectChecks:
-        return ProjectChecks(
-            control, settings or Settings(), ambient, supervisor, redactor, artifacts
-        )
+        return ProjectChecks(settings or Settings(), ambient, supervisor, redactor, artifacts)
 
     return build
 
@@ -173,7 +170,7 @@ def test_what_a_check_leaves_running_is_ended(verify: Callable[..., CheckResult]
 
 
 def test_a_check_runs_in_the_worktree_without_credentials(
-    verify: Callable[..., CheckResult], ambient: dict[str, str], worktree: Path, control: Path
+    verify: Callable[..., CheckResult], ambient: dict[str, str], worktree: Path
 ) -> None:
     ambient |= {"CODEX_API_KEY": "k", "TEST_DATABASE": "db"}
     seen = verify("pwd; env", env=("TEST_DATABASE",)).tail
@@ -183,7 +180,14 @@ def test_a_check_runs_in_the_worktree_without_credentials(
     assert f"REPOAGENTS_RUN_ID={RUN}" in lines
     for name in ("TOKEN", "SECRET", "UNRELATED", "CODEX_API_KEY"):
         assert name not in seen
-    assert f"HOME={control}/cache/home" in verify("env", home="isolated").tail
+
+
+def test_no_check_finds_what_an_earlier_one_left_in_an_isolated_home(
+    verify: Callable[..., CheckResult],
+) -> None:
+    poison = "cd && mkdir .config && echo '[alias] x = !evil' > .config/git && ls -A"
+    assert verify(poison, home="isolated").tail == ".config\n"
+    assert verify("cd && ls -A", home="isolated").tail == ""
 
 
 def test_a_check_asks_nobody(verify: Callable[..., CheckResult]) -> None:

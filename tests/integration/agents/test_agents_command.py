@@ -96,12 +96,15 @@ def test_the_environment_holds_no_secret_of_ours(run: Run, ambient: dict[str, st
     assert set(seen) <= ours
 
 
-def test_an_isolated_home_is_there_and_empty(run: Run, control: Path) -> None:
+def test_an_isolated_home_is_empty_for_each_call_and_gone_after_it(run: Run) -> None:
     code = (
-        "import json, os; h = os.environ['HOME']; print(json.dumps({'h': h, 'l': os.listdir(h)}))"
+        "import json, os; h = os.environ['HOME']; print(json.dumps({'h': h, 'l': os.listdir(h)}))\n"
+        "open(h + '/.gitconfig', 'w').close()"
     )
-    seen = json.loads(run(code, agent=AgentSettings(home="isolated")).answer)
-    assert seen == {"h": str(control / "cache" / "home"), "l": []}
+    agent = AgentSettings(home="isolated")
+    one, other = (json.loads(run(code, agent=agent).answer) for _ in range(2))
+    assert one["l"] == other["l"] == []
+    assert not Path(one["h"]).exists()
 
 
 def test_each_call_has_a_temporary_folder_of_its_own(run: Run) -> None:

@@ -1,7 +1,6 @@
 """What agents, checks and hooks see of the bot's environment."""
 
 import string
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -9,8 +8,6 @@ from hypothesis import strategies as st
 
 from repoagents.agents.environment import NEVER, child_environment
 from repoagents.domain.settings import AgentSettings
-
-CONTROL = Path("/project/.ai-repoagents")
 
 AMBIENT = {
     "PATH": "/bin",
@@ -36,7 +33,7 @@ AMBIENT = {
 
 
 def test_a_check_gets_the_named_variables_and_nothing_else() -> None:
-    assert child_environment(AgentSettings(), AMBIENT, CONTROL) == {
+    assert child_environment(AgentSettings(), AMBIENT) == {
         name: AMBIENT[name]
         for name in (
             *("PATH", "HOME", "USER", "LANG", "LC_TIME", "TZ"),
@@ -46,14 +43,14 @@ def test_a_check_gets_the_named_variables_and_nothing_else() -> None:
 
 
 def test_only_the_engine_gets_its_credentials() -> None:
-    chosen = child_environment(AgentSettings(), AMBIENT, CONTROL, ("CODEX_API_KEY",))
+    chosen = child_environment(AgentSettings(), AMBIENT, ("CODEX_API_KEY",))
     assert chosen["CODEX_API_KEY"] == "key"
     assert "AWS_SECRET_ACCESS_KEY" not in chosen
 
 
 def test_a_name_in_agent_env_is_passed_on() -> None:
     agent = AgentSettings(env=("DATABASE_URL", "NOT_SET"))
-    chosen = child_environment(agent, AMBIENT, CONTROL)
+    chosen = child_environment(agent, AMBIENT)
     assert chosen["DATABASE_URL"] == "postgres://test"
     assert "NOT_SET" not in chosen
 
@@ -61,17 +58,17 @@ def test_a_name_in_agent_env_is_passed_on() -> None:
 @pytest.mark.parametrize("name", [*sorted(NEVER), "REPOAGENTS_STATE__DATABASE_URL"])
 def test_what_could_write_as_us_is_never_passed_on(name: str) -> None:
     agent = AgentSettings(env=(name,))
-    assert name not in child_environment(agent, AMBIENT | {name: "x"}, CONTROL, (name,))
+    assert name not in child_environment(agent, AMBIENT | {name: "x"}, (name,))
 
 
-def test_an_isolated_home_is_empty_but_codex_keeps_its_login() -> None:
+def test_with_an_isolated_home_codex_keeps_its_login() -> None:
     agent = AgentSettings(home="isolated")
-    chosen = child_environment(agent, AMBIENT, CONTROL)
-    assert chosen["HOME"] == "/project/.ai-repoagents/cache/home"
+    chosen = child_environment(agent, AMBIENT)
+    assert "HOME" not in chosen
     assert "CODEX_HOME" not in chosen
-    for_codex = child_environment(agent, AMBIENT, CONTROL, ("CODEX_HOME",))
+    for_codex = child_environment(agent, AMBIENT, ("CODEX_HOME",))
     assert for_codex["CODEX_HOME"] == "/home/op/.codex"
-    own = child_environment(agent, AMBIENT | {"CODEX_HOME": "/c"}, CONTROL, ("CODEX_HOME",))
+    own = child_environment(agent, AMBIENT | {"CODEX_HOME": "/c"}, ("CODEX_HOME",))
     assert own["CODEX_HOME"] == "/c"
 
 
@@ -83,7 +80,7 @@ def test_nothing_is_invented_and_nothing_is_leaked(
     ambient: dict[str, str], named: list[str]
 ) -> None:
     agent = AgentSettings(env=tuple(named))
-    chosen = child_environment(agent, ambient | {"GITHUB_TOKEN": "ghp"}, CONTROL)
+    chosen = child_environment(agent, ambient | {"GITHUB_TOKEN": "ghp"})
     assert chosen.items() <= ambient.items()
     assert "GITHUB_TOKEN" not in chosen
     assert {n for n in named if n in ambient and not n.startswith("REPOAGENTS_")} <= {

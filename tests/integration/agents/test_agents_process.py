@@ -4,6 +4,8 @@ import asyncio
 import json
 import os
 import stat
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -78,7 +80,30 @@ async def test_the_environment_is_what_was_given_and_the_marker(
     seen = json.loads(ended.output)
     assert seen.pop("LC_CTYPE", "C.UTF-8") == "C.UTF-8"  # Python's own coercion
     assert not Path(seen.pop("TMPDIR")).exists()
+    assert not Path(seen.pop("HOME")).exists()
     assert seen == {"PATH": os.environ["PATH"], "REPOAGENTS_RUN_ID": RUN}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows processes in /proc")
+def test_what_is_started_cannot_look_into_us(tmp_path: Path) -> None:
+    code = (
+        "import ctypes, os, pathlib; from repoagents.agents.process import Supervisor\n"
+        "ask = lambda: ctypes.CDLL(None).prctl(3)\n"
+        "before = ask(); made = Supervisor(pathlib.Path('records'))\n"
+        "child = 'import ctypes; print(ctypes.CDLL(None).prctl(3))'\n"
+        f"ended = made.probe(({sys.executable!r}, '-c', child), os.environ, pathlib.Path.cwd())\n"
+        "print(before, ask(), ended.output.strip())"
+    )
+    root = str(Path(__file__).parents[3])
+    seen = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": root},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert seen.stdout == "1 0 1\n", "only we are hidden: of what we started we must find all"
 
 
 async def test_it_runs_in_the_worktree_and_its_own_session(
