@@ -14,15 +14,21 @@ from typing import Never, ParamSpec
 from weakref import WeakValueDictionary
 
 from dbos import DBOS, SetWorkflowID
+from sqlalchemy.exc import DBAPIError
 
 from repoagents.domain.run import FailureClass, Run, RunStatus
 from repoagents.errors import StateUnreadable, Stopped
 from repoagents.pipeline.attempt import run_attempt, run_flow
 from repoagents.ports import House
+from repoagents.store.faults import fault
 
 P = ParamSpec("P")
 
 UNFINISHED = ["PENDING", "ENQUEUED", "DELAYED"]
+ENDED = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
+PORTION = 200
+"""How many ended flows are forgotten in one transaction, so that no other writer waits long."""
+
 PAUSE_SECONDS = 10.0
 """How long a run rests whose flow fell over, for example on a full disk."""
 
@@ -129,6 +135,16 @@ class DurableFlows:
         under_way = _flow_id(run.id, run.generation) in self.under_way
         return not under_way and self._resting.get(run.id, 0.0) <= self._loop.time()
 
+    async def forget(self, is_over: Callable[[str], bool]) -> bool:
+        """Forget the oldest ended flows, where `is_over` says so of their run.
+
+        A portion at a time; returns whether there may be more. Raises `StoreError`.
+        """
+        try:
+            return await _forget_portion(is_over)
+        except DBAPIError as error:
+            raise fault(error.orig or error, "the durable engine's tables") from error
+
     def stop_processes(self) -> None:
         """End every process of the runs under way, for this worker ends."""
         for flow_id in tuple(self.under_way):
@@ -190,6 +206,19 @@ class DurableFlows:
         for workflow_id, bell in self._bells.items():
             if workflow_id.startswith(f"{run_id}.g"):
                 bell.set()
+
+
+async def _forget_portion(is_over: Callable[[str], bool]) -> bool:
+    ended = await DBOS.list_workflows_async(
+        status=ENDED, name="run", limit=PORTION, load_input=False, load_output=False
+    )
+    ids = [flow.workflow_id for flow in ended]
+    over = await asyncio.to_thread(
+        lambda: [flow_id for flow_id in ids if is_over(flow_id.partition(".g")[0])]
+    )
+    if over:
+        await DBOS.delete_workflows_async(over)
+    return bool(over) and len(ids) == PORTION
 
 
 def _this_workflow() -> str:

@@ -223,7 +223,6 @@ class _Shift:
 
     async def _work(self) -> float | None:
         house, rhythm = self._house, self._rhythm
-        await sweep_when_due(house, rhythm)
         try:
             active = await asyncio.to_thread(_beat, house, self._flows, rhythm)
         finally:
@@ -243,15 +242,21 @@ class _Shift:
     async def _send(self) -> asyncio.Task[None]:
         """The errands under way, or the next ones; what ended the last ones is raised, once.
 
-        They are done beside the ticks: a base that is merged in is proven anew, which takes time.
+        They are done beside the ticks: a base that is merged in is proven anew, and a worktree is
+        deleted, which takes time.
         """
         if self._errand is not None and self._errand.done():
             ended, self._errand = self._errand, None
             await ended
         if self._errand is None:
-            self._errand = asyncio.create_task(run_errands(self._house, self._rhythm))
+            self._errand = asyncio.create_task(self._run_errands())
             await asyncio.sleep(0)
         return self._errand
+
+    async def _run_errands(self) -> None:
+        # One after the other: what is swept may be what the next errand would begin to use.
+        await sweep_when_due(self._house, self._flows, self._rhythm)
+        await run_errands(self._house, self._rhythm)
 
 
 def _beat(house: House, flows: DurableFlows, rhythm: Rhythm) -> tuple[Run, ...]:

@@ -11,7 +11,7 @@ import re
 import shutil
 import stat
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,12 @@ from repoagents.git.disk import reporting
 OBJECT_NAME = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 LS_REMOTE_SECONDS = 120.0
 TRIES = 3
+
+PACKS, LOOSE = 50, 6700
+"""From so many packs or loose objects on they are packed together; git's own limits."""
+
+SKIPPED = 1000
+"""Of so many trees it stays known what was left out: it is asked for just after it was noted."""
 
 RAW_ATTRIBUTES = "* -text -ident -filter !eol !working-tree-encoding\n"
 """For a folder without git: its bytes as they are, so that the patch fits them."""
@@ -121,6 +127,32 @@ class Mirror:
         """Keep a commit alive under a ref of ours, which nobody else writes."""
         (self.path / f"{ref}.lock").unlink(missing_ok=True)
         self.git.run("update-ref", ref, commit)
+
+    def tidy(self, is_over: Callable[[str], bool]) -> None:
+        """Let go of what was kept under names that are over, and pack what lies about.
+
+        No object is deleted, so that a run which is sent back to work after a year goes on from
+        the tree it had.
+        """
+        if not self.path.is_dir():
+            return
+        with reporting("tidy the bot's clone"):
+            for kept in (self.path / "refs/runs").glob("*"):
+                if kept.suffix != ".lock" and is_over(kept.name):
+                    # Not by git, which would lock `packed-refs` and so change the seal.
+                    kept.unlink(missing_ok=True)
+            noted = sorted(
+                (self.home / "skipped").glob("*.json"), key=lambda note: note.stat().st_mtime
+            )
+            for old in noted[:-SKIPPED]:
+                old.unlink(missing_ok=True)
+            with self.locked():
+                packs = self.objects / "pack"
+                for left in (*packs.glob("tmp_*"), *packs.glob(".tmp-*")):
+                    left.unlink(missing_ok=True)  # of a fetch that was killed: none is under way
+                loose = 256 * len(list((self.objects / "17").glob("*")))
+                if loose > LOOSE or len(list(packs.glob("*.pack"))) > PACKS:
+                    self.git.run("repack", "--quiet", "-d", "-n", "--geometric=2")
 
     def prepare(self, like: str) -> None:
         """Make the clone when it is absent and put its configuration right; called when locked.

@@ -55,6 +55,11 @@ class RunFolder:
         return self.path / "repo"
 
     @property
+    def making(self) -> Path:
+        """A worktree that is not there yet, or not any more."""
+        return self.path / "making"
+
+    @property
     def index(self) -> Path:
         """The index as it was after the checkout, for a new private `.git`."""
         return self.path / "index"

@@ -1,6 +1,6 @@
 """`ports.Workspaces` with git: one class that hands each question to the module that knows."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ from repoagents.git import changes, worktrees
 from repoagents.git.changes import Reader
 from repoagents.git.checkout import Checkout, Source
 from repoagents.git.commit import build_commit, why_stale
-from repoagents.git.disk import Folder, Scratch, empty, reporting, size_on_disk
+from repoagents.git.disk import Folder, Scratch, reporting, size_on_disk
 from repoagents.git.memory import Memory
 from repoagents.git.merging import merge_base
 from repoagents.git.mirror import Mirror, checked_object
@@ -177,11 +177,17 @@ class GitWorkspaces:
         with reporting(f"delete {run.path}"):
             if not run.path.exists():
                 return
-            empty(run.path)
-            run.path.rmdir()
+            worktrees.clear_away(run)
             for parent in (run.path.parent, self._grounds.path):
                 if not any(parent.iterdir()):
                     parent.rmdir()
+
+    def tidy(self, is_over: Callable[[str], bool]) -> None:
+        """Let go of the commits that were kept for runs that are over, and pack the clone.
+
+        `is_over` is asked of the run's id, and of a commit that merges a base: of its name.
+        """
+        self._mirror.tidy(is_over)
 
     def _source(self) -> Source:
         if self._remote:

@@ -26,13 +26,11 @@ def check_out(mirror: Mirror, run: RunFolder, base: str, cone: Cone) -> bool:
     The worktree is moved into place last: what a crash left behind is not taken for one, and goes.
     So does one that was made from another base: the run has moved on to this one.
     """
-    making = run.path / "making"
+    making = run.making
     stands = run.repo.is_dir() and not run.repo.is_symlink()
     moved = stands and run.read_manifest().base != base
     for left in (making, *run.path.glob("scratch-*"), *([run.repo] if moved else [])):
-        if left.exists():
-            empty(left)
-            left.rmdir()
+        _delete(left)
     if stands and not moved:
         return False
     for left in (run.index, run.index.with_suffix(".lock")):
@@ -48,6 +46,24 @@ def check_out(mirror: Mirror, run: RunFolder, base: str, cone: Cone) -> bool:
     shutil.copyfile(run.index, private / "index")
     making.rename(run.repo)
     return True
+
+
+def clear_away(run: RunFolder) -> None:
+    """Delete the run's folder, whatever an agent left in it.
+
+    The worktree is moved aside first, so that one which was deleted in part, because the process
+    was killed, is never taken for a whole one.
+    """
+    if run.repo.is_dir() and not run.repo.is_symlink():
+        _delete(run.making)
+        run.repo.rename(run.making)
+    _delete(run.path)
+
+
+def _delete(folder: Path) -> None:
+    if folder.exists():
+        empty(folder)
+        folder.rmdir()
 
 
 def settle(run: RunFolder, reader: Reader) -> None:

@@ -1,11 +1,18 @@
 """Cleaning: worktrees of finished runs, and what has outlived its retention."""
 
+import asyncio
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from repoagents.domain.run import Run, RunStatus
+from repoagents.errors import RepoAgentsError, StateUnreadable
 from repoagents.pipeline import approval
-from repoagents.ports import House, Worktree
+from repoagents.pipeline.followup import ACTIVE, with_open_pull_request
+from repoagents.pipeline.preview import DRY_RUN
+from repoagents.ports import Flows, House, Worktree
 
 FINISHED = (
     RunStatus.COMPLETED,
@@ -14,6 +21,15 @@ FINISHED = (
     RunStatus.CANCELLED,
     RunStatus.SUPERSEDED,
 )
+
+EVENTS_STAY = timedelta(days=7)
+"""How long a delivery or a request is known, so that one that comes again does nothing."""
+
+STILL_AT_WORK = timedelta(hours=2)
+"""How long a dry run may take; nobody else knows of it."""
+
+_DRY_RUN = re.compile(rf"{DRY_RUN}([0-9]{{8}}-[0-9]{{6}})-[0-9a-f]+")
+_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 
 @dataclass(frozen=True)
@@ -25,6 +41,25 @@ class Removal:
     reason: str
 
 
+async def tidy(house: House, flows: Flows) -> None:
+    """All that the loop cleans: worktrees, artifacts, and what was kept for runs that are over.
+
+    It goes on where something cannot be removed, which is tried again the next time. Whatever may
+    be much is forgotten in portions, so that nobody waits long for the state.
+    """
+    await sweep(house, dry_run=False, expired_only=True)
+    before = house.clock.now() - EVENTS_STAY
+    for forget_before in (house.deliveries.forget_before, house.inbox.forget_before):
+        with _outlived(house, "forgetting what came"):
+            while await asyncio.to_thread(forget_before, before):
+                continue
+    with _outlived(house, "forgetting flows"):
+        while await flows.forget(lambda run_id: _is_at_rest(house, run_id)):
+            continue
+    with _outlived(house, "tidying the bot's clone"):
+        await asyncio.to_thread(_tidy_clone, house)
+
+
 async def sweep(house: House, *, dry_run: bool, expired_only: bool = False) -> tuple[Removal, ...]:
     """Remove worktrees of finished runs, nothing under an open approval.
 
@@ -32,35 +67,82 @@ async def sweep(house: House, *, dry_run: bool, expired_only: bool = False) -> t
     and artifacts. `clean` removes worktrees of every finished run.
     """
     removed = []
-    for worktree in house.workspaces.worktrees():
-        run = house.runs.find(worktree.run_id)
-        reason = _why_remove(house, run, expired_only=expired_only)
-        if reason is None:
-            continue
-        size = house.workspaces.size(worktree)
-        removed.append(Removal(str(worktree.path), size, reason))
-        if not dry_run:
-            await _remove(house, worktree)
+    for worktree in await asyncio.to_thread(house.workspaces.worktrees):
+        with _outlived(house, f"removing {worktree.path}", tells=expired_only):
+            removal = await _clear(house, worktree, dry_run=dry_run, expired_only=expired_only)
+            removed += [removal] if removal else []
     if expired_only:
-        removed += _expired_artifacts(house, dry_run=dry_run)
+        for number, run_id, path in await asyncio.to_thread(house.artifacts.folders):
+            with _outlived(house, f"removing {path}"):
+                reason = await asyncio.to_thread(_why_expired, house, run_id)
+                removed += [Removal(str(path), 0, reason)] if reason else []
+                if reason and not dry_run:
+                    await asyncio.to_thread(house.artifacts.remove, number, run_id)
     return tuple(removed)
 
 
-def _why_remove(house: House, run: Run | None, *, expired_only: bool) -> str | None:
-    if run is None:
-        return None if expired_only else "no run of this id is known"
-    if run.status not in FINISHED or approval.waiting_of(house, run) is not None:
+@contextmanager
+def _outlived(house: House, what: str, *, tells: bool = True) -> Iterator[None]:
+    """Tell what cannot be done, and go on with the rest."""
+    try:
+        yield
+    except StateUnreadable:
+        raise
+    except RepoAgentsError as error:
+        if not tells:
+            raise
+        house.journal.warn("errand_failed", f"{what}: {error}")
+
+
+async def _clear(
+    house: House, worktree: Worktree, *, dry_run: bool, expired_only: bool
+) -> Removal | None:
+    """Remove one worktree if it may go; what is removed, or would be."""
+    reason = await asyncio.to_thread(_why_remove, house, worktree, expired_only=expired_only)
+    if reason is None:
         return None
+    size = await asyncio.to_thread(house.workspaces.size, worktree)
+    if not dry_run:
+        problem = await house.checks.hook("before_remove", worktree)
+        if problem:
+            house.journal.warn("hook_failed", f"before_remove: {problem}", run=worktree.run_id)
+        # Asked again: a person may have sent the run back to work while the hook took its time.
+        if await asyncio.to_thread(_why_remove, house, worktree, expired_only=expired_only) is None:
+            return None
+        await asyncio.to_thread(_remove, house, worktree)
+    return Removal(str(worktree.path), size, reason)
+
+
+def _why_remove(house: House, worktree: Worktree, *, expired_only: bool) -> str | None:
+    run, now = house.runs.find(worktree.run_id), house.clock.now()
     days = house.settings.retention.worktree_days
-    if expired_only and not _older(run.finished_at, days, house.clock.now()):
+    if run is None:
+        begun = _begun(worktree.run_id)
+        still = begun is not None and now - begun < STILL_AT_WORK
+        gone = _older(begun, days, now) if expired_only else not still
+        return "no run of this id is known" if gone else None
+    if expired_only and not _older(run.finished_at, days, now):
         return None
-    return f"run of issue {run.issue_number} is {run.status}"
+    return None if _is_needed(house, run) else f"run of issue {run.issue_number} is {run.status}"
 
 
-async def _remove(house: House, worktree: Worktree) -> None:
-    problem = await house.checks.hook("before_remove", worktree)
-    if problem:
-        house.journal.warn("hook_failed", f"before_remove: {problem}", run=worktree.run_id)
+def _is_needed(house: House, run: Run) -> bool:
+    """Whether a run goes on, waits for a person, or has its pull request open.
+
+    Only the newest run of an issue can be approved, or followed up.
+    """
+    if run.status not in FINISHED:
+        return True
+    newest = house.runs.latest(run.issue_number)
+    if newest is None or newest.id != run.id:
+        return False
+    waits = approval.waiting_of(house, run) is not None
+    return waits or any(each.id == run.id for each in with_open_pull_request(house))
+
+
+def _remove(house: House, worktree: Worktree) -> None:
+    if house.runs.find(worktree.run_id) is None:
+        house.processes.end_orphans(worktree.run_id)  # of a dry run that was killed
     house.workspaces.remove(worktree)
     house.journal.note(
         "worktree_removed",
@@ -70,20 +152,51 @@ async def _remove(house: House, worktree: Worktree) -> None:
     )
 
 
-def _expired_artifacts(house: House, *, dry_run: bool) -> list[Removal]:
-    removed = []
-    days = house.settings.retention.artifact_days
-    for number, run_id, path in house.artifacts.folders():
-        run = house.runs.find(run_id)
-        if run is None or run.status not in FINISHED:
-            continue
-        if approval.waiting_of(house, run) is not None:
-            continue
-        if _older(run.finished_at, days, house.clock.now()):
-            removed.append(Removal(str(path), 0, f"older than {days:g} days"))
-            if not dry_run:
-                house.artifacts.remove(number, run_id)
-    return removed
+def _why_expired(house: House, run_id: str) -> str | None:
+    """Why the artifacts of a run, or of a dry run, may go, or None."""
+    run, days = house.runs.find(run_id), house.settings.retention.artifact_days
+    ended = _begun(run_id) if run is None else run.finished_at
+    if not _older(ended, days, house.clock.now()) or (run and _is_needed(house, run)):
+        return None
+    return f"older than {days:g} days"
+
+
+def _begun(run_id: str) -> datetime | None:
+    """When a dry run began, as its name tells; None for any other name."""
+    named = _DRY_RUN.fullmatch(run_id)
+    return datetime.strptime(f"{named[1]}+0000", "%Y%m%d-%H%M%S%z") if named else None
+
+
+def _is_at_rest(house: House, run_id: str) -> bool:
+    """Whether a run has rested for so long that nobody looks into its flows any more.
+
+    When a person sends it back to work, that begins a flow of its own.
+    """
+    run = house.runs.find(run_id)
+    if run is None:
+        return True
+    days = house.settings.retention.worktree_days
+    return run.status not in ACTIVE and _older(run.updated_at, days, house.clock.now())
+
+
+def _tidy_clone(house: House) -> None:
+    heads = {run.head_sha for run in _with_commits(house)}
+
+    def is_over(name: str) -> bool:
+        run = house.runs.find(name)
+        if run is None:  # The merge of a base goes by its own name.
+            return _COMMIT.fullmatch(name) is not None and name not in heads
+        days = house.settings.retention.worktree_days
+        return _older(run.finished_at, days, house.clock.now()) and not _is_needed(house, run)
+
+    house.workspaces.tidy(is_over)
+
+
+def _with_commits(house: House) -> Iterator[Run]:
+    """Every run whose commit somebody may still ask for."""
+    yield from house.runs.select((*ACTIVE, RunStatus.BLOCKED), limit=10_000)
+    yield from (waiting.run for waiting in approval.pending(house))
+    yield from with_open_pull_request(house)
 
 
 def _older(at: datetime | None, days: float, now: datetime) -> bool:

@@ -29,6 +29,9 @@ from repoagents.views.preview import PlanPreview, role_engines
 
 Latest = Callable[[int], Run | None]
 
+DRY_RUN = "dry-"
+"""How the id of a dry run begins; the instant follows, which nothing else tells."""
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -104,7 +107,7 @@ def _why(issue: Issue, settings: Settings) -> str:
 async def _plan(bench: Bench, issue: Issue) -> tuple[Plan, str]:
     """The planner's plan for the freshly fetched base, kept for the real run."""
     base = await asyncio.to_thread(bench.workspaces.refresh)
-    run_id = f"dry-{bench.clock.token(8)}"
+    run_id = f"{DRY_RUN}{bench.clock.now():%Y%m%d-%H%M%S}-{bench.clock.token(6)}"
     brief = Brief(
         role=Role.PLANNER,
         issue=issue,

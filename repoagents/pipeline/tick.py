@@ -3,7 +3,6 @@
 Nothing here is async: the engine refuses its synchronous calls inside a running event loop.
 """
 
-import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -30,9 +29,6 @@ ASK_AGAIN_EVERY = timedelta(hours=1)
 
 TRY_AGAIN = timedelta(minutes=1)
 """After how long a request is taken up again that an outage of GitHub stood in the way of."""
-
-DELIVERIES_STAY = timedelta(days=7)
-"""How long a delivery is known, so that one that is sent again does nothing."""
 
 OF_PULL_REQUESTS = ("pull_request", "pull_request_review", "check_run", "check_suite")
 """Deliveries after which the pull requests are looked at without waiting for the poll."""
@@ -120,13 +116,12 @@ async def ask_again_when_due(house: House, rhythm: Rhythm) -> None:
         rhythm.may_ask = await ask_again(house, hooks)
 
 
-async def sweep_when_due(house: House, rhythm: Rhythm) -> None:
+async def sweep_when_due(house: House, flows: Flows, rhythm: Rhythm) -> None:
     """Remove what has outlived its retention, now and then."""
     now = house.clock.now()
     if rhythm.issue is None and _due(rhythm.swept_at, SWEEP_EVERY, now):
         rhythm.swept_at = now
-        await asyncio.to_thread(house.deliveries.forget_before, now - DELIVERIES_STAY)
-        await janitor.sweep(house, dry_run=False, expired_only=True)
+        await janitor.tidy(house, flows)
 
 
 def _interval(house: House) -> timedelta:

@@ -144,6 +144,9 @@ class Flows(Protocol):
     def wake(self, run: Run) -> None:
         """End the wait of a run that waits for a retry or a person."""
 
+    async def forget(self, is_over: Callable[[str], bool]) -> bool:
+        """Forget a portion of the ended flows whose run is over; whether there may be more."""
+
 
 @dataclass(frozen=True)
 class Bench:

@@ -277,6 +277,12 @@ class Workspaces(Protocol):
     def remove(self, worktree: Worktree) -> None:
         """Delete the worktree's folder, whatever the agent left in it."""
 
+    def tidy(self, is_over: Callable[[str], bool]) -> None:
+        """Let go of the commits kept for runs that are over, and pack the bot's own clone.
+
+        `is_over` is asked of the run's id, and of a commit that merges a base: of its name.
+        """
+
 
 @dataclass(frozen=True)
 class Brief:

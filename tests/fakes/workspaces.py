@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +19,8 @@ class MemoryWorkspaces:
     """Trees are kept by a hash of their files; `grounds` is where worktrees lie.
 
     `dirty`, `left` and `ahead` are what the operator's checkout is like, `unreachable` is raised by
-    `refresh`. `branches` are the operator's, `pushes` counts what was written to them.
+    `refresh`. `branches` are the operator's, `pushes` counts what was written to them. `kept` are
+    the names that commits are kept under.
     """
 
     grounds: Path
@@ -29,6 +31,7 @@ class MemoryWorkspaces:
     unreachable: GitError | None = None
     branches: dict[str, str] = field(default_factory=dict)
     pushes: int = 0
+    kept: set[str] = field(default_factory=set)
     _trees: dict[str, Files] = field(default_factory=dict)
     _commits: dict[str, str] = field(default_factory=dict)
     _parents: dict[str, str] = field(default_factory=dict)
@@ -109,6 +112,7 @@ class MemoryWorkspaces:
         made = self._committed(request.tree, f"{request}")
         self._parents[made] = request.base_sha
         self._follows[made] = request.onto
+        self.kept.add(request.run_id)
         return made
 
     def merge_base(self, commit: str, base_sha: str, message: str, at: datetime) -> str | Conflict:
@@ -184,6 +188,10 @@ class MemoryWorkspaces:
     def remove(self, worktree: Worktree) -> None:
         """Delete the folder; nothing when there is none."""
         shutil.rmtree(worktree.path, ignore_errors=True)
+
+    def tidy(self, is_over: Callable[[str], bool]) -> None:
+        """Forget the names that are over; the commits stay, as git's do."""
+        self.kept -= set(filter(is_over, self.kept))
 
     def _keep(self, files: Files) -> str:
         tree = _hash(repr(sorted(files.items())))

@@ -14,8 +14,9 @@ from repoagents.domain.people import Account, Act
 from repoagents.domain.run import FailureClass, Run, RunStatus
 from repoagents.domain.settings import SafetySettings, TrackerSettings
 from repoagents.errors import Forbidden, StoreError, Unavailable
+from repoagents.pipeline.janitor import EVENTS_STAY
 from repoagents.pipeline.sighting import COMMANDS_HOLD
-from repoagents.pipeline.tick import DELIVERIES_STAY, Rhythm, sweep_when_due, tick
+from repoagents.pipeline.tick import Rhythm, sweep_when_due, tick
 from repoagents.ports import FROM_COMMENT
 from tests.fakes.inspection import KnownAccess
 from tests.fakes.people import EPOCH, MACHINE, MAINTAINER, STRANGER, MemoryPeople
@@ -592,9 +593,9 @@ async def test_a_delivery_is_known_for_a_week(place: Place) -> None:
     row = Delivery("d-1", "issues", place.clock.now(), "edited", "octo/cat", 1)
     assert not known()
     tick(place.house, place.flows, Rhythm(polls=False))
-    place.clock.advance((DELIVERIES_STAY - timedelta(hours=1)).total_seconds())
-    await sweep_when_due(place.house, Rhythm())
+    place.clock.advance((EVENTS_STAY - timedelta(hours=1)).total_seconds())
+    await sweep_when_due(place.house, place.flows, Rhythm())
     assert known()
     place.clock.advance(7200)
-    await sweep_when_due(place.house, Rhythm())
+    await sweep_when_due(place.house, place.flows, Rhythm())
     assert not known()

@@ -215,7 +215,7 @@ class BrokenDeliveries:
         """Refuse."""
         raise StoreError("the disk is full")
 
-    def forget_before(self, at: datetime) -> None:
+    def forget_before(self, at: datetime) -> bool:
         """Refuse."""
         raise StoreError("the disk is full")
 

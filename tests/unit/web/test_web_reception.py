@@ -42,8 +42,9 @@ class HeldDeliveries:
     def take(self, delivery_id: str, outcome: str, at: datetime) -> None:
         """Nothing."""
 
-    def forget_before(self, at: datetime) -> None:
+    def forget_before(self, at: datetime) -> bool:
         """Nothing."""
+        return False
 
     def probe(self) -> None:
         """Refuse when it is broken."""
