@@ -13,7 +13,14 @@ from pathlib import Path
 
 from repoagents.store.rows import Column, Execute, Row
 
-PRAGMAS = ("busy_timeout=30000", "foreign_keys=ON", "journal_mode=WAL", "synchronous=FULL")
+PRAGMAS = (
+    "busy_timeout=30000",
+    "foreign_keys=ON",
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    # In bytes: a log that a long reader, such as a backup, let grow is cut to this afterwards.
+    "journal_size_limit=16777216",
+)
 IDLE = 8
 """How many connections are kept for the next use; more are opened while more are in use."""
 

@@ -11,7 +11,7 @@ from repoagents.store.engine import Door
 from repoagents.store.rows import Column, Execute, render_instant
 
 AT_ONCE = 1000
-"""How many deliveries are read, or asked for by id, at a time."""
+"""How many deliveries are read, asked for by id, or forgotten at a time."""
 
 SETTLED = timedelta(seconds=60)
 """GitHub's times are whole seconds, by its own clock. A look that long after a change has surely
@@ -20,7 +20,12 @@ seen all that happened in the same second."""
 COLUMNS = ("id", "twin", "settled_at", "received_at", "says")
 PENDING = "SELECT says FROM deliveries WHERE outcome IS NULL ORDER BY seq LIMIT :limit"
 TAKE = "UPDATE deliveries SET outcome = :outcome, taken_at = :at WHERE id = :id AND outcome IS NULL"
-FORGET = "DELETE FROM deliveries WHERE received_at < :at AND outcome IS NOT NULL"
+FORGET = """
+DELETE FROM deliveries WHERE seq IN (
+    SELECT seq FROM deliveries WHERE received_at < :at AND outcome IS NOT NULL
+    ORDER BY seq LIMIT :most
+) RETURNING seq
+"""
 PROBE = (
     "INSERT INTO deliveries (id, received_at, says) VALUES (' probe', '', '') "
     "ON CONFLICT DO NOTHING",
@@ -76,10 +81,11 @@ class StoredDeliveries:
         with self._door.begin() as execute:
             execute(TAKE, taken)
 
-    def forget_before(self, at: datetime) -> None:
-        """Forget what was received before this instant and has been taken."""
+    def forget_before(self, at: datetime) -> bool:
+        """Forget what was received before this instant and has been taken, a thousand at most."""
         with self._door.begin() as execute:
-            execute(FORGET, {"at": render_instant(at)})
+            gone = execute(FORGET, {"at": render_instant(at), "most": AT_ONCE})
+        return len(gone) == AT_ONCE
 
     def probe(self) -> None:
         """Raises `StoreError` unless a delivery could be kept now."""

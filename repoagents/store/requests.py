@@ -14,9 +14,22 @@ from repoagents.store.rows import (
     storable,
 )
 
+AT_ONCE = 1000
+NEWEST = 1000
+"""So many requests stay known whatever the clock says: a comment that was followed must not be
+followed again because the clock stood wrong for an hour."""
+
+FORGET = f"""
+DELETE FROM inbox WHERE seq IN (
+    SELECT seq FROM inbox
+    WHERE taken_at < :at AND outcome IS NOT NULL AND seq <= (SELECT max(seq) FROM inbox) - {NEWEST}
+    ORDER BY seq LIMIT {AT_ONCE}
+) RETURNING seq
+"""  # noqa: S608 - numbers only
+
 
 class StoredInbox:
-    """`ports.Inbox` in the database; the ids of requests that were taken stay known."""
+    """`ports.Inbox` in the database; the ids of taken requests stay known until forgotten."""
 
     def __init__(self, door: Door) -> None:
         self._door = door
@@ -55,6 +68,11 @@ class StoredInbox:
         """What came of a request; None while it is pending."""
         rows = self._door.query("SELECT outcome FROM inbox WHERE id = :id", {"id": request_id})
         return rows[0]["outcome"] if rows else None
+
+    def forget_before(self, at: datetime) -> bool:
+        """Forget what was taken before this instant, a portion at a time, but never the newest."""
+        with self._door.begin() as execute:
+            return len(execute(FORGET, {"at": render_instant(at)})) == AT_ONCE
 
 
 def _parse_request(row: Row) -> Request:
