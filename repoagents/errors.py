@@ -15,7 +15,8 @@
     │   └── Forbidden          the credential is refused, or lacks a permission
     ├── TrackerError           the tracker's file or folder cannot be read or written
     ├── StoreError             the state cannot be read or written
-    │   └── StateUnreadable    corrupt or newer than this program: read-only mode
+    │   ├── StateUnreadable    corrupt or newer than this program: read-only mode
+    │   └── ValueUnreadable    one stored value is of another version of this program
     ├── WebhookRejected        a delivery is not signed by us, not whole, or not for us
     └── Bug                    nobody expected it; its cause is the exception that it was
 
@@ -134,6 +135,10 @@ class StoreError(RepoAgentsError):
 
 class StateUnreadable(StoreError):
     """The state is corrupt, or was written by a newer version: nothing may be dispatched."""
+
+
+class ValueUnreadable(StoreError):
+    """One stored value does not fit: another version wrote it. The others can be read."""
 
 
 class WebhookRejected(RepoAgentsError):

@@ -11,6 +11,7 @@ from repoagents.domain.rollout import Soak
 from repoagents.domain.run import Run, RunStatus, Stage
 from repoagents.domain.settings import Settings
 from repoagents.pipeline.approval import REJECT
+from repoagents.pipeline.dossier import Kept
 from repoagents.pipeline.stages import Built
 from repoagents.policy.rollout import (
     FINISHED,
@@ -33,8 +34,9 @@ SOAK, DASHBOARD = "reports/soak.json", "dashboard/index.html"
 def measure(books: Books) -> Kpis:
     """The figures of the newest runs that ended within the window."""
     runs = _recent(books)
-    claims = [refuted for run in runs for refuted in _claims(books, run)]
-    reviews = [review for run in runs if (review := _last_review(books, run))]
+    kept = {run.id: Kept(books.stages, run.id) for run in runs}
+    claims = [refuted for run in runs for refuted in _claims(kept[run.id], run)]
+    reviews = [review for one in kept.values() if (review := one.last(Stage.REVIEW, Review))]
     stumbled = [run for run in runs if run.failures or run.status is RunStatus.FAILED]
     return Kpis(
         finished=len(runs),
@@ -45,6 +47,7 @@ def measure(books: Books) -> Kpis:
         blocked=_share([run.status is RunStatus.BLOCKED for run in runs]),
         recovered=_share([run.status in WELL for run in stumbled]),
         overridden=_share([_turned_down(books, run) for run in runs]),
+        unreadable=tuple(run.id for run in runs if kept[run.id].unreadable),
     )
 
 
@@ -91,19 +94,15 @@ def _recent(books: Books) -> list[Run]:
     return [run for run in runs if run.updated_at >= since]
 
 
-def _claims(books: Books, run: Run) -> Iterator[bool]:
-    """Of each answer of the builder, whether git or the checks refuted it."""
-    base = books.stages.last(run.id, Stage.BASE_CHECK, Verification)
+def _claims(kept: Kept, run: Run) -> Iterator[bool]:
+    """Of each answer of the builder, whether git or the checks refuted it, as far as is known."""
+    base = kept.last(Stage.BASE_CHECK, Verification)
     for number in range(1, run.round + 1):
-        built = books.stages.last(run.id, Stage.BUILD, Built, number)
-        if built is not None and not built.report.questions:
-            proof = books.stages.last(run.id, Stage.VERIFY, Verification, number)
+        built = kept.last(Stage.BUILD, Built, number)
+        proof = kept.last(Stage.VERIFY, Verification, number)
+        if built is not None and not built.report.questions and not kept.unreadable:
             claimed = built.report.changed_files
             yield is_refuted(claimed, built.change.paths, proof, base)
-
-
-def _last_review(books: Books, run: Run) -> Review | None:
-    return books.stages.last(run.id, Stage.REVIEW, Review)
 
 
 def _turned_down(books: Books, run: Run) -> bool:

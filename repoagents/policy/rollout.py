@@ -55,7 +55,8 @@ class Kpis:
     `false_claims` counts the builder's answers that git or the checks refuted, `passed_reviews` the
     reviewed runs whose last review approved, `blocked` the finished runs that stopped for a person,
     `recovered` the runs that ended well after a failed attempt among all with one, `overridden` the
-    finished runs whose result a person turned down. `dry_runs` counts stored plans.
+    finished runs whose result a person turned down. `dry_runs` counts stored plans. `unreadable`
+    are the ids of runs of which another version wrote something, which counts nowhere.
     """
 
     finished: int = 0
@@ -66,6 +67,7 @@ class Kpis:
     blocked: Share = field(default_factory=Share)
     recovered: Share = field(default_factory=Share)
     overridden: Share = field(default_factory=Share)
+    unreadable: tuple[str, ...] = ()
 
 
 class State(StrEnum):
@@ -184,7 +186,7 @@ def _criteria(evidence: Evidence) -> Iterator[Row]:
     yield _row(
         "finished runs",
         kpis.finished >= LEAST_RUNS,
-        f"{kpis.finished}",
+        f"{kpis.finished}{_in_part(kpis.unreadable)}",
         f"at least {LEAST_RUNS}",
         "repoagents trigger N",
     )
@@ -209,6 +211,14 @@ def _criteria(evidence: Evidence) -> Iterator[Row]:
     yield _recovery(kpis.recovered)
     yield _most("human overrides", kpis.overridden, MOST_OVERRIDDEN, "finished runs")
     yield _soak(evidence)
+
+
+def _in_part(unreadable: Sequence[str]) -> str:
+    """Which of the runs cannot be read in full, so that no figure is taken for the whole."""
+    if not unreadable:
+        return ""
+    more = f" and {len(unreadable) - 3} more" if len(unreadable) > 3 else ""
+    return f" (counted in part, for another version wrote them: {', '.join(unreadable[:3])}{more})"
 
 
 def _most(key: str, share: Share, most: float, what: str) -> Row:
@@ -236,10 +246,13 @@ def _soak(evidence: Evidence) -> Row:
         return _row("soak", False, "none yet", wanted, SOAK)
     since, lasted = evidence.now - soak.at, timedelta(seconds=soak.seconds)
     ended = "passed" if soak.passed else "failed"
-    found = f"{ended} {age(since)} ago with {soak.version} after {age(lasted)}"
+    dated = (
+        f"{age(since)} ago" if since >= timedelta(0) else f"in the future, {soak.at.isoformat()},"
+    )
+    found = f"{ended} {dated} with {soak.version} after {age(lasted)}"
     if soak.problems:
         found += f": {one_line(soak.problems[0], 120)}"
-    timely = since <= SOAK_HOLDS and lasted >= LEAST_SOAK
+    timely = timedelta(0) <= since <= SOAK_HOLDS and lasted >= LEAST_SOAK
     met = soak.passed and soak.version == evidence.version and timely
     return _row("soak", met, found, wanted, SOAK)
 

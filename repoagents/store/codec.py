@@ -16,7 +16,7 @@ from repoagents.domain.effect import (
     SetLabel,
     effect_name,
 )
-from repoagents.errors import StoreError
+from repoagents.errors import StoreError, ValueUnreadable
 
 T = TypeVar("T")
 
@@ -48,11 +48,11 @@ def encode(value: object) -> str:
 
 
 def decode(text: str, kind: type[T]) -> T:
-    """The value of that kind; raises `StoreError` when the text does not fit it."""
+    """The value of that kind; raises `ValueUnreadable` when the text does not fit it."""
     try:
         value: T = _adapter(kind).validate_python(json.loads(text))
     except (ValidationError, ValueError) as error:
-        raise StoreError(
+        raise ValueUnreadable(
             f"a stored {kind.__name__} cannot be read: {error}",
             next_step="`repoagents retry N --fresh` begins the issue anew.",
         ) from error

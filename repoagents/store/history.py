@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from repoagents.domain.reports import Review, Usage, Verdict
 from repoagents.domain.run import RunStatus, Stage
-from repoagents.errors import StoreError
+from repoagents.errors import ValueUnreadable
 from repoagents.ports import Day, Kept
 from repoagents.store.codec import decode
 from repoagents.store.engine import Door
@@ -114,7 +114,7 @@ def _last(rows: Sequence[Row], stage: Stage, kind: type[T]) -> T | None:
     newest = next((row["value"] for row in reversed(rows) if row["stage"] == stage), None)
     try:
         return None if newest is None else decode(newest, kind)
-    except StoreError:
+    except ValueUnreadable:
         return None
 
 

@@ -77,7 +77,7 @@ class Handoff:
     are further lines on how to go on. `patch_path` is where `changes.patch` lies, as a person in
     the repository types it, and `patch` its text, redacted. `files` are the names of what is kept
     beside the handoff and may leave the machine. `fixture` says, when it is not empty, that the
-    issue was made up.
+    issue was made up. `unreadable` names the stages, or `issue`, that another version wrote.
     """
 
     run: Run
@@ -100,6 +100,19 @@ class Handoff:
     patch: str = ""
     files: tuple[str, ...] = ()
     fixture: str = ""
+    unreadable: tuple[str, ...] = ()
+
+    @property
+    def gap(self) -> str:
+        """What is missing here because another version wrote it; empty when nothing is."""
+        if not self.unreadable:
+            return ""
+        names = _and([_words(name) for name in self.unreadable])
+        again = f"`repoagents retry {self.run.issue_number} --fresh` begins the issue anew"
+        return (
+            f"Not everything is told: another version of repoagents wrote what run {self.run.id} "
+            f"kept of {names}, and this one cannot read it. {again}."
+        )
 
     @property
     def rehearsal(self) -> str:

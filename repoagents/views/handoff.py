@@ -44,6 +44,7 @@ def render_handoff(handoff: Handoff) -> str:
     """
     body = document(
         _first_line(handoff),
+        inline(handoff.gap),
         f"The issue: {inline(handoff.issue.title, TITLE_LIMIT)}",
         section("Next step", *_next_step(handoff)),
         section("Decision", _decision(handoff)),
@@ -75,6 +76,7 @@ def render_pull_request(
     body = document(
         f"Closes #{handoff.issue.number}.",
         _rehearsal(handoff),
+        inline(handoff.gap),
         inline(build.summary, 4_000) if build else "",
         _statistics(handoff),
         section("How to approve", _how_to_approve(handoff, merges=merges)),

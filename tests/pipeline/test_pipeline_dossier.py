@@ -1,5 +1,7 @@
 """Everything that is known about a run, at each point that it may stop at."""
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -21,6 +23,8 @@ from repoagents.domain.settings import CodexSettings, LlmSettings, RoleSettings,
 from repoagents.pipeline.dossier import gather
 from repoagents.pipeline.stages import Built
 from repoagents.ports import StageKey
+from repoagents.views.handoff import render_handoff
+from repoagents.views.handoff_page import render_handoff_page
 from repoagents.views.preview import role_engines
 from tests.fakes.agents import good_plan
 from tests.pipeline.conftest import ISSUE, SECRET, Place
@@ -49,6 +53,33 @@ def keep(place: Place, run: Run, stage: Stage, round_: int, value: object) -> No
     """Record a stage's value, which took two seconds."""
     key = StageKey(run.id, 1, stage, round_, f"hash-{round_}")
     place.house.stages.record(key, value, place.clock.now(), 2.0)
+
+
+@pytest.mark.parametrize("place_of", range(len(VALUES)))
+def test_a_value_of_another_version_is_named_and_hides_no_other(
+    place: Place, place_of: int
+) -> None:
+    run = place.queue()
+    for number, (stage, round_, _, value) in enumerate(VALUES):
+        keep(place, run, stage, round_, "of 9.0" if number == place_of else value)
+    told = gather(place.house, run)
+    stage, _, lost, _ = VALUES[place_of]
+    assert told.unreadable == (stage.value,)
+    for _, _, name, _ in VALUES:
+        assert (getattr(told, name) is None) == (name == lost)
+    assert run.id in told.gap
+    assert stage.value.replace("_", " ") in render_handoff(told)
+    assert f"repoagents retry {run.issue_number} --fresh" in render_handoff_page(told)
+
+
+def test_an_issue_of_another_version_is_told_by_its_title(place: Place) -> None:
+    run = place.queue()
+    folder = place.house.root / ".ai-repoagents" / "state"
+    with closing(sqlite3.connect(folder / "repoagents.sqlite")) as base:
+        base.execute("UPDATE issues SET issue = '[]'")
+        base.commit()
+    told = gather(place.house, run)
+    assert (told.issue.title, told.unreadable) == (run.title, ("issue",))
 
 
 @pytest.mark.parametrize("reached", range(len(VALUES) + 1))

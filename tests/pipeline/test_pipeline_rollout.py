@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -18,7 +18,7 @@ from repoagents.domain.effect import (
 from repoagents.domain.host_settings import RolloutSettings
 from repoagents.domain.reports import BuildReport, Decision, Plan, Role
 from repoagents.domain.rollout import Brake, Phase
-from repoagents.domain.run import Failure, FailureClass, RunStatus
+from repoagents.domain.run import Failure, FailureClass, RunStatus, Stage
 from repoagents.domain.settings import AgentSettings, LlmSettings, RolesSettings, SafetySettings
 from repoagents.errors import Exited
 from repoagents.logs import Redactor
@@ -30,12 +30,13 @@ from repoagents.pipeline.survey import Host, stand, survey
 from repoagents.policy.attention import Weight
 from repoagents.policy.rollout import Kpis, Share, State
 from repoagents.policy.safety import may_ask_for_deliveries
-from repoagents.ports import CLOSED, Approval, RoleTask
+from repoagents.ports import CLOSED, Approval, RoleTask, StageKey
 from repoagents.store.reports import FileReports
 from tests.fakes.agents import approve, write_fix
 from tests.fakes.workspaces import MemoryWorkspaces
 from tests.pipeline.conftest import EVERYTHING, ISSUE, SECRET, Place
 
+NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 HELD = RolloutSettings(step_back=True)
 
 
@@ -155,6 +156,19 @@ async def test_old_runs_and_those_called_off_do_not_count(light: Place) -> None:
     assert measure(light.house).finished == 1
     await light.clock.sleep(timedelta(days=31).total_seconds())
     assert measure(light.house).finished == 0
+
+
+@pytest.mark.parametrize("stage", [Stage.BASE_CHECK, Stage.BUILD, Stage.VERIFY, Stage.REVIEW])
+async def test_a_value_of_another_version_is_left_out_and_its_run_named(
+    light: Place, stage: Stage
+) -> None:
+    await light.flow(light.queue())
+    other = await light.flow(light.queue(replace(ISSUE, number=2)))
+    light.house.stages.record(StageKey(other.id, 1, stage, 1, "x"), "of 9.0", NOON, 0.0)
+    figures = measure(light.house)
+    assert (figures.finished, figures.succeeded, figures.unreadable) == (2, 2, (other.id,))
+    whole = figures.passed_reviews if stage is Stage.REVIEW else figures.false_claims
+    assert whole.whole == 1
 
 
 def test_stored_plans_are_dry_runs(light: Place) -> None:

@@ -86,6 +86,18 @@ def test_a_soak_counts_that_passed_lately_for_long_with_this_version(soak: Soak 
     assert missing(soak=soak) == ["soak"]
 
 
+def test_a_soak_of_the_future_says_when_it_is_dated() -> None:
+    (row,) = assess(replace(READY, soak=replace(SOAK, at=NOW + timedelta(minutes=1)))).missing
+    assert row.found.startswith("passed in the future, 2026-03-04T12:01:00+00:00, with 1.0 after")
+
+
+def test_runs_that_are_counted_in_part_are_named() -> None:
+    found = assess(replace(READY, kpis=replace(KPIS, unreadable=("r1", "r2", "r3", "r4"))))
+    row = found.criteria[0]
+    assert (row.key, row.state) == ("finished runs", State.MET)
+    assert "another version wrote them: r1, r2, r3 and 1 more" in row.found
+
+
 def test_why_a_soak_failed_is_said() -> None:
     soak = replace(SOAK, problems=("issue #1 has 2 comments",))
     (row,) = assess(replace(READY, soak=soak)).missing
