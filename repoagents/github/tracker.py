@@ -43,6 +43,8 @@ from repoagents.github.wire import (
 from repoagents.ports import Hooks, Inspection
 
 TITLE_CHARACTERS = 256
+ALREADY = "A pull request already exists"
+"""How GitHub refuses (422) a second pull request from a branch."""
 
 
 class GitHubTracker:
@@ -246,12 +248,14 @@ class GitHubTracker:
         }
         try:
             written = self._client.write("POST", f"{self._client.root}/pulls", body)
-        except GitHubError:
+        except GitHubError as error:
             # Written although the answer was lost, or by somebody else in between (422).
             standing = self._standing(effect)
-            if standing is None:
-                raise
-            return standing.url
+            if standing is not None:
+                return standing.url
+            if ALREADY in str(error):
+                raise Unavailable(f"{error}, and does not list it yet") from error
+            raise
         return link(written) or f"{self._client.repo} pull request {number(written, 'number')}"
 
     def _adopt(self, standing: PullRow, effect: OpenDraftPullRequest) -> str:
