@@ -3,7 +3,6 @@
 Effects with one key but another content are one thing that was changed: the last one counts.
 """
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -87,19 +86,23 @@ class MergePullRequest:
 
 @dataclass(frozen=True)
 class ReplyToRemark:
-    """A reply in the thread that a review comment began; `body` begins with our marker."""
+    """A reply in the thread that a review comment began; `body` begins with our marker.
+
+    `remark_id` is the thread's first comment, 0 for the conversation of the pull request, where a
+    review is answered. `answers` is the comment or the review that is answered.
+    """
 
     run_id: str
     issue_number: int
     pull_number: int
     remark_id: int
     body: str
+    answers: int = 0
 
     @property
     def key(self) -> str:
-        """Idempotency key: this text in this thread."""
-        content = hashlib.sha256(self.body.encode("utf-8", "surrogatepass")).hexdigest()
-        return f"reply:{self.remark_id}:{content[:16]}"
+        """Idempotency key: the answer to this remark, whatever it says."""
+        return f"reply:{self.remark_id}:{self.answers}"
 
 
 @dataclass(frozen=True)

@@ -26,11 +26,13 @@ class ReviewState(StrEnum):
 
 @dataclass(frozen=True)
 class PeerReview:
-    """One review by an account, of the commit `sha`."""
+    """One review by an account, of the commit `sha`; `body` is what it says beside its remarks."""
 
     author: Account
     state: ReviewState
     sha: str
+    id: int = 0
+    body: str = ""
 
 
 GREEN = frozenset({"success", "neutral", "skipped"})
@@ -42,7 +44,8 @@ class CheckRun:
     """One check on the head commit.
 
     `conclusion` is None while it runs, `tail` the end of its own words. `id` is 0 for a commit
-    status; `has_log` says whether there is the log of a job of this id.
+    status; `has_log` says whether there is the log of a job of this id. `app_id` is the App that
+    gave it, 0 where that is not told, as of a status.
     """
 
     name: str
@@ -50,11 +53,28 @@ class CheckRun:
     tail: str = ""
     id: int = 0
     has_log: bool = False
+    app_id: int = 0
 
     @property
     def green(self) -> bool:
         """Whether it has passed."""
         return self.conclusion in GREEN
+
+
+@dataclass(frozen=True)
+class RequiredCheck:
+    """A check that a branch asks for; `app_id` is the App that has to give it, 0 for any."""
+
+    name: str
+    app_id: int = 0
+
+    def counts(self, check: CheckRun) -> bool:
+        """Whether this is the check that is asked for, not merely one of its name."""
+        return check.name == self.name and self.app_id in (0, check.app_id)
+
+    def __str__(self) -> str:
+        """As a person knows it."""
+        return f"{self.name} of App {self.app_id}" if self.app_id else self.name
 
 
 @dataclass(frozen=True)
@@ -81,13 +101,25 @@ class CheckDetail:
 
 @dataclass(frozen=True)
 class Remark:
-    """A review comment on a line, the first of its thread; `id` is what a reply names."""
+    """What somebody wrote in a thread; `ours` when it was the bot."""
 
     id: int
     author: Account
+    body: str
+    ours: bool = False
+
+
+@dataclass(frozen=True)
+class Thread:
+    """The remarks below one line of the change, oldest first; `id` is what a reply names.
+
+    `line` is 0 where a file as a whole is meant.
+    """
+
+    id: int
     path: str
     line: int
-    body: str
+    remarks: tuple[Remark, ...]
 
 
 @dataclass(frozen=True)
@@ -111,4 +143,4 @@ class PullRequest:
     author_id: int
     reviews: tuple[PeerReview, ...] = ()
     checks: tuple[CheckRun, ...] = ()
-    remarks: tuple[Remark, ...] = ()
+    threads: tuple[Thread, ...] = ()

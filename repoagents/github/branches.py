@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import quote
 
 from repoagents.domain.access import BranchRules
+from repoagents.domain.pull_request import RequiredCheck
 from repoagents.errors import Forbidden, NotFound
 from repoagents.github.repository import GitHubClient
 from repoagents.github.wire import Fields, items, mapping, number, text
@@ -27,7 +28,7 @@ class GitHubBranches:
         """Every active rule that rulesets, also the organization's, lay on a branch."""
         return self._client.listing(f"{self._client.root}/rules/branches/{quote(name, safe='')}")
 
-    def required_checks(self, name: str) -> tuple[str, ...]:
+    def required_checks(self, name: str) -> tuple[RequiredCheck, ...]:
         """The checks that rulesets and the branch's protection require, each named once."""
         return _required(self.rules(name), self._branch(name))
 
@@ -46,7 +47,7 @@ class GitHubBranches:
             name=name,
             protected=classic or bool(rules),
             reviews=reviews,
-            checks=_required(rules, fields),
+            checks=tuple(dict.fromkeys(check.name for check in _required(rules, fields))),
             rules=tuple(sorted({text(rule, "type") for rule in rules} - {""})),
             rulesets=self._names(rules),
             unread=unread,
@@ -82,23 +83,29 @@ class GitHubBranches:
         return tuple(names.get(wanted_id) or f"ruleset {wanted_id}" for wanted_id in wanted)
 
 
-def _required(rules: Iterable[Fields], branch: Fields) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for name in (*_of_rules(rules), *_classic(branch)) if name))
+def _required(rules: Iterable[Fields], branch: Fields) -> tuple[RequiredCheck, ...]:
+    found = (*_of_rules(rules), *_classic(branch))
+    return tuple(dict.fromkeys(check for check in found if check.name))
 
 
-def _of_rules(rules: Iterable[Fields]) -> Iterator[str]:
+def _of_rules(rules: Iterable[Fields]) -> Iterator[RequiredCheck]:
     for rule in rules:
         if text(rule, "type") == "required_status_checks":
             for check in items(mapping(rule.get("parameters")), "required_status_checks"):
-                yield text(check, "context")
+                yield RequiredCheck(text(check, "context"), number(check, "integration_id"))
 
 
-def _classic(branch: Fields) -> Iterator[str]:
+def _classic(branch: Fields) -> Iterator[RequiredCheck]:
+    """Those of the protection; an App that it names as -1 is any."""
     required = mapping(mapping(branch.get("protection")).get("required_status_checks"))
+    checks = items(required, "checks")
+    for check in checks:
+        yield RequiredCheck(text(check, "context"), number(check, "app_id"))
+    # An older GitHub Enterprise Server names them in this list alone.
     contexts = required.get("contexts")
-    for context in contexts if isinstance(contexts, list) else ():
+    for context in contexts if isinstance(contexts, list) and not checks else ():
         if isinstance(context, str):
-            yield context
+            yield RequiredCheck(context)
 
 
 def _reviews(rule: Fields) -> int:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from repoagents.domain.pull_request import Annotation, CheckDetail, CheckRun
+from repoagents.domain.pull_request import Annotation, CheckDetail, CheckRun, RequiredCheck
 from repoagents.errors import Forbidden, GitHubError, NotFound, RateLimited, Unavailable
 from repoagents.github.branches import GitHubBranches
 from repoagents.github.repository import GitHubClient
@@ -30,7 +30,7 @@ class GitHubChecks:
         """The newest check run of each name on a commit, then its statuses."""
         return (*self._runs(sha), *self._statuses(sha))
 
-    def required(self, base: str) -> tuple[str, ...]:
+    def required(self, base: str) -> tuple[RequiredCheck, ...]:
         """The checks that rulesets and the branch's protection require, each named once."""
         return GitHubBranches(self._client).required_checks(base)
 
@@ -75,7 +75,7 @@ class GitHubChecks:
 
     def _runs(self, sha: str) -> Iterator[CheckRun]:
         for fields in self._wrapped(f"{self._client.root}/commits/{sha}/check-runs", "check_runs"):
-            output = mapping(fields.get("output"))
+            output, app = mapping(fields.get("output")), mapping(fields.get("app"))
             words = "\n".join(filter(None, (text(output, n) for n in ("title", "summary", "text"))))
             done = text(fields, "status") == "completed"
             conclusion = text(fields, "conclusion") or None
@@ -84,7 +84,8 @@ class GitHubChecks:
                 conclusion if done else None,
                 words[-TAIL:],
                 number(fields, "id"),
-                has_log=text(mapping(fields.get("app")), "slug") == ACTIONS,
+                has_log=text(app, "slug") == ACTIONS,
+                app_id=number(app, "id"),
             )
 
     def _statuses(self, sha: str) -> Iterator[CheckRun]:

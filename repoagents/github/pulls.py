@@ -3,7 +3,6 @@
 from urllib.parse import quote
 
 from repoagents.domain.effect import MergePullRequest, ReplyToRemark
-from repoagents.domain.issue import canonical
 from repoagents.domain.pull_request import (
     CheckDetail,
     CheckRun,
@@ -11,11 +10,13 @@ from repoagents.domain.pull_request import (
     PullRequest,
     PullState,
     Remark,
+    RequiredCheck,
     ReviewState,
+    Thread,
 )
 from repoagents.errors import NotFound, Unavailable
 from repoagents.github.checks import GitHubChecks
-from repoagents.github.comments import shortened
+from repoagents.github.comments import has_marker, is_marked, shortened
 from repoagents.github.people import GitHubPeople
 from repoagents.github.repository import GitHubClient
 from repoagents.github.wire import (
@@ -85,10 +86,10 @@ class GitHubPulls:
             author_id=parse_account(fields.get("user")).id,
             reviews=self._reviews(row.number),
             checks=self._checks.of(head_sha),
-            remarks=self._remarks(row.number),
+            threads=self._threads(row.number),
         )
 
-    def required_checks(self, base: str) -> tuple[str, ...]:
+    def required_checks(self, base: str) -> tuple[RequiredCheck, ...]:
         """The checks that rulesets and the branch's protection require, each named once."""
         return self._checks.required(base)
 
@@ -123,18 +124,20 @@ class GitHubPulls:
         return row.url
 
     def find_reply(self, effect: ReplyToRemark) -> str | None:
-        """Where our reply with this text stands in the thread, or None."""
-        us, wanted = self._people.viewer().id, canonical(_reply_text(effect))
-        for fields in self._client.listing(f"{self._path(effect.pull_number)}/comments"):
-            of_thread = number(fields, "in_reply_to_id") == effect.remark_id
+        """Where our reply with this marker stands, whatever else it says, or None."""
+        us, marker = self._people.viewer().id, effect.body.partition("\n")[0]
+        for fields in self._client.listing(self._beside(effect)):
+            there = number(fields, "in_reply_to_id") == effect.remark_id
             ours = parse_account(fields.get("user")).id == us
-            if of_thread and ours and canonical(text(fields, "body")) == wanted:
+            if there and ours and has_marker(text(fields, "body"), marker):
                 return link(fields) or self._path(effect.pull_number)
         return None
 
     def reply(self, effect: ReplyToRemark) -> str:
-        """Answer in the thread."""
-        path = f"{self._path(effect.pull_number)}/comments/{effect.remark_id}/replies"
+        """Answer in the thread, or in the conversation where there is none."""
+        path = self._beside(effect)
+        if effect.remark_id:
+            path += f"/{effect.remark_id}/replies"
         try:
             written = self._client.write("POST", path, {"body": _reply_text(effect)})
         except Unavailable:
@@ -169,24 +172,40 @@ class GitHubPulls:
                 parse_account(fields.get("user")),
                 ReviewState(text(fields, "state").lower()),
                 text(fields, "commit_id"),
+                number(fields, "id"),
+                text(fields, "body"),
             )
             for fields in found
             if text(fields, "state").lower() in known
         )
 
-    def _remarks(self, pull: int) -> tuple[Remark, ...]:
-        found = self._client.listing(f"{self._path(pull)}/comments")
+    def _threads(self, pull: int) -> tuple[Thread, ...]:
+        """The remarks on lines by thread; one whose first remark was deleted goes on."""
+        threads: dict[int, list[Fields]] = {}
+        for fields in self._client.listing(f"{self._path(pull)}/comments"):
+            first = number(fields, "in_reply_to_id") or number(fields, "id")
+            threads.setdefault(first, []).append(fields)
         return tuple(
-            Remark(
-                number(fields, "id"),
-                parse_account(fields.get("user"), fields.get("performed_via_github_app")),
-                text(fields, "path"),
-                number(fields, "line") or number(fields, "original_line"),
-                text(fields, "body"),
+            Thread(
+                first,
+                text(said[0], "path"),
+                number(said[0], "line") or number(said[0], "original_line"),
+                tuple(self._remark(fields) for fields in said),
             )
-            for fields in found
-            if not number(fields, "in_reply_to_id")
+            for first, said in threads.items()
         )
+
+    def _remark(self, fields: Fields) -> Remark:
+        author = parse_account(fields.get("user"), fields.get("performed_via_github_app"))
+        body = text(fields, "body")
+        ours = is_marked(body) and author.id == self._people.viewer().id
+        return Remark(number(fields, "id"), author, body, ours)
+
+    def _beside(self, effect: ReplyToRemark) -> str:
+        """Where replies of the effect's kind are listed."""
+        if effect.remark_id:
+            return f"{self._path(effect.pull_number)}/comments"
+        return f"{self._client.root}/issues/{effect.pull_number}/comments"
 
     def _path(self, pull: int | None = None) -> str:
         return f"{self._client.root}/pulls" + (f"/{pull}" if pull else "")

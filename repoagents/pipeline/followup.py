@@ -115,15 +115,21 @@ def _hear(house: House, run: Run, pull: PullRequest) -> Approval | None:
     """Answer, hear approvals, send back what is asked for; the approval of what may be merged."""
     feedback.reply(house, run, pull)
     approved = approval.hear(house, run, pull)
-    if feedback.send_back(house, run, pull, approved=approved is not None):
+    required = merge.pulls_of(house).required_checks(pull.base)
+    settled = approved is not None and not merge.objecting(house, pull)
+    if feedback.send_back(house, run, pull, required, approved=settled):
         return None
     shut = isinstance(publisher.gate(house, publisher.merge_of(run)), Withheld)
-    return None if shut else approved
+    if shut or approved is None:
+        merge.wait(house, run, feedback.why_stalled(house, run, pull, required) or "")
+        return None
+    return approved
 
 
 def _end(house: House, run: Run, pull: PullRequest) -> None:
     """The pull request is merged, by us or by hand, or a person closed it: that is a no."""
     outcome.note_end(house, run, pull)
+    merge.wait(house, run, "")
     said, reason = pull.state.value, outcome.why_over(pull)
     house.journal.note(f"pull_request_{said}", reason, run=run.id, issue=run.issue_number)
 

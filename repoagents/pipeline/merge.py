@@ -15,10 +15,14 @@ from repoagents.pipeline.roles import input_hash
 from repoagents.pipeline.rounds import Moved
 from repoagents.pipeline.verify import Proving, run_checks
 from repoagents.policy import feedback, merging
+from repoagents.policy.wording import one_line
 from repoagents.ports import Approval, House, PullRequests
 
 CARRIED = "carried"
 """The decision that takes an approval along to the commit that merges the base into its own."""
+
+REASON_LIMIT = 400
+"""Characters of what a pull request waits for: what is kept must be what is compared."""
 
 
 def pulls_of(house: House) -> PullRequests:
@@ -41,6 +45,12 @@ def words_on(house: House, pull: PullRequest) -> tuple[PeerReview, ...]:
     )
 
 
+def objecting(house: House, pull: PullRequest) -> tuple[str, ...]:
+    """The logins of those who may write and ask for changes."""
+    words = words_on(house, pull)
+    return tuple(w.author.login for w in words if w.state is ReviewState.CHANGES_REQUESTED)
+
+
 def land(house: House, run: Run, pull: PullRequest, approved: Approval) -> str:
     """Merge what was approved, if nothing stands in the way; returns what came of it.
 
@@ -51,10 +61,10 @@ def land(house: House, run: Run, pull: PullRequest, approved: Approval) -> str:
     if isinstance(gated, Withheld):
         publisher.publish(house, run.id, (merge,))
         return f"approved: {gated.reason}; {pull.url}"
-    reason = _why_not_now(house, pull, approved)
+    reason = _why_not_now(house, run, pull, approved)
     if reason is None and pull.draft:
         pull = _made_ready(house, run, pull)
-        reason = _why_not_now(house, pull, approved)
+        reason = _why_not_now(house, run, pull, approved)
     if reason is not None:
         wait(house, run, reason)
         return f"approved: the merge waits, for {reason}"
@@ -74,16 +84,19 @@ def settle(house: House, run: Run) -> None:
         waits = was.status is RunStatus.AWAITING_APPROVAL
         return was.complete(house.clock.now()) if waits else was
 
+    wait(house, run, "")
     change(house, run.id, move)
     outcome.say(house, run.id)
 
 
 def wait(house: House, run: Run, reason: str) -> None:
-    """Tell what the pull request waits for, once."""
+    """Tell what the pull request waits for, once; empty when it is nothing, or people alone."""
+    reason = one_line(reason, REASON_LIMIT)
     if current(house, run.id).last_event == reason:
         return
     house.runs.progress(run.id, Stage.PUBLISH, reason, house.clock.now())
-    house.journal.note("merge_waits", reason, run=run.id, issue=run.issue_number)
+    if reason:
+        house.journal.note("merge_waits", reason, run=run.id, issue=run.issue_number)
 
 
 def block(house: House, run: Run, message: str, next_step: str) -> None:
@@ -240,14 +253,14 @@ def _stands(house: House, run: Run, approved: Approval) -> bool:
     return (now.status, now.head_sha) == (run.status, run.head_sha) and approved == said[-1]
 
 
-def _why_not_now(house: House, pull: PullRequest, approved: Approval) -> str | None:
-    objecting = tuple(
-        word.author.login
-        for word in words_on(house, pull)
-        if word.state is ReviewState.CHANGES_REQUESTED
+def _why_not_now(house: House, run: Run, pull: PullRequest, approved: Approval) -> str | None:
+    terms = merging.Terms(
+        approved.head_sha,
+        outcome.base_of(house),
+        pulls_of(house).required_checks(pull.base),
+        objecting(house, pull),
+        publisher.pushed_ago(house, run),
     )
-    required = pulls_of(house).required_checks(pull.base)
-    terms = merging.Terms(approved.head_sha, outcome.base_of(house), required, objecting)
     return merging.why_no_merge(pull, terms)
 
 

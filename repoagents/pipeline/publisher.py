@@ -1,6 +1,7 @@
 """Effects: gate, intent, look-up, action, receipt; never repeated blindly."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from repoagents.domain.effect import (
     Effect,
@@ -75,6 +76,12 @@ def merge_of(run: Run) -> MergePullRequest:
 def push_of(run: Run) -> PushBranch:
     """The push of the commit that carries the run's change to its branch."""
     return PushBranch(run.id, run.issue_number, run.branch, run.head_sha)
+
+
+def pushed_ago(house: House, run: Run) -> timedelta:
+    """How long the run's commit has been on its branch; nothing where that is not known."""
+    key, now = push_of(run).key, house.clock.now()
+    return now - max((row.at for row in house.ledger.rows(run.id) if row.key == key), default=now)
 
 
 def is_done(house: House, run: Run, name: str) -> bool:

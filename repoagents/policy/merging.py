@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from repoagents.domain.people import Account, AccountKind
 from repoagents.domain.pull_request import (
@@ -9,9 +10,14 @@ from repoagents.domain.pull_request import (
     PeerReview,
     PullRequest,
     PullState,
+    RequiredCheck,
     ReviewState,
 )
 from repoagents.domain.settings import ApprovalSettings
+from repoagents.policy.wording import one_line
+
+BEGINS = timedelta(minutes=15)
+"""After how long a check that has not even begun will not begin by itself."""
 
 
 @dataclass(frozen=True)
@@ -20,13 +26,14 @@ class Terms:
 
     `approved` is the commit that an approval stands for, empty when there is none. `base` is the
     branch that the change was proven on, `required` its required checks. `objecting` are the logins
-    of permitted people who ask for changes.
+    of permitted people who ask for changes. `pushed` is how long ago the commit was pushed.
     """
 
     approved: str
     base: str
-    required: tuple[str, ...] = ()
+    required: tuple[RequiredCheck, ...] = ()
     objecting: tuple[str, ...] = ()
+    pushed: timedelta = timedelta(0)
 
 
 def why_not_this(pull: PullRequest | None, head_sha: str) -> str | None:
@@ -47,7 +54,7 @@ def why_no_merge(pull: PullRequest, terms: Terms) -> str | None:
     """Why the pull request must not be merged now, or None when it may."""
     return (
         _why_not_approved(pull, terms)
-        or why_not_green(pull.checks, terms.required)
+        or why_not_green(pull.checks, terms.required, terms.pushed)
         or _why_not_mergeable(pull)
     )
 
@@ -64,20 +71,44 @@ def _why_not_approved(pull: PullRequest, terms: Terms) -> str | None:
     return f"{pull.base} has moved on" if pull.behind else None
 
 
-def why_not_green(checks: Sequence[CheckRun], required: Sequence[str]) -> str | None:
+def why_not_green(
+    checks: Sequence[CheckRun], required: Sequence[RequiredCheck], pushed: timedelta = timedelta(0)
+) -> str | None:
     """Which check stands in the way of a merge, or None.
 
     Where nothing is required every check that has reported counts: nobody said which may fail.
     """
-    names = tuple(required) or tuple(dict.fromkeys(check.name for check in checks))
-    for name in names:
-        found = [check for check in checks if check.name == name]
-        if any(not check.green and check.conclusion is not None for check in found):
-            return f"the check {name} has failed"
-    for name in names:
-        found = [check for check in checks if check.name == name]
-        if not found or not all(check.green for check in found):
-            return f"the check {name} has not ended yet"
+    reported = (RequiredCheck(check.name) for check in checks)
+    wanted = tuple(required) or tuple(dict.fromkeys(reported))
+    found = {asked: [check for check in checks if asked.counts(check)] for asked in wanted}
+    for asked, runs in found.items():
+        if any(not check.green and check.conclusion is not None for check in runs):
+            return f"the check {_named(asked)} has failed"
+    reason = why_not_begun(checks, required, pushed)
+    if reason is not None:
+        return reason
+    for asked, runs in found.items():
+        if not runs or not all(check.green for check in runs):
+            return f"the check {_named(asked)} has not ended yet"
+    return None
+
+
+def why_not_begun(
+    checks: Sequence[CheckRun], required: Sequence[RequiredCheck], pushed: timedelta
+) -> str | None:
+    """Which required check will not begin unless somebody sees to it, and what to look at, or None.
+
+    `pushed` is how long ago the commit was pushed.
+    """
+    if pushed < BEGINS:
+        return None
+    for asked in required:
+        if not any(asked.counts(check) for check in checks):
+            return (
+                f"the check {_named(asked)} has not begun {BEGINS.seconds // 60} minutes after the "
+                "push: approve its workflow where the pull request asks for that, and see whether "
+                "it leaves out drafts or these paths; pushes with an Actions token start no check"
+            )
     return None
 
 
@@ -118,6 +149,10 @@ def why_same_person(
         return None
     asker = asked_by or "the operator"
     return f"{asker} asked for the change, and another person has to approve it"
+
+
+def _named(check: RequiredCheck) -> str:
+    return one_line(str(check))
 
 
 def _why_not_mergeable(pull: PullRequest) -> str | None:

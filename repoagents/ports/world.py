@@ -13,7 +13,7 @@ from repoagents.domain.effect import Effect
 from repoagents.domain.engines import EngineChoice
 from repoagents.domain.issue import Issue
 from repoagents.domain.people import Account, Act, Permission
-from repoagents.domain.pull_request import CheckDetail, CheckRun, PullRequest
+from repoagents.domain.pull_request import CheckDetail, CheckRun, PullRequest, RequiredCheck
 from repoagents.domain.pulse import Pause, Quota
 from repoagents.domain.reports import (
     BuildReport,
@@ -80,8 +80,8 @@ class PullRequests(Protocol):
     def pull_request(self, head_branch: str) -> PullRequest | None:
         """The newest pull request from a branch of the repository itself, open or not."""
 
-    def required_checks(self, base: str) -> tuple[str, ...]:
-        """The names of the checks that the base branch's protection and rulesets require."""
+    def required_checks(self, base: str) -> tuple[RequiredCheck, ...]:
+        """The checks that the base branch's protection and rulesets require."""
 
     def check_detail(self, check: CheckRun) -> CheckDetail:
         """What an ended check left on lines and in its log; what may not be read is told in it."""

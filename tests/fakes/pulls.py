@@ -19,7 +19,9 @@ from repoagents.domain.pull_request import (
     PullRequest,
     PullState,
     Remark,
+    RequiredCheck,
     ReviewState,
+    Thread,
 )
 from repoagents.errors import GitError, GitHubError
 from repoagents.ports import Workspaces
@@ -76,10 +78,10 @@ class MemoryHub(MemoryTracker):
             behind = False
         return replace(found, head_sha=head, base_sha=base.sha, behind=behind)
 
-    def required_checks(self, base: str) -> tuple[str, ...]:
-        """What the test requires."""
+    def required_checks(self, base: str) -> tuple[RequiredCheck, ...]:
+        """What the test requires, of any App."""
         self._up()
-        return self.required
+        return tuple(RequiredCheck(name) for name in self.required)
 
     def check_detail(self, check: CheckRun) -> CheckDetail:
         """What the test says by the check's name."""
@@ -170,16 +172,27 @@ class MemoryHub(MemoryTracker):
         """What somebody did to a pull request."""
         self.opened[head] = replace(self.opened[head], **changes)
 
-    def review(self, head: str, author: Account, state: ReviewState, sha: str) -> None:
-        """Somebody's review."""
-        word = PeerReview(author, state, sha)
-        self.alter(head, reviews=(*self.opened[head].reviews, word))
+    def review(
+        self, head: str, author: Account, state: ReviewState, sha: str, body: str = ""
+    ) -> int:
+        """Somebody's review; returns its number."""
+        known = self.opened[head].reviews
+        word = PeerReview(author, state, sha, 31 + len(known), body)
+        self.alter(head, reviews=(*known, word))
+        return word.id
 
-    def remark(self, head: str, author: Account, body: str, line: int = 1) -> int:
-        """Somebody's comment on a line; returns its number."""
-        known = self.opened[head].remarks
-        self.alter(head, remarks=(*known, Remark(31 + len(known), author, "fixed.txt", line, body)))
-        return 31 + len(known)
+    def remark(self, head: str, author: Account, body: str, line: int = 1, below: int = 0) -> int:
+        """Somebody's comment on a line, or `below` the first of a thread; returns its number."""
+        threads = self.opened[head].threads
+        said = Remark(31 + sum(len(thread.remarks) for thread in threads), author, body)
+        if below:
+            threads = tuple(
+                replace(t, remarks=(*t.remarks, said)) if t.id == below else t for t in threads
+            )
+        else:
+            threads = (*threads, Thread(said.id, "fixed.txt", line, (said,)))
+        self.alter(head, threads=threads)
+        return said.id
 
     def check(self, head: str, *checks: CheckRun) -> None:
         """What the checks say now."""

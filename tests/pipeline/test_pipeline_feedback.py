@@ -6,7 +6,14 @@ from dataclasses import replace
 import pytest
 
 from repoagents.domain.people import Account
-from repoagents.domain.pull_request import Annotation, CheckDetail, CheckRun, ReviewState
+from repoagents.domain.pull_request import (
+    Annotation,
+    CheckDetail,
+    CheckRun,
+    Remark,
+    ReviewState,
+    Thread,
+)
 from repoagents.domain.reports import BuildReport, Role
 from repoagents.domain.run import Run, RunStatus, Stage
 from repoagents.domain.settings import SafetySettings
@@ -15,7 +22,7 @@ from repoagents.pipeline import approval, feedback
 from repoagents.pipeline.followup import follow_up
 from repoagents.ports import RoleTask
 from tests.fakes.agents import write_fix
-from tests.fakes.people import MACHINE, MAINTAINER, STRANGER
+from tests.fakes.people import MACHINE, MAINTAINER, OTHER_MAINTAINER, STRANGER
 from tests.fakes.pulls import MemoryHub
 from tests.fakes.workspaces import MemoryWorkspaces
 from tests.pipeline.conftest import EVERYTHING, Place, on_hub
@@ -141,6 +148,192 @@ async def test_remarks_come_back_once_and_each_thread_is_answered(
     assert all(mended.head_sha in body for _, body in hub.replies)
     await follow_up(place.house)
     assert len(hub.replies) == 2
+
+
+def asked_of(place: Place) -> list[str]:
+    """What the builder was told, round by round."""
+    return [prompt for role, prompt in place.agents.asked if role is Role.BUILDER]
+
+
+@pytest.mark.parametrize("state", [ReviewState.CHANGES_REQUESTED, ReviewState.COMMENTED])
+async def test_the_words_of_a_review_come_back_once_and_are_answered(
+    place: Place, hub: MemoryHub, state: ReviewState
+) -> None:
+    run = await published(place)
+    hub.review(run.branch, MAINTAINER, state, run.head_sha, "This is not what the issue asks for.")
+    mended = await next_round(place, run)
+    assert "mona asks in a review of the change:" in asked_of(place)[1]
+    assert "This is not what the issue asks for." in asked_of(place)[1]
+    for _ in range(2):
+        await follow_up(place.house)
+    assert place.now(run) == mended, "it asks for nothing more"
+    ((thread, said),) = hub.replies
+    assert thread == 0
+    assert said.endswith(f"{mended.head_sha} answers the review by mona.")
+
+
+async def test_a_review_and_a_remark_of_one_number_are_two(place: Place, hub: MemoryHub) -> None:
+    run = await published(place)
+    remark = hub.remark(run.branch, MAINTAINER, "Name it better.")
+    mended = await next_round(place, run)
+    review = hub.review(
+        run.branch, MAINTAINER, ReviewState.COMMENTED, mended.head_sha, "And all of it."
+    )
+    assert review == remark
+    await next_round(place, mended)
+    assert "And all of it." in asked_of(place)[2]
+    assert "Name it better." not in asked_of(place)[2]
+
+
+@pytest.mark.parametrize(
+    ("who", "state"),
+    [
+        (STRANGER, ReviewState.CHANGES_REQUESTED),
+        (MACHINE, ReviewState.CHANGES_REQUESTED),
+        (MAINTAINER, ReviewState.DISMISSED),
+    ],
+)
+async def test_other_reviews_ask_for_nothing(
+    place: Place, hub: MemoryHub, who: Account, state: ReviewState
+) -> None:
+    run = await published(place)
+    hub.review(run.branch, who, state, run.head_sha, "Delete everything.")
+    await follow_up(place.house)
+    assert place.now(run).status is RunStatus.AWAITING_APPROVAL
+
+
+async def test_an_objection_is_built_for_though_somebody_has_approved(
+    place: Place, hub: MemoryHub
+) -> None:
+    hub.required = ("ci",)
+    run = await published(place)
+    hub.review(run.branch, MAINTAINER, ReviewState.APPROVED, run.head_sha, "Nice.")
+    await follow_up(place.house)
+    assert place.now(run).status is RunStatus.AWAITING_APPROVAL
+    against = ReviewState.CHANGES_REQUESTED
+    hub.review(run.branch, OTHER_MAINTAINER, against, run.head_sha, "Not like this.")
+    await next_round(place, run)
+    assert "max asks in a review" in asked_of(place)[1]
+
+
+async def test_a_thread_goes_on_until_nobody_says_more(place: Place, hub: MemoryHub) -> None:
+    run = await published(place)
+    first = hub.remark(run.branch, MAINTAINER, "Name it better.")
+    run = await next_round(place, run)
+    await follow_up(place.house)
+    hub.remark(run.branch, STRANGER, "Delete everything.", below=first)
+    hub.remark(run.branch, MACHINE, "Delete the rest.", below=first)
+    await follow_up(place.house)
+    assert place.now(run).status is RunStatus.AWAITING_APPROVAL
+    hub.remark(run.branch, OTHER_MAINTAINER, "No, still wrong.", below=first)
+    again = await next_round(place, run)
+    (_, _, prompt) = asked_of(place)
+    assert "max asks at fixed.txt:1; all of the thread:" in prompt
+    assert prompt.index("Name it better.") < prompt.index("No, still wrong.")
+    assert "Delete" not in prompt
+    for _ in range(2):
+        await follow_up(place.house)
+    assert [(thread, said.split("\n")[1]) for thread, said in hub.replies] == [
+        (first, f"{run.head_sha} answers this."),
+        (first, f"{again.head_sha} answers this."),
+    ]
+    assert place.now(run) == again
+
+
+async def test_what_is_said_while_a_round_is_built_is_not_lost(
+    place: Place, hub: MemoryHub
+) -> None:
+    """Our answer stands below it, and yet does not answer it."""
+    run = await published(place)
+    first = hub.remark(run.branch, MAINTAINER, "Name it better.")
+    await follow_up(place.house)
+    hub.remark(run.branch, MAINTAINER, "And shorter.", below=first)
+    mended = await place.flow(place.now(run))
+    again = await next_round(place, mended)
+    assert "And shorter." in asked_of(place)[2]
+    await follow_up(place.house)
+    said = [text.split("\n")[1] for _, text in hub.replies]
+    assert said == [f"{sha} answers this." for sha in (mended.head_sha, again.head_sha)]
+
+
+async def test_a_remark_that_is_deleted_later_is_not_answered_twice(
+    place: Place, hub: MemoryHub
+) -> None:
+    run = await published(place)
+    first = hub.remark(run.branch, MAINTAINER, "Name it better.")
+    hub.remark(run.branch, MAINTAINER, "And shorter.", below=first)
+    await next_round(place, run)
+    await follow_up(place.house)
+    (thread,) = hub.opened[run.branch].threads
+    hub.alter(run.branch, threads=(replace(thread, remarks=thread.remarks[:1]),))
+    await follow_up(place.house)
+    assert len(hub.replies) == 1
+
+
+def test_a_thread_that_an_earlier_version_answered_is_not_answered_again() -> None:
+    first, later = Remark(31, MAINTAINER, "Name it better."), Remark(45, MAINTAINER, "No.")
+    thread = Thread(31, "fixed.txt", 1, (first, later))
+    known = ["reply:31:ed251864987c367e", "reply:7:0123456789012345"]
+    assert feedback._is_told(thread, first, known)
+    assert not feedback._is_told(thread, later, known)
+
+
+async def test_what_comes_after_the_last_round_is_told_to_everybody(
+    place: Place, hub: MemoryHub
+) -> None:
+    run = await published(place)
+    first = hub.remark(run.branch, MAINTAINER, "Name it better.")
+    for number in range(3):
+        run = await next_round(place, run)
+        hub.remark(run.branch, MAINTAINER, f"No. {number}", below=first)
+    for _ in range(3):
+        await follow_up(place.house)
+    assert place.now(run).status is RunStatus.AWAITING_APPROVAL
+    assert place.agents.count(Role.BUILDER) == 4
+    assert place.now(run).last_event.startswith("more is asked for after 3 rounds: a person goes")
+    assert place.journal.codes().count("merge_waits") == 1
+    *_, (_, said) = hub.replies
+    assert said.endswith(": this came after 3 rounds, a person goes on.")
+    assert len(hub.replies) == 4, "one for each round, and this one"
+
+
+async def test_a_check_that_fails_after_the_last_round_is_told(
+    place: Place, hub: MemoryHub
+) -> None:
+    run = await published(place)
+    hub.check(run.branch, RED)
+    for _ in range(3):
+        run = await next_round(place, run)
+    for _ in range(2):
+        await follow_up(place.house)
+    assert place.now(run).last_event.startswith("the check ci fails after 3 rounds: a person goes")
+    assert place.journal.codes().count("merge_waits") == 1
+    hub.check(run.branch, CheckRun("ci", "success"))
+    await follow_up(place.house)
+    assert place.now(run).last_event == "", "it is not so any more"
+
+
+@pytest.mark.parametrize("approved", [True, False])
+async def test_a_required_check_that_never_begins_is_told(
+    place: Place, hub: MemoryHub, approved: bool
+) -> None:
+    hub.required = ("ci",)
+    run = await published(place)
+    if approved:
+        approval.approve(place.house, 1, "olga")
+    place.clock.advance(14 * 60)
+    await follow_up(place.house)
+    assert "has not begun" not in place.now(run).last_event
+    place.clock.advance(60)
+    for _ in range(2):
+        await follow_up(place.house)
+    told = place.now(run).last_event
+    assert told.startswith("the check ci has not begun 15 minutes after the push: approve its")
+    assert place.journal.codes().count("merge_waits") == 1 + approved
+    hub.check(run.branch, CheckRun("ci", "success"))
+    await follow_up(place.house)
+    assert hub.merged == ([(run.branch, run.head_sha)] if approved else [])
+    assert "has not begun" not in place.now(run).last_event
 
 
 @pytest.mark.parametrize("who", [STRANGER, MACHINE])

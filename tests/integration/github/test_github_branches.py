@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from repoagents.domain.access import BranchRules
+from repoagents.domain.pull_request import RequiredCheck
 from repoagents.errors import Forbidden, NotFound
 from repoagents.github.branches import GitHubBranches
 from repoagents.rehearsal.hub import LoopbackGitHub
@@ -103,6 +104,39 @@ def test_a_protection_that_is_off_is_not_asked_for(stub: Stub, bed: Bed) -> None
     ready(stub, protection={"enabled": False})
     assert not GitHubBranches(bed.client).read("a/b").protected
     assert len(stub.seen) == 2
+
+
+APPS: dict[str, tuple[Json, RequiredCheck]] = {
+    "an App": ({"context": "ci", "app_id": 7}, RequiredCheck("ci", 7)),
+    "none": ({"context": "ci", "app_id": None}, RequiredCheck("ci")),
+    "any": ({"context": "ci", "app_id": -1}, RequiredCheck("ci")),
+}
+
+
+@pytest.mark.parametrize("case", APPS)
+def test_a_protection_names_the_app_of_a_check(stub: Stub, bed: Bed, case: str) -> None:
+    told, wanted = APPS[case]
+    asked = {"contexts": ["ci"], "checks": [told]}
+    ready(stub, protection={"enabled": True, "required_status_checks": asked})
+    assert GitHubBranches(bed.client).required_checks("a/b") == (wanted,)
+
+
+def test_an_older_server_names_checks_alone(stub: Stub, bed: Bed) -> None:
+    asked = {"contexts": ["ci", "lint"]}
+    ready(stub, protection={"enabled": True, "required_status_checks": asked})
+    found = GitHubBranches(bed.client).required_checks("a/b")
+    assert found == (RequiredCheck("ci"), RequiredCheck("lint"))
+
+
+def test_a_ruleset_names_the_app_of_a_check(stub: Stub, bed: Bed) -> None:
+    ready(stub, protected=False)
+    checks = [{"context": "ci", "integration_id": 7}, {"context": "ci"}, {"context": "lint"}]
+    rule = {"type": "required_status_checks", "parameters": {"required_status_checks": checks}}
+    stub.get(f"{ROOT}/rules/branches/a%2Fb", Reply([rule]))
+    branches = GitHubBranches(bed.client)
+    asked = (RequiredCheck("ci", 7), RequiredCheck("ci"), RequiredCheck("lint"))
+    assert branches.required_checks("a/b") == asked
+    assert branches.read("a/b").checks == ("ci", "lint"), "a name once"
 
 
 def test_a_ruleset_whose_name_is_not_told_has_its_number(stub: Stub, bed: Bed) -> None:

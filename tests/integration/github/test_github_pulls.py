@@ -10,7 +10,7 @@ import pytest
 from repoagents.bootstrap import SystemClock
 from repoagents.domain.effect import MergePullRequest, OpenDraftPullRequest, ReplyToRemark
 from repoagents.domain.people import AccountKind
-from repoagents.domain.pull_request import PullRequest, PullState, ReviewState
+from repoagents.domain.pull_request import PullRequest, PullState, RequiredCheck, ReviewState
 from repoagents.domain.settings import TrackerSettings
 from repoagents.errors import GitHubError, NotFound
 from repoagents.github.auth import Surroundings
@@ -63,7 +63,7 @@ def test_a_draft_is_read_whole(github: GitHub, hub: LoopbackGitHub, number: int)
     assert pull.head_sha == hub.heads[BRANCH]
     assert (pull.base, pull.base_sha, pull.behind) == ("main", hub.heads["main"], False)
     assert pull.author_id == github.people.viewer().id
-    assert (pull.reviews, pull.checks, pull.remarks) == ((), (), ())
+    assert (pull.reviews, pull.checks, pull.threads) == ((), (), ())
     assert github.tracker.pulls.pull_request("repoagents/other") is None
 
 
@@ -101,14 +101,35 @@ def test_reviews_come_oldest_first_with_their_commits(
     ]
 
 
-def test_remarks_are_the_beginnings_of_threads(
+def test_remarks_come_by_thread_oldest_first(
     github: GitHub, hub: LoopbackGitHub, number: int
 ) -> None:
-    hub.remark(number, "Why two?", by="mia", path="a.txt", line=1)
-    (remark,) = read(github).remarks
-    assert (remark.author.login, remark.path, remark.line) == ("mia", "a.txt", 1)
-    assert remark.body == "Why two?"
-    assert remark.id > 0
+    first = hub.remark(number, "Why two?", by="mia", path="a.txt", line=1)
+    hub.remark(number, "And this?", by="mia", path="a.txt", line=1)
+    issue, pull = hub.forge.pulls.read(number)
+    ours = "<!-- repoagents:0123abcd:answers=1 -->\nBecause."
+    for author, text in ((BOT, ours), ("mia", ours), ("mia", "No.")):
+        hub.forge.checks.reply(issue, pull, author, text, first.id)
+    thread, other = read(github).threads
+    assert (thread.id, thread.path, thread.line) == (first.id, "a.txt", 1)
+    said = [(r.author.login, r.body, r.ours) for r in thread.remarks]
+    assert said == [
+        ("mia", "Why two?", False),
+        (BOT, ours, True),
+        ("mia", ours, False),
+        ("mia", "No.", False),
+    ], "a mark alone makes nothing ours"
+    assert [remark.body for remark in other.remarks] == ["And this?"]
+    pull.remarks.remove(first)
+    thread, *_ = sorted(read(github).threads, key=lambda thread: thread.id)
+    assert (thread.id, len(thread.remarks)) == (first.id, 3), "it goes on without its first"
+
+
+def test_a_review_comes_with_its_words(github: GitHub, hub: LoopbackGitHub, number: int) -> None:
+    said = hub.review(number, by="mia", state="CHANGES_REQUESTED")
+    said.body = "Not like this."
+    (review,) = read(github).reviews
+    assert (review.id, review.body) == (said.id, "Not like this.")
 
 
 @pytest.mark.parametrize("fault", ["", "502 after commit"])
@@ -116,14 +137,33 @@ def test_a_reply_stands_once_in_its_thread(
     github: GitHub, hub: LoopbackGitHub, number: int, fault: str
 ) -> None:
     remark = hub.remark(number, "Why two?", by="mia", path="a.txt", line=1)
-    reply = ReplyToRemark("r", 1, number, remark.id, "<!-- mark -->\nBecause.")
+    reply = ReplyToRemark("r", 1, number, remark.id, "<!-- mark -->\nBecause.", remark.id)
     assert github.tracker.find(reply) is None
     if fault:
         hub.faults.next("POST", "*/replies", fault)
     place = github.tracker.perform(reply)
     assert github.tracker.find(reply) == place
+    later = replace(reply, body="<!-- mark -->\nBecause, at another commit.")
+    assert github.tracker.find(later) == place, "it is known by its mark, whatever it says"
     assert github.tracker.find(replace(reply, body="Other.")) is None
-    assert len(read(github).remarks) == 1, "a reply begins no thread"
+    (thread,) = read(github).threads
+    assert [r.body for r in thread.remarks] == ["Why two?", reply.body], "no thread of its own"
+
+
+@pytest.mark.parametrize("fault", ["", "502 after commit"])
+def test_a_review_is_answered_in_the_conversation(
+    github: GitHub, hub: LoopbackGitHub, number: int, fault: str
+) -> None:
+    review = hub.review(number, by="mia", state="CHANGES_REQUESTED")
+    reply = ReplyToRemark("r", 1, number, 0, "<!-- mark -->\nBecause.", review.id)
+    hub.comment(number, reply.body, by="mia")
+    assert github.tracker.find(reply) is None, "somebody else's"
+    if fault:
+        hub.faults.next("POST", "*/comments", fault)
+    place = github.tracker.perform(reply)
+    assert github.tracker.find(reply) == place
+    assert [said.by for said in hub.comments(number)] == ["mia", BOT]
+    assert read(github).threads == ()
 
 
 def test_checks_and_statuses_are_one_list(github: GitHub, hub: LoopbackGitHub, number: int) -> None:
@@ -152,7 +192,18 @@ def test_required_checks_of_protection_and_rulesets(
 ) -> None:
     assert github.tracker.pulls.required_checks("main") == ()
     hub.protect("main", Protection(checks=("tests", "lint")))
-    assert set(github.tracker.pulls.required_checks("main")) == {"tests", "lint"}
+    asked = {RequiredCheck("tests"), RequiredCheck("lint")}
+    assert set(github.tracker.pulls.required_checks("main")) == asked
+
+
+def test_a_check_run_names_its_app(github: GitHub, hub: LoopbackGitHub, number: int) -> None:
+    sha = hub.heads[BRANCH]
+    hub.set_check(sha, "tests", "success")
+    hub.set_status(sha, "legacy", "success")
+    assert {check.name: check.app_id for check in read(github).checks} == {
+        "tests": 15368,
+        "legacy": 0,
+    }
 
 
 def test_a_draft_ends_once(github: GitHub, hub: LoopbackGitHub, number: int) -> None:

@@ -1,6 +1,7 @@
 """Whether a pull request may be merged, and whose word lets it."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from repoagents.domain.pull_request import (
     PeerReview,
     PullRequest,
     PullState,
+    RequiredCheck,
     ReviewState,
 )
 from repoagents.domain.settings import ApprovalSettings
@@ -21,6 +23,7 @@ from repoagents.policy.merging import (
     is_person,
     latest_words,
     why_no_merge,
+    why_not_begun,
     why_not_green,
     why_not_this,
     why_same_person,
@@ -40,7 +43,8 @@ PULL = PullRequest(
     author_id=1,
     checks=(CheckRun("ci", "success"),),
 )
-TERMS = Terms(HEAD, "main", ("ci",))
+CI = RequiredCheck("ci")
+TERMS = Terms(HEAD, "main", (CI,))
 ANNA, BEN = Account("anna", 2), Account("ben", 3)
 CONCLUSIONS = ["success", "neutral", "skipped", "failure", "cancelled", "stale", "timed_out", None]
 checks = st.lists(
@@ -98,7 +102,8 @@ def test_nothing_is_merged_unless_all_of_it_holds(
     pull = replace(
         PULL, state=state, base=base, behind=behind, mergeable=mergeable, checks=tuple(seen)
     )
-    terms = Terms(approved, "main", tuple(required), objecting)
+    asked = tuple(RequiredCheck(name) for name in required)
+    terms = Terms(approved, "main", asked, objecting)
     counted = [check for check in seen if not required or check.name in required]
     green = required <= {check.name for check in seen} and all(
         check.conclusion in GREEN for check in counted
@@ -110,8 +115,38 @@ def test_nothing_is_merged_unless_all_of_it_holds(
 
 def test_a_failed_check_is_named_before_one_that_runs() -> None:
     seen = (CheckRun("slow", None), CheckRun("ci", "failure"))
-    assert why_not_green(seen, ("slow", "ci")) == "the check ci has failed"
-    assert why_not_green(seen[:1], ("slow",)) == "the check slow has not ended yet"
+    slow = RequiredCheck("slow")
+    assert why_not_green(seen, (slow, CI)) == "the check ci has failed"
+    assert why_not_green(seen[:1], (slow,)) == "the check slow has not ended yet"
+
+
+def test_a_check_that_does_not_begin_is_told_with_what_to_look_at() -> None:
+    late = timedelta(minutes=15)
+    running = (CheckRun("ci", None),)
+    assert why_not_green((), (CI,), late - timedelta(seconds=1)) == (
+        "the check ci has not ended yet"
+    )
+    found = why_no_merge(replace(PULL, checks=()), replace(TERMS, pushed=late))
+    assert found == why_not_begun((), (CI,), late)
+    assert found is not None
+    assert found.startswith("the check ci has not begun 15 minutes after the push: approve its")
+    assert why_not_green(running, (CI,), late) == "the check ci has not ended yet"
+    assert why_not_green((), (), late) is None, "nobody asks for any"
+    lint = RequiredCheck("lint")
+    red = (CheckRun("lint", "failure"),)
+    assert why_not_green(red, (CI, lint), late) == "the check lint has failed"
+
+
+def test_a_check_that_an_app_has_to_give_is_no_other_of_its_name() -> None:
+    asked = RequiredCheck("ci", 2)
+    theirs, status = CheckRun("ci", "success", app_id=1), CheckRun("ci", "success")
+    terms = replace(TERMS, required=(asked,))
+    told = "the check ci of App 2 has not ended yet"
+    assert why_no_merge(replace(PULL, checks=(theirs, status)), terms) == told
+    ours = CheckRun("ci", "success", app_id=2)
+    assert why_no_merge(replace(PULL, checks=(theirs, ours)), terms) is None
+    red = (CheckRun("ci", "failure", app_id=1), ours)
+    assert why_no_merge(replace(PULL, checks=red), terms) is None
 
 
 def test_without_a_check_nothing_is_red() -> None:
