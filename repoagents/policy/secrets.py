@@ -9,7 +9,6 @@ import base64
 import re
 from collections.abc import Iterator, Sequence
 from posixpath import basename
-from urllib.parse import quote
 
 from detect_secrets.filters import heuristic
 from detect_secrets.plugins.artifactory import ArtifactoryDetector
@@ -87,6 +86,7 @@ _SECRET_FILE = re.compile(
     r"|\.htpasswd|id_(?:rsa|dsa|ecdsa|ed25519)|.+\.key)\Z",
     re.IGNORECASE,
 )
+_RESERVED = re.compile(r"[^A-Za-z0-9._~-]")
 _SOLID = re.compile(r"\\x|\\u00|[^A-Za-z0-9]+")
 """What is taken out before a known value is searched for: whatever may stand in its middle."""
 
@@ -204,7 +204,7 @@ def _forms(value: str) -> Iterator[tuple[str, str]]:
     yield "as it is", solid
     yield "reversed", solid[::-1]
     yield "hex", raw.hex()
-    yield "quoted", _SOLID.sub("", quote(raw, safe=""))
+    yield "quoted", _SOLID.sub("", _percent_encoded(raw))
     for line in value.splitlines():
         if len(solid_line := _SOLID.sub("", line)) >= _LONG_LINE:
             yield "one of its lines", solid_line
@@ -222,3 +222,8 @@ def _line_at(file: FilePatch, added: list[str], offset: int) -> PatchLine:
             return line
         offset -= len(text)
     return file.added[-1]
+
+
+def _percent_encoded(raw: bytes) -> str:
+    """As a URL carries it: letters, digits and `-._~` stand, every other byte as %XX."""
+    return _RESERVED.sub(lambda byte: f"%{ord(byte[0]):02X}", raw.decode("latin-1"))

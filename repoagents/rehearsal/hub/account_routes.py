@@ -8,14 +8,6 @@ API_PERMISSION = {"triage": "read", "maintain": "write"}
 """Roles that the permission's older field does not know."""
 
 
-@route("GET", "/rate_limit")
-def rate_limit(call: Call) -> Reply:
-    """What is left; asking costs nothing."""
-    figures = call.forge.quota.figures
-    graphql = {"limit": 5000, "used": 0, "remaining": 5000, "reset": figures["reset"]}
-    return Reply(200, {"resources": {"core": figures, "graphql": graphql}, "rate": figures})
-
-
 @route("GET", "/user")
 def user(call: Call) -> Reply:
     """The account behind the token; an installation token stands for none."""
@@ -71,21 +63,6 @@ def app(call: Call) -> Reply:
     return Reply(200, call.forge.payloads.app(call.caller.app))
 
 
-@route("GET", "/app/installations/{id}")
-def installation(call: Call) -> Reply:
-    """The App's installation."""
-    app = call.forge.accounts.app_installed(call.id, call.caller)
-    return Reply(200, call.forge.payloads.installation(app))
-
-
-@route("GET", f"{REPO}/installation")
-def installation_of_repository(call: Call) -> Reply:
-    """The installation that reaches this repository."""
-    if call.caller.app is None:
-        raise Refusal(401, "A JSON web token could not be decoded")
-    return Reply(200, call.forge.payloads.installation(call.caller.app))
-
-
 @route("POST", "/app/installations/{id}/access_tokens")
 def access_token(call: Call) -> Reply:
     """An installation token; permissions are the granted ones, or fewer when asked so."""
@@ -102,15 +79,4 @@ def access_token(call: Call) -> Reply:
             "permissions": token.permissions,
             "repository_selection": "selected",
         },
-    )
-
-
-@route("GET", "/installation/repositories")
-def installed_repositories(call: Call) -> Reply:
-    """What an installation token reaches."""
-    if call.caller.token is None or call.caller.token.kind != "installation":
-        raise Refusal(403, "You must authenticate with an installation access token.")
-    repo = call.forge.payloads.repo("write")
-    return Reply(
-        200, {"total_count": 1, "repository_selection": "selected", "repositories": [repo]}
     )

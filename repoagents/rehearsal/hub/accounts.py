@@ -1,7 +1,5 @@
 """Who there is, what they may do, and how a request proves who it comes from."""
 
-import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -108,10 +106,6 @@ class Accounts:
         """The account, whatever the case; None for one that was deleted."""
         return self.accounts.get(login.lower())
 
-    def forget(self, login: str) -> None:
-        """Delete the account; what it wrote stays, with nobody as its author."""
-        self.accounts.pop(login.lower(), None)
-
     def issue_token(
         self,
         login: str,
@@ -150,9 +144,7 @@ class Accounts:
         """Who the header stands for; 401 for a credential that is not known or has expired."""
         if not authorization:
             return Caller()
-        scheme, _, value = authorization.partition(" ")
-        if scheme.lower() == "basic":
-            value = _password(value)
+        _, _, value = authorization.partition(" ")
         if value.count(".") == 2:
             return Caller(app=self._app(value))
         token = self.tokens.get(value)
@@ -188,10 +180,3 @@ class Accounts:
         if caller.app is None or caller.app.installation != installation:
             raise not_found()
         return caller.app
-
-
-def _password(encoded: str) -> str:
-    try:
-        return base64.b64decode(encoded).decode().partition(":")[2]
-    except (binascii.Error, UnicodeDecodeError) as error:
-        raise Refusal(401, "Bad credentials") from error

@@ -89,11 +89,6 @@ class BareRepository:
                 return answer.line
         return None
 
-    @property
-    def empty_tree(self) -> str:
-        """The tree without a file, which a first commit differs from."""
-        return self.git.run("hash-object", "-w", "-t", "tree", "--stdin").line
-
     def commit(self, sha: str) -> Commit:
         """The commit's header."""
         if sha not in self._commits:
@@ -155,10 +150,6 @@ class BareRepository:
     def move(self, branch: str, commit: str, expected: str | None) -> None:
         """Point a branch at a commit; `expected` guards against a push in between."""
         self.git.run("update-ref", f"refs/heads/{branch}", commit, expected or "0" * 40)
-
-    def drop(self, branch: str) -> None:
-        """Delete a branch."""
-        self.git.run("update-ref", "-d", f"refs/heads/{branch}")
 
     def tree_with(self, parent: str | None, files: Mapping[str, str | None]) -> str:
         """The parent's tree with these files written, or taken away where the text is None."""

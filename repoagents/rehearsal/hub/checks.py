@@ -105,12 +105,6 @@ class Checks:
         self._repository.tell(Notice("pull_request_review", "submitted", by, issue, review=review))
         return review
 
-    def dismiss(self, issue: Issue, review: Review, by: str) -> None:
-        """Take a review's word away."""
-        review.state = "DISMISSED"
-        self._repository.happen(issue, "review_dismissed", by)
-        self._repository.tell(Notice("pull_request_review", "dismissed", by, issue, review=review))
-
     def approvals(self, pull: Pull) -> int:
         """How many people with write permission have approved last."""
         last = {r.by: r.state for r in pull.reviews if r.state != "COMMENTED"}

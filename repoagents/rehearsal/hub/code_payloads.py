@@ -31,7 +31,6 @@ class CodePayloads:
         common = self._common
         url = f"{common.base}/pulls/{issue.number}"
         page = f"{common.page}/pull/{issue.number}"
-        merging = {"enabled_by": common.account(pull.auto_merge_by), "merge_method": "merge"}
         return {
             "id": pull.id,
             "node_id": f"PR_{pull.id}",
@@ -50,7 +49,7 @@ class CodePayloads:
             "base": self._end("", pull.base, pull.base_sha),
             "merged_at": stamp(pull.merged_at),
             "merge_commit_sha": pull.merge_commit,
-            "auto_merge": merging if pull.auto_merge_by else None,
+            "auto_merge": None,
             "requested_reviewers": [],
             "requested_teams": [],
         }
@@ -129,10 +128,10 @@ class CodePayloads:
         }
         return payload | ({"in_reply_to_id": remark.reply_to} if remark.reply_to else {})
 
-    def commit(self, commit: Commit, files: list[FileChange] | None = None) -> Json:
-        """A commit; with its figures when its files are given."""
+    def commit(self, commit: Commit) -> Json:
+        """A commit."""
         url = f"{self._common.base}/commits/{commit.sha}"
-        payload: Json = {
+        return {
             "sha": commit.sha,
             "node_id": f"C_{commit.sha}",
             "url": url,
@@ -144,11 +143,6 @@ class CodePayloads:
                 {"sha": sha, "url": f"{self._common.base}/commits/{sha}"} for sha in commit.parents
             ],
         }
-        if files is not None:
-            added, removed = (sum(f.additions for f in files), sum(f.deletions for f in files))
-            payload["stats"] = {"additions": added, "deletions": removed, "total": added + removed}
-            payload["files"] = [self.file(file, commit.sha) for file in files]
-        return payload
 
     def git_commit(self, commit: Commit) -> Json:
         """The commit as git knows it."""

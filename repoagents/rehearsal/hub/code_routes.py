@@ -12,28 +12,6 @@ def ref(call: Call) -> Reply:
     return Reply(200, call.forge.code.ref(call.parameters["ref"], _head(call, "ref")))
 
 
-@route("GET", f"{REPO}/git/matching-refs/heads/{{ref}}", "contents:read")
-def matching_refs(call: Call) -> Reply:
-    """Branches whose names begin so."""
-    heads = sorted(call.forge.bare.heads().items())
-    found = [pair for pair in heads if pair[0].startswith(call.parameters["ref"])]
-    return call.page(found, lambda pair: call.forge.code.ref(*pair))
-
-
-@route("GET", f"{REPO}/git/refs", "contents:read")
-def refs(call: Call) -> Reply:
-    """Every branch as a reference."""
-    heads = sorted(call.forge.bare.heads().items())
-    return call.page(heads, lambda pair: call.forge.code.ref(*pair))
-
-
-@route("GET", f"{REPO}/branches", "contents:read")
-def branches(call: Call) -> Reply:
-    """Every branch."""
-    heads = sorted(call.forge.bare.heads().items())
-    return call.page(heads, lambda pair: call.forge.code.branch(*pair))
-
-
 @route("GET", f"{REPO}/branches/{{branch}}/protection", "administration:read", role="admin")
 def protection(call: Call) -> Reply:
     """What the branch asks of a merge; only its admins may look."""
@@ -129,21 +107,8 @@ def _sha(call: Call) -> str:
 
 @route("GET", f"{REPO}/commits/{{sha}}/check-runs", "checks:read")
 def check_runs(call: Call) -> Reply:
-    """The check runs of a commit: the newest of each name, or all."""
-    query, checks = call.request.query, call.forge.checks
-    every = query.get("filter", "latest") == "all"
-    found = checks.of(_sha(call)) if every else checks.latest(_sha(call))
-    name = query.get("check_name")
-    found = [run for run in found if name in (None, run.name)]
-    return call.page(found, call.forge.code.check, "check_runs")
-
-
-@route("GET", f"{REPO}/commits/{{sha}}/check-suites", "checks:read")
-def check_suites(call: Call) -> Reply:
-    """The check suites of a commit."""
-    sha = _sha(call)
-    found = call.forge.checks.latest(sha)[:1]
-    return call.page(found, lambda run: call.forge.code.suite(sha, run), "check_suites")
+    """The check runs of a commit, the newest of each name."""
+    return call.page(call.forge.checks.latest(_sha(call)), call.forge.code.check, "check_runs")
 
 
 @route("GET", f"{REPO}/commits/{{sha}}/status", "statuses:read")
@@ -157,20 +122,6 @@ def combined_status(call: Call) -> Reply:
     statuses = [call.forge.code.status(status) for status in found]
     totals = {"state": state, "sha": sha, "total_count": len(found), "statuses": statuses}
     return Reply(200, {**totals, "url": f"{call.forge.payloads.base}/commits/{sha}/status"})
-
-
-@route("GET", f"{REPO}/commits/{{sha}}", "contents:read")
-def commit(call: Call) -> Reply:
-    """One commit with its files."""
-    found, bare = _commit(call, call.parameters["sha"]), call.forge.bare
-    before = found.parents[0] if found.parents else bare.empty_tree
-    return Reply(200, call.forge.code.commit(found, bare.difference(before, found.sha)))
-
-
-@route("GET", f"{REPO}/check-runs/{{id}}", "checks:read")
-def check_run(call: Call) -> Reply:
-    """One check run."""
-    return Reply(200, call.forge.code.check(_run(call)))
 
 
 @route("GET", f"{REPO}/check-runs/{{id}}/annotations", "checks:read")

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from threading import Event
 
 from repoagents.rehearsal.hub import (
     account_routes,
@@ -17,14 +16,13 @@ from repoagents.rehearsal.hub import (
 )
 from repoagents.rehearsal.hub.accounts import Caller
 from repoagents.rehearsal.hub.admission import SAFE, admit, canonical, elsewhere
-from repoagents.rehearsal.hub.faults import Fault, Faults, Planned
+from repoagents.rehearsal.hub.faults import Faults, Planned
 from repoagents.rehearsal.hub.forge import Forge
 from repoagents.rehearsal.hub.graphql import answer_graphql
 from repoagents.rehearsal.hub.mishaps import error_reply, instead, spoil
 from repoagents.rehearsal.hub.pages import page_at
 from repoagents.rehearsal.hub.refusals import Refusal
 from repoagents.rehearsal.hub.routing import Call, Reply, Request, find_route
-from repoagents.rehearsal.hub.smart_http import ASKING, answer_git, is_git
 
 TABLES = (account_routes, code_routes, hook_routes, issue_routes, pull_routes)
 """Imported for the routes that they register."""
@@ -50,13 +48,11 @@ class Seen:
     def writing(self) -> bool:
         """Whether it was to change something.
 
-        Token requests, GraphQL queries and what git fetches are sent by POST and change nothing.
+        Token requests and GraphQL queries are sent by POST and change nothing.
         """
         if self.path == GRAPHQL:
             query = self.body.get("query", "") if isinstance(self.body, dict) else ""
             return str(query).lstrip().startswith("mutation")
-        if self.path.endswith("/git-upload-pack"):
-            return False
         return self.method not in SAFE and not self.path.endswith("/access_tokens")
 
 
@@ -66,19 +62,12 @@ class Front:
     def __init__(self, forge: Forge, faults: Faults) -> None:
         self._forge = forge
         self._faults = faults
-        self._closed = Event()
         self.former_names: set[str] = set()
         self.seen: list[Seen] = []
         self.fetched: list[Request] = []
 
-    def close(self) -> None:
-        """Let no slow reply hold anybody up."""
-        self._closed.set()
-
     def answer(self, request: Request) -> Reply:
         """The reply, with whatever was planned to go wrong."""
-        if is_git(self._forge.repository, request):
-            return self._serve_git(request)
         if request.path != GRAPHQL and not request.path.startswith(f"{API}/"):
             with self._forge.repository.lock:
                 self._forge.pulls.follow()
@@ -86,23 +75,9 @@ class Front:
             return page or error_reply(404, "Not Found")
         request = replace(request, path=canonical(self._forge, request.path.removeprefix(API)))
         planned = self._faults.take(request.method, request.path)
-        if planned is not None and planned.fault is Fault.SLOW:
-            self._closed.wait(planned.seconds)
         with self._forge.repository.lock:
             caller, reply = self._answer(request, planned)
             reply = self._finish(request, reply)
-            self._remember(request, reply, caller)
-        return reply
-
-    def _serve_git(self, request: Request) -> Reply:
-        repository, caller = self._forge.repository, Caller()
-        with repository.lock:
-            try:
-                caller = self._forge.accounts.caller(request.headers.get("authorization"))
-                reply = answer_git(repository, self._forge.bare, caller, request)
-                self._forge.pulls.follow(caller.login)
-            except Refusal as refusal:
-                reply = Reply(refusal.status, raw=refusal.message.encode(), headers=ASKING)
             self._remember(request, reply, caller)
         return reply
 
@@ -121,7 +96,7 @@ class Front:
         return caller, reply
 
     def _carry_out(self, request: Request, caller: Caller) -> Reply:
-        if request.path != "/rate_limit" and not self._forge.quota.spend():
+        if not self._forge.quota.spend():
             who = caller.login or "this address"
             raise Refusal(403, f"API rate limit exceeded for {who}.")
         version = request.headers.get("x-github-api-version", "2022-11-28")
@@ -140,7 +115,7 @@ class Front:
         return route.answer(call)
 
     def _finish(self, request: Request, reply: Reply) -> Reply:
-        """Lag, ETag and the headers that every reply of GitHub carries."""
+        """The ETag and the headers that every reply of GitHub carries."""
         tag = {}
         if request.method in SAFE and reply.status == 200 and reply.raw is None:
             value = self._faults.veil(reply.value)

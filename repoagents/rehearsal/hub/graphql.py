@@ -1,4 +1,4 @@
-"""What has no REST address: leaving draft, merging when ready, and who has edited an issue."""
+"""What has no REST address: leaving draft, and who has edited an issue."""
 
 import re
 
@@ -83,17 +83,10 @@ def _mutate(forge: Forge, caller: Caller, name: str, node: str) -> Json:
         raise Refusal(404, f"Could not resolve to a node with the global id of '{node}'")
     if not (caller.has_role("write") and caller.has("pull_requests", "write")):
         raise Refusal(403, "Resource not accessible by integration")
-    match name:
-        case "markPullRequestReadyForReview":
-            forge.pulls.set_draft(issue.number, caller.login, draft=False)
-        case "convertPullRequestToDraft":
-            forge.pulls.set_draft(issue.number, caller.login, draft=True)
-        case "enablePullRequestAutoMerge":
-            forge.pulls.enable_auto_merge(issue.number, caller.login)
-        case _:
-            raise Refusal(422, f"Field '{name}' doesn't exist on type 'Mutation'")
-    draft = issue.pull is not None and issue.pull.draft
-    return {"id": node, "number": issue.number, "isDraft": draft}
+    if name != "markPullRequestReadyForReview":
+        raise Refusal(422, f"Field '{name}' doesn't exist on type 'Mutation'")
+    forge.pulls.mark_ready(issue.number, caller.login)
+    return {"id": node, "number": issue.number, "isDraft": False}
 
 
 def _node(issue: Issue) -> str:

@@ -2,7 +2,7 @@
 
 import json
 
-from repoagents.rehearsal.hub.hooks import Delivery, Hook, headers_of
+from repoagents.rehearsal.hub.hooks import Delivery, Hook
 from repoagents.rehearsal.hub.payloads import stamp
 from repoagents.rehearsal.hub.records import Json
 from repoagents.rehearsal.hub.refusals import Refusal
@@ -25,13 +25,6 @@ def deliveries(call: Call) -> Reply:
     return _listed(call, call.forge.hooks.hook(call.number))
 
 
-@route("GET", f"{LIST}/{{id}}", NEEDS_READ, role="admin")
-def delivery(call: Call) -> Reply:
-    """One delivery with what was sent."""
-    found = call.forge.hooks.find(call.forge.hooks.hook(call.number), call.id)
-    return Reply(200, _whole(found))
-
-
 @route("POST", f"{LIST}/{{id}}/attempts", NEEDS_WRITE, role="admin")
 def attempt(call: Call) -> Reply:
     """Send it again."""
@@ -44,13 +37,6 @@ def app_deliveries(call: Call) -> Reply:
     """What was sent to the App's hook in the last three days, newest first."""
     _require_app(call)
     return _listed(call, None)
-
-
-@route("GET", "/app/hook/deliveries/{id}")
-def app_delivery(call: Call) -> Reply:
-    """One delivery to the App's hook."""
-    _require_app(call)
-    return Reply(200, _whole(call.forge.hooks.find(None, call.id)))
 
 
 @route("POST", "/app/hook/deliveries/{id}/attempts")
@@ -104,14 +90,3 @@ def _repository_id(delivery: Delivery) -> int | None:
     """What the payload is about; an App hears of every repository that it is installed on."""
     number = json.loads(delivery.body).get("repository", {}).get("id")
     return number if isinstance(number, int) else None
-
-
-def _whole(delivery: Delivery) -> Json:
-    request = {"headers": headers_of(delivery), "payload": json.loads(delivery.body)}
-    response = {"headers": {}, "payload": ""}
-    return {
-        **_delivery(delivery),
-        "url": delivery.hook.url,
-        "request": request,
-        "response": response,
-    }

@@ -86,7 +86,7 @@ class Conversation(BaseHTTPRequestHandler):
             unquote(target.path),
             dict(parse_qsl(target.query, keep_blank_values=True)),
             {name.lower(): value for name, value in self.headers.items()},
-            self._body(),
+            self.rfile.read(int(self.headers.get("Content-Length") or 0)),
             target.query,
         )
         reply = self.server.application(request)
@@ -104,16 +104,6 @@ class Conversation(BaseHTTPRequestHandler):
             self.wfile.write(reply.content)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815 - http.server's
-
-    def _body(self) -> bytes:
-        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        chunks = []
-        while size := int(self.rfile.readline().split(b";")[0], 16):
-            chunks.append(self.rfile.read(size))
-            self.rfile.readline()
-        self.rfile.readline()
-        return b"".join(chunks)
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""

@@ -77,7 +77,6 @@ class LoopbackGitHub(People):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._front.close()
         self._server.stop()
         self._elsewhere.stop()
         self.hooks.close()
@@ -105,11 +104,6 @@ class LoopbackGitHub(People):
             account = self.forge.accounts.add(login, permission, kind)
             self.token_of(login)
             return account
-
-    def delete_account(self, login: str) -> None:
-        """Delete the account; what it wrote has no author from now on."""
-        with self.forge.repository.lock:
-            self.forge.accounts.forget(login)
 
     def token_of(self, login: str) -> str:
         """The account's classic token."""

@@ -124,7 +124,7 @@ class Payloads:
             "name": label.name,
             "color": label.color,
             "default": False,
-            "description": label.description or None,
+            "description": None,
         }
 
     def labels_of(self, issue: Issue) -> list[Json]:
@@ -172,7 +172,7 @@ class Payloads:
             "comments": len(self.repository.comments_of(issue.number)),
             "state_reason": issue.state_reason,
             "closed_by": self.account(issue.closed_by) if issue.closed_by else None,
-            "reactions": self.reactions(url, issue.reactions),
+            "reactions": self.reactions(url, ()),
             "performed_via_github_app": self.performed_by(issue.by),
             **self.shared(issue),
         }
@@ -187,8 +187,6 @@ class Payloads:
 
     def shared(self, issue: Issue) -> Json:
         """What the payloads of issues and of pull requests have in common."""
-        people = [self.account(login) for login in issue.assignees]
-        milestone = {"number": 1, "title": issue.milestone} if issue.milestone else None
         return {
             "number": issue.number,
             "title": issue.title,
@@ -197,9 +195,9 @@ class Payloads:
             "state": issue.state,
             "locked": issue.locked,
             "active_lock_reason": None,
-            "assignee": people[0] if people else None,
-            "assignees": people,
-            "milestone": milestone,
+            "assignee": None,
+            "assignees": [],
+            "milestone": None,
             "created_at": stamp(issue.created_at),
             "updated_at": stamp(issue.updated_at),
             "closed_at": stamp(issue.closed_at),
@@ -227,9 +225,9 @@ class Payloads:
             "performed_via_github_app": self.performed_by(comment.by),
         }
 
-    def happening(self, happening: Happening, *, alone: bool = False) -> Json:
-        """A line of a timeline; `alone`, in the repository's list, it names its issue."""
-        payload: Json = {
+    def happening(self, happening: Happening) -> Json:
+        """A line of a timeline."""
+        return {
             "id": happening.id,
             "node_id": f"EV_{happening.id}",
             "url": f"{self.base}/issues/events/{happening.id}",
@@ -241,9 +239,6 @@ class Payloads:
             "performed_via_github_app": self.performed_by(happening.by),
             **happening.detail,
         }
-        if alone:
-            payload["issue"] = self.issue(self.repository.issue(happening.number))
-        return payload
 
     def said(self, comment: Comment) -> Json:
         """A comment as a line of the timeline."""
@@ -273,27 +268,6 @@ class Payloads:
             "html_url": f"{self.site}/apps/{app.slug}",
             "permissions": app.permissions,
             "events": [],
-            "created_at": stamp(self.repository.created_at),
-            "updated_at": stamp(self.repository.created_at),
-        }
-
-    def installation(self, app: App) -> Json:
-        """The App's one installation."""
-        return {
-            "id": app.installation,
-            "app_id": app.id,
-            "app_slug": app.slug,
-            "account": self.owner(),
-            "target_type": "Organization",
-            "target_id": self.owner()["id"],
-            "repository_selection": "selected",
-            "permissions": app.permissions,
-            "events": [],
-            "access_tokens_url": f"{self.api}/app/installations/{app.installation}/access_tokens",
-            "repositories_url": f"{self.api}/installation/repositories",
-            "html_url": f"{self.site}/settings/installations/{app.installation}",
-            "suspended_at": None,
-            "suspended_by": None,
             "created_at": stamp(self.repository.created_at),
             "updated_at": stamp(self.repository.created_at),
         }

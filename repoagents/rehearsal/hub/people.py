@@ -1,7 +1,6 @@
 """People's hands: what maintainers, strangers and CI do on GitHub's pages, not through its API."""
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
 from functools import wraps
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
@@ -56,14 +55,9 @@ class People:
         self.forge.repository.edit(number, by, title=title, body=body)
 
     @undisturbed
-    def date_issue(self, number: int, at: datetime) -> None:
-        """Set when an issue was opened: priorities go by age."""
-        self.forge.repository.redate(number, at)
-
-    @undisturbed
-    def create_label(self, name: str, color: str = "ededed", description: str = "") -> None:
+    def create_label(self, name: str) -> None:
         """A label of the repository."""
-        self.forge.repository.create_label(name, color, description)
+        self.forge.repository.create_label(name)
 
     @undisturbed
     def label(self, number: int, name: str, *, by: str) -> None:
@@ -76,16 +70,6 @@ class People:
         self.forge.repository.unlabel(number, name, by)
 
     @undisturbed
-    def assign(self, number: int, login: str, *, by: str) -> None:
-        """Assign somebody."""
-        self.forge.repository.assign(number, login, by)
-
-    @undisturbed
-    def set_milestone(self, number: int, title: str) -> None:
-        """Put the issue under a milestone; an empty title takes it off."""
-        self.forge.repository.issue(number).milestone = title
-
-    @undisturbed
     def comment(self, number: int, text: str, *, by: str) -> Comment:
         """Say something below an issue or a pull request."""
         return self.forge.repository.comment(number, text, by)
@@ -94,11 +78,6 @@ class People:
     def edit_comment(self, comment: Comment, text: str, *, by: str) -> None:
         """Replace a comment's text."""
         self.forge.repository.edit_comment(comment.id, text, by)
-
-    @undisturbed
-    def delete_comment(self, comment: Comment, *, by: str) -> None:
-        """Take a comment away."""
-        self.forge.repository.delete_comment(comment.id, by)
 
     @undisturbed
     def close(self, number: int, *, by: str) -> None:
@@ -113,12 +92,7 @@ class People:
     @undisturbed
     def lock(self, number: int, *, by: str) -> None:
         """Lock the conversation."""
-        self.forge.repository.lock_issue(number, by, locked=True)
-
-    @undisturbed
-    def unlock(self, number: int, *, by: str) -> None:
-        """Unlock the conversation."""
-        self.forge.repository.lock_issue(number, by, locked=False)
+        self.forge.repository.lock_issue(number, by)
 
     @undisturbed
     def transfer(self, number: int, to: str, *, by: str) -> None:
@@ -155,12 +129,6 @@ class People:
         return commit
 
     @undisturbed
-    def delete_branch(self, branch: str, *, by: str) -> None:
-        """Delete a branch; its open pull request is closed with it."""
-        self.forge.bare.drop(branch)
-        self.forge.pulls.follow(by)
-
-    @undisturbed
     def open_pull(
         self, title: str, *, head: str, by: str, base: str = "main", draft: bool = False
     ) -> int:
@@ -187,18 +155,13 @@ class People:
     @undisturbed
     def mark_ready(self, number: int, *, by: str) -> None:
         """Take a pull request out of draft."""
-        self.forge.pulls.set_draft(number, by, draft=False)
+        self.forge.pulls.mark_ready(number, by)
 
     @undisturbed
     def review(self, number: int, *, by: str, state: str, sha: str | None = None) -> Review:
         """Review a pull request at a commit (the head): APPROVED, CHANGES_REQUESTED, COMMENTED."""
         issue, pull = self.forge.pulls.read(number)
         return self.forge.checks.review(issue, pull, by, state, sha or pull.head_sha)
-
-    @undisturbed
-    def dismiss(self, review: Review, *, by: str) -> None:
-        """Take a review's word away."""
-        self.forge.checks.dismiss(self.forge.repository.issue(review.number), review, by)
 
     @undisturbed
     def remark(self, number: int, text: str, *, by: str, path: str, line: int = 1) -> ReviewComment:

@@ -1,8 +1,6 @@
 """The addresses of pull requests, their reviews and the remarks on their lines."""
 
-from repoagents.rehearsal.hub.issue_routes import react_to
-from repoagents.rehearsal.hub.records import Issue, Pull, ReviewComment
-from repoagents.rehearsal.hub.refusals import Refusal, not_found
+from repoagents.rehearsal.hub.records import Issue, Pull
 from repoagents.rehearsal.hub.routing import REPO, Call, Reply, route
 
 PULL = f"{REPO}/pulls/{{number}}"
@@ -54,22 +52,10 @@ def read_pull(call: Call) -> Reply:
 
 @route("PATCH", PULL, NEEDS_WRITE, role="triage")
 def edit_pull(call: Call) -> Reply:
-    """Change title, body or state."""
-    repository, (issue, pull) = call.forge.repository, call.pull
-    repository.edit(issue.number, call.by, title=call.optional("title"), body=call.optional("body"))
-    if call.sent.get("state") == "closed":
-        repository.close(issue.number, call.by)
-    if call.sent.get("state") == "open":
-        if pull.merged_at is not None:
-            raise Refusal(422, "Validation Failed")
-        repository.reopen(issue.number, call.by)
-    return Reply(200, _whole(call, issue.number))
-
-
-@route("GET", f"{PULL}/merge", NEEDS_READ)
-def merged(call: Call) -> Reply:
-    """204 when it is merged, 404 when not."""
-    return Reply(204) if call.pull[1].merged_at else Reply(404, {"message": "Not Found"})
+    """Change title or body."""
+    title, body = call.optional("title"), call.optional("body")
+    call.forge.repository.edit(call.pull[0].number, call.by, title=title, body=body)
+    return Reply(200, _whole(call, call.number))
 
 
 @route("PUT", f"{PULL}/merge", "contents:write", role="write")
@@ -82,30 +68,6 @@ def merge(call: Call) -> Reply:
         call.number, call.by, sha=call.optional("sha"), method=method, message=words
     )
     return Reply(200, {"sha": sha, "merged": True, "message": "Pull Request successfully merged"})
-
-
-@route("PUT", f"{PULL}/update-branch", NEEDS_WRITE, role="write")
-def update_branch(call: Call) -> Reply:
-    """Merge the base into the head."""
-    call.forge.pulls.update_branch(call.number, call.by, call.optional("expected_head_sha"))
-    url = f"{call.forge.payloads.base}/pulls/{call.number}"
-    return Reply(202, {"message": "Updating pull request branch.", "url": url})
-
-
-@route("GET", f"{PULL}/commits", NEEDS_READ)
-def commits(call: Call) -> Reply:
-    """Its commits, oldest first."""
-    _, pull = call.pull
-    return call.page(call.forge.bare.log(pull.base_sha, pull.head_sha), call.forge.code.commit)
-
-
-@route("GET", f"{PULL}/files", NEEDS_READ)
-def files(call: Call) -> Reply:
-    """The files that it changes."""
-    _, pull = call.pull
-    bare, head = call.forge.bare, pull.head_sha
-    base = bare.merge_base(pull.base_sha, head) or pull.base_sha
-    return call.page(bare.difference(base, head), lambda file: call.forge.code.file(file, head))
 
 
 @route("GET", f"{PULL}/reviews", NEEDS_READ)
@@ -126,35 +88,3 @@ def reply(call: Call) -> Reply:
     to = int(call.parameters["reply"])
     said = call.forge.checks.reply(*call.pull, call.by, call.text("body"), to)
     return Reply(201, call.forge.code.remark(said))
-
-
-@route("POST", f"{PULL}/comments", NEEDS_WRITE)
-def remark(call: Call) -> Reply:
-    """Remark on a line, or answer a remark by `in_reply_to`."""
-    to, line = call.sent.get("in_reply_to"), call.sent.get("line")
-    if isinstance(to, int):
-        said = call.forge.checks.reply(*call.pull, call.by, call.text("body"), to)
-    else:
-        place = (call.text("path"), line if isinstance(line, int) else 1)
-        said = call.forge.checks.remark(*call.pull, call.by, call.text("body"), place)
-    return Reply(201, call.forge.code.remark(said))
-
-
-@route("GET", f"{REPO}/pulls/comments/{{id}}", NEEDS_READ)
-def read_remark(call: Call) -> Reply:
-    """One remark."""
-    return Reply(200, call.forge.code.remark(_remark(call)))
-
-
-@route("POST", f"{REPO}/pulls/comments/{{id}}/reactions", NEEDS_WRITE)
-def react_to_remark(call: Call) -> Reply:
-    """Add an emoji below a remark."""
-    return react_to(call, _remark(call).reactions)
-
-
-def _remark(call: Call) -> ReviewComment:
-    issues = call.forge.repository.issues.values()
-    for remark in (remark for i in issues if i.pull for remark in i.pull.remarks):
-        if remark.id == call.id:
-            return remark
-    raise not_found()

@@ -21,7 +21,6 @@ class Pulls:
         self._checks = checks
         self.lazy = True
         """Whether the first reading of a pull request says "mergeable: unknown", as GitHub does."""
-        self.delete_merged_branches = False
         self._followed: dict[str, str] = {}
 
     def read(self, number: int) -> tuple[Issue, Pull]:
@@ -71,7 +70,7 @@ class Pulls:
     def follow(self, pusher: str = "") -> None:
         """Take up what was pushed since; without a known pusher it was the request's author."""
         heads = self._bare.heads()
-        if heads == self._followed and not any(p.auto_merge_by for p in self._open_pulls()):
+        if heads == self._followed:
             return
         self._followed = heads
         for issue in list(self._repository.issues.values()):
@@ -88,8 +87,6 @@ class Pulls:
                 self._moved(issue, pull, (head, base), by)
             if self._bare.merge_base(base, head) == head:
                 self._mark_merged(issue, pull, base, by)
-            elif pull.auto_merge_by and self.why_blocked(issue, pull) is None:
-                self.merge(issue.number, pull.auto_merge_by)
 
     def _moved(self, issue: Issue, pull: Pull, commits: tuple[str, str], by: str) -> None:
         before, (head, base) = pull.head_sha, commits
@@ -181,8 +178,6 @@ class Pulls:
         commit = self._bare.write(tree, parents, message or words, by, self._repository.now())
         self._bare.move(pull.base, commit, tip)
         self._mark_merged(issue, pull, commit, by)
-        if self.delete_merged_branches and not pull.fork:
-            self._bare.drop(pull.head)
         return commit
 
     def _mark_merged(self, issue: Issue, pull: Pull, commit: str, by: str) -> None:
@@ -198,41 +193,12 @@ class Pulls:
     def _messages(self, pull: Pull) -> list[str]:
         return [commit.message for commit in self._bare.log(pull.base_sha, pull.head_sha)]
 
-    def update_branch(self, number: int, by: str, expected: str | None = None) -> str:
-        """Merge the base branch into the head; returns the new head."""
-        _, pull = self.read(number)
-        tip = self.base_tip(pull)
-        if expected is not None and expected != pull.head_sha:
-            raise Refusal(422, "expected head sha didn't match current head ref.")
-        if not self._behind(pull):
-            raise Refusal(422, "There are no new commits on the base branch.")
-        tree = self._bare.merged_tree(pull.head_sha, tip)
-        if tree is None:
-            raise Refusal(422, "merge conflict between base and head")
-        words = f"Merge branch '{pull.base}' into {pull.head}"
-        parents = (pull.head_sha, tip)
-        commit = self._bare.write(tree, parents, words, by, self._repository.now())
-        self._bare.move(pull.head, commit, pull.head_sha)
-        self.follow(by)
-        return commit
-
-    def set_draft(self, number: int, by: str, *, draft: bool) -> None:
-        """Make it ready for review, or a draft again."""
+    def mark_ready(self, number: int, by: str) -> None:
+        """Make it ready for review."""
         issue, pull = self.read(number)
         if issue.state == "closed":
             raise Refusal(422, "Pull request is closed")
-        if pull.draft == draft:
-            return
-        pull.draft = draft
-        name = "convert_to_draft" if draft else "ready_for_review"
-        self._repository.happen(issue, name, by)
-        action = "converted_to_draft" if draft else "ready_for_review"
-        self._repository.tell(Notice("pull_request", action, by, issue))
-
-    def enable_auto_merge(self, number: int, by: str) -> None:
-        """Merge as soon as nothing blocks it any more."""
-        issue, pull = self.read(number)
-        if self.why_blocked(issue, pull) is None:
-            raise Refusal(422, "Pull request Pull request is in clean status")
-        pull.auto_merge_by = by
-        self._repository.tell(Notice("pull_request", "auto_merge_enabled", by, issue))
+        if pull.draft:
+            pull.draft = False
+            self._repository.happen(issue, "ready_for_review", by)
+            self._repository.tell(Notice("pull_request", "ready_for_review", by, issue))

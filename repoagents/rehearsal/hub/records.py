@@ -21,7 +21,6 @@ class Label:
     id: int
     name: str
     color: str = "ededed"
-    description: str = ""
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,6 @@ class Pull:
     merged_at: datetime | None = None
     merged_by: str = ""
     merge_commit: str | None = None
-    auto_merge_by: str = ""
     reviews: list[Review] = field(default_factory=list)
     remarks: list[ReviewComment] = field(default_factory=list)
     known_mergeable: tuple[str, str] | None = None
@@ -135,15 +133,12 @@ class Issue:
     created_at: datetime
     updated_at: datetime
     labels: list[str] = field(default_factory=list)
-    assignees: list[str] = field(default_factory=list)
-    milestone: str = ""
     state: str = "open"
     state_reason: str | None = None
     closed_at: datetime | None = None
     closed_by: str = ""
     locked: bool = False
     gone_to: str = ""
-    reactions: list[Reaction] = field(default_factory=list)
     edits: list[Edit] = field(default_factory=list)
     pull: Pull | None = None
 

@@ -1,7 +1,6 @@
 """The repository's conversations: issues, labels, comments, reactions and what happened to them."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from threading import RLock
 
@@ -111,14 +110,15 @@ class Repository:
             issue.updated_at = self.now()
             self.tell(Notice(issue.kind, "edited", by, issue, detail={"changes": changes}))
 
-    def close(self, number: int, by: str, reason: str = "completed") -> None:
+    def close(self, number: int, by: str) -> None:
         """Close it; a merge closes its pull request by this door too."""
         issue = self.issue(number)
         if issue.state == "closed":
             return
-        self.happen(issue, "closed", by, state_reason=None if issue.pull else reason)
+        reason = None if issue.pull else "completed"
+        self.happen(issue, "closed", by, state_reason=reason)
         issue.state, issue.closed_at, issue.closed_by = "closed", issue.updated_at, by
-        issue.state_reason = None if issue.pull else reason
+        issue.state_reason = reason
         self.tell(Notice(issue.kind, "closed", by, issue))
 
     def reopen(self, number: int, by: str) -> None:
@@ -131,21 +131,13 @@ class Repository:
         self.happen(issue, "reopened", by)
         self.tell(Notice(issue.kind, "reopened", by, issue))
 
-    def lock_issue(self, number: int, by: str, *, locked: bool) -> None:
-        """Lock or unlock the conversation."""
+    def lock_issue(self, number: int, by: str) -> None:
+        """Lock the conversation."""
         issue = self.issue(number)
-        if issue.locked == locked:
-            return
-        issue.locked, name = locked, "locked" if locked else "unlocked"
-        self.happen(issue, name, by, lock_reason=None)
-        self.tell(Notice(issue.kind, name, by, issue))
-
-    def assign(self, number: int, login: str, by: str) -> None:
-        """Assign somebody."""
-        issue = self.issue(number)
-        issue.assignees = sorted({*issue.assignees, login})
-        self.happen(issue, "assigned", by)
-        self.tell(Notice(issue.kind, "assigned", by, issue))
+        if not issue.locked:
+            issue.locked = True
+            self.happen(issue, "locked", by, lock_reason=None)
+            self.tell(Notice(issue.kind, "locked", by, issue))
 
     def transfer(self, number: int, to: str, by: str) -> None:
         """Move the issue into another repository; nothing but a signpost stays."""
@@ -158,16 +150,13 @@ class Repository:
         """The label, whatever the case."""
         return self.labels.get(name.lower())
 
-    def create_label(self, name: str, color: str = "ededed", description: str = "") -> Label:
+    def create_label(self, name: str) -> Label:
         """A new label; 422 when the name is taken, in any case, or is too long."""
         if self.label_named(name):
             raise invalid("Label", "name", "already_exists")
         if not 1 <= len(name) <= 50:
             raise invalid("Label", "name", "invalid", "name is too long (maximum is 50 characters)")
-        if len(description) > 100:
-            too_long = "description is too long (maximum is 100 characters)"
-            raise invalid("Label", "description", "invalid", too_long)
-        label = Label(self.next_id(), name, color, description)
+        label = Label(self.next_id(), name)
         self.labels[name.lower()] = label
         return label
 
@@ -248,10 +237,6 @@ class Repository:
                 return reaction, False
         reactions.append(Reaction(self.next_id(), content, by, self.now()))
         return reactions[-1], True
-
-    def redate(self, number: int, at: datetime) -> None:
-        """Set when an issue was opened: priorities go by age."""
-        self.issues[number] = replace(self.issue(number), created_at=at)
 
 
 def check_title(title: str) -> None:

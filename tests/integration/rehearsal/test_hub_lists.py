@@ -1,7 +1,7 @@
 """How lists are read: filters, pages, links, conditional requests, and what they cost."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 import requests
@@ -14,7 +14,6 @@ from tests.fakes.clock import FakeClock
 
 Ask = Callable[..., requests.Response]
 ISSUES = "/repos/example/python-lib/issues"
-LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -43,11 +42,6 @@ def numbers(reply: requests.Response) -> list[int]:
         ("?labels=wanted,bug", [4]),
         ("?labels=nothing", []),
         ("?direction=asc", [1, 2, 3, 4]),
-        ("?assignee=tom", [3]),
-        ("?assignee=none", [4, 2, 1]),
-        ("?assignee=*", [3]),
-        ("?milestone=*", [1]),
-        ("?creator=tom", []),
         ("?since=2999-01-01T00:00:00Z", []),
         ("?since=2020-01-01T00:00:00Z", [4, 3, 2, 1]),
     ],
@@ -55,15 +49,7 @@ def numbers(reply: requests.Response) -> list[int]:
 def test_lists_are_filtered(
     crowd: LoopbackGitHub, ask: Ask, query: str, expected: list[int]
 ) -> None:
-    crowd.assign(3, "tom", by="maya")
-    crowd.set_milestone(1, "1.0")
     assert numbers(ask("GET", ISSUES + query)) == expected
-
-
-def test_age_can_be_set(crowd: LoopbackGitHub, repo: Repository) -> None:
-    crowd.date_issue(4, LONG_AGO)
-    oldest = repo.get_issues(sort="created", direction="asc")[0]
-    assert (oldest.number, oldest.created_at) == (4, LONG_AGO)
 
 
 def test_the_links_go_by_the_repository_s_id(crowd: LoopbackGitHub, ask: Ask) -> None:
@@ -116,16 +102,12 @@ def test_pygithub_s_update_is_a_conditional_request(
     assert [seen.status for seen in crowd.requests[-2:]] == [304, 200]
 
 
-def test_asking_for_the_rate_limit_is_free_and_its_end_is_felt(
-    hub: LoopbackGitHub, ask: Ask
-) -> None:
+def test_the_end_of_the_rate_limit_is_felt(hub: LoopbackGitHub, ask: Ask) -> None:
     hub.forge.quota.limit = 1
-    assert ask("GET", "/rate_limit").json()["rate"]["remaining"] == 1
-    assert ask("GET", ISSUES).status_code == 200
+    assert ask("GET", ISSUES).headers["X-RateLimit-Remaining"] == "0"
     empty = ask("GET", ISSUES)
     assert (empty.status_code, empty.headers["X-RateLimit-Remaining"]) == (403, "0")
     assert "API rate limit exceeded" in empty.json()["message"]
-    assert ask("GET", "/rate_limit").json()["rate"]["remaining"] == 0
 
 
 def test_the_hour_ends() -> None:
@@ -154,11 +136,13 @@ def test_an_unsupported_api_version_is_refused(ask: Ask) -> None:
 
 
 def test_requests_are_remembered_without_the_token(hub: LoopbackGitHub, ask: Ask) -> None:
-    ask("POST", ISSUES, json={"title": "New"})
+    hub.open_issue("One", by="maya")
+    path = f"{ISSUES}/1/comments"
+    ask("POST", path, json={"body": "New"})
     seen = hub.requests[-1]
-    assert (seen.method, seen.path, seen.body) == ("POST", ISSUES, {"title": "New"})
+    assert (seen.method, seen.path, seen.body) == ("POST", path, {"body": "New"})
     assert seen.headers["authorization"] == "token"
-    assert [write.path for write in hub.writes] == [ISSUES]
+    assert [write.path for write in hub.writes] == [path]
     assert hub.token_of("repoagents-bot") not in repr(hub.requests)
 
 
@@ -168,11 +152,14 @@ def test_requests_are_remembered_without_the_token(hub: LoopbackGitHub, ask: Ask
         (b"{", 400, "Problems parsing JSON"),
         (b"[" * 100_000, 400, "Problems parsing JSON"),
         (b"3", 400, "Body should be a JSON object"),
-        (b"{}", 422, "title"),
-        (b'{"title": "x", "labels": 3}', 422, "labels"),
+        (b"{}", 422, "body"),
+        (b'{"body": " "}', 422, "Validation Failed"),
     ],
 )
-def test_bad_bodies_are_refused(ask: Ask, body: bytes, status: int, said: str) -> None:
-    reply = ask("POST", ISSUES, data=body)
+def test_bad_bodies_are_refused(
+    hub: LoopbackGitHub, ask: Ask, body: bytes, status: int, said: str
+) -> None:
+    hub.open_issue("One", by="maya")
+    reply = ask("POST", f"{ISSUES}/1/comments", data=body)
     assert reply.status_code == status
     assert said in reply.json()["message"]

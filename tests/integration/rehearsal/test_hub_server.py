@@ -25,7 +25,7 @@ def test_it_says_nothing_and_leaves_no_thread(
     before = set(threading.enumerate())
     with LoopbackGitHub(tmp_path, SystemClock(), os.environ) as hub:
         kept = requests.Session()
-        assert kept.get(f"{hub.url}/rate_limit", timeout=20).status_code == 200
+        assert kept.get(f"{hub.url}/repos/{hub.full_name}", timeout=20).status_code == 200
         assert kept.get(f"{hub.url}/nowhere", timeout=20).status_code == 404
         port = int(hub.site.rpartition(":")[2])
     assert capfd.readouterr() == ("", "")
@@ -51,7 +51,7 @@ def test_one_connection_serves_many_requests(hub: LoopbackGitHub) -> None:
     connection.connect()
     first = connection.sock
     for _ in range(3):
-        connection.request("GET", "/api/v3/rate_limit")
+        connection.request("GET", "/api/v3/repos/example/python-lib")
         assert connection.getresponse().read().startswith(b"{")
     assert connection.sock is first
     connection.close()
@@ -70,11 +70,12 @@ def test_many_clients_at_once_lose_nothing(hub: LoopbackGitHub, ask: Ask) -> Non
 def test_a_fault_of_its_own_is_not_swallowed(tmp_path: Path) -> None:
     hub = LoopbackGitHub(tmp_path, SystemClock(), os.environ)
     hub.__enter__()
+    hub.open_issue("One", by=BOT)
     hub.forge.repository.listeners.append(lambda notice: {}["nobody"])
     token = {"Authorization": f"token {hub.token_of(BOT)}"}
-    url = f"{hub.url}/repos/{hub.full_name}/issues"
+    url = f"{hub.url}/repos/{hub.full_name}/issues/1/comments"
     with pytest.raises(requests.ConnectionError):
-        requests.post(url, json={"title": "One"}, headers=token, timeout=20)
+        requests.post(url, json={"body": "One"}, headers=token, timeout=20)
     with pytest.raises(KeyError, match="nobody"):
         hub.__exit__(None, None, None)
 

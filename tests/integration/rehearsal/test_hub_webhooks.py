@@ -152,8 +152,6 @@ def test_a_failed_delivery_is_found_and_sent_again_with_the_same_guid(
     path = f"{REPO}/hooks/{hook.id}/deliveries"
     newest = ask("GET", path, maya).json()[0]
     assert (newest["event"], newest["status_code"], newest["redelivery"]) == ("issues", 503, False)
-    whole = ask("GET", f"{path}/{newest['id']}", maya).json()
-    assert whole["request"]["payload"]["action"] == "opened"
     assert ask("POST", f"{path}/{newest['id']}/attempts", maya).status_code == 202
     assert hub.hooks.drain()
     again = ask("GET", path, maya).json()[0]
