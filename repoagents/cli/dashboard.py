@@ -46,7 +46,7 @@ def command(
 ) -> int:
     """Draw the dashboard: one static page, to search, to filter and to watch.
 
-    `repoagents run` draws it as well while it works.
+    `repoagents run` and `repoagents trigger` draw it as well while they work.
     """
     if watch and as_json:
         raise click.UsageError("--watch and --json exclude each other")

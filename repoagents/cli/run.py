@@ -43,7 +43,6 @@ def _work(*, once: bool, until_idle: bool, serve: bool, as_json: bool) -> int:
 
     from repoagents.cli import work
     from repoagents.cli.desk import open_desk
-    from repoagents.cli.redraw import redrawing
     from repoagents.durable.worker import Assignment, Interrupted
 
     assignment = Assignment(once=once, until_idle=until_idle)
@@ -54,9 +53,8 @@ def _work(*, once: bool, until_idle: bool, serve: bool, as_json: bool) -> int:
             remark(beside.enter_context(serving(desk.premises)))
         if not assignment.ends:
             remark("working until Ctrl-C; `repoagents status` shows where things stand")
-        changed = beside.enter_context(redrawing(desk.premises, desk.house))
         try:
-            runs = work.be_worker(desk, assignment, quiet=as_json, changed=changed)
+            runs = work.be_worker(desk, assignment, quiet=as_json)
         except Interrupted as stop:
             return work.explain_interruption(stop)
     if as_json:

@@ -2,12 +2,13 @@
 
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from repoagents.cli.boundary import DONE, INTERRUPTED, UNFINISHED
 from repoagents.cli.desk import Answer, Desk
 from repoagents.cli.follow import POLL_SECONDS, Watch, display_on, in_background
 from repoagents.cli.output import remark, shown_path
+from repoagents.cli.redraw import redrawing
 from repoagents.domain.run import Run, RunStatus
 from repoagents.durable.worker import Assignment, Interrupted
 from repoagents.errors import StoreError
@@ -24,16 +25,13 @@ _SHOWN = (
 UNDER_WAY = (RunStatus.QUEUED, RunStatus.IN_PROGRESS)
 
 
-def be_worker(
-    desk: Desk, assignment: Assignment, *, quiet: bool, changed: Callable[[], None] = lambda: None
-) -> tuple[Run, ...]:
-    """Do the assigned work and show it; returns the runs that were seen moving.
+def be_worker(desk: Desk, assignment: Assignment, *, quiet: bool) -> tuple[Run, ...]:
+    """Do the assigned work and show it, on the dashboard too; returns the runs seen moving.
 
-    `quiet` keeps stdout free for a JSON answer; `changed` is called after changes, at most once a
-    second. Raises `Interrupted` when a person ended it.
+    `quiet` keeps stdout free for a JSON answer. Raises `Interrupted` when a person ended it.
     """
     watch = _watch(desk, assignment.issue, quiet=quiet)
-    with in_background(watch):
+    with in_background(watch), redrawing(desk.premises, desk.house) as changed:
         desk.premises.work(assignment, changed)
     return tuple(watch.seen.values())
 

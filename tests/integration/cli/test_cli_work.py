@@ -85,6 +85,8 @@ def test_one_issue_from_trigger_to_branch(repoagents, example: Path, git) -> Non
     handoff = re.search(r"read first: (.*)", done.out)
     assert handoff
     assert (example / handoff[1]).is_file()
+    page = (example / ".ai-repoagents" / "dashboard" / "index.html").read_text()
+    assert "a proven change is ready and not published" in page, "as it was at the end"
 
     again = repoagents(example, "trigger", "1")
     assert again.code == 0
