@@ -17,11 +17,8 @@ class Fault(StrEnum):
     TOO_MANY = "429 without Retry-After"
     SECONDARY = "403 secondary limit"
     PRIMARY = "403 primary limit"
-    MOVED = "307 to the moved repository"
     TRUNCATED = "truncated JSON"
-    HTML = "HTML error page"
     LAG = "list lag"
-    UNAUTHORIZED = "401 token expired"
 
 
 @dataclass

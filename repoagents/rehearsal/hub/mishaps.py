@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from repoagents.rehearsal.hub.admission import signpost
 from repoagents.rehearsal.hub.faults import Fault, Faults, Planned
 from repoagents.rehearsal.hub.forge import Forge
 from repoagents.rehearsal.hub.routing import Reply, Request
@@ -27,9 +26,6 @@ def instead(forge: Forge, request: Request, planned: Planned) -> Reply | None:
     missing = error_reply(404, "Not Found") if request.method == "GET" else None
     replies = {
         Fault.BAD_GATEWAY: _page(502),
-        Fault.HTML: _page(503),
-        Fault.UNAUTHORIZED: error_reply(401, "Bad credentials"),
-        Fault.MOVED: signpost(forge, request),
         Fault.LAG: missing,
         Fault.TOO_MANY: error_reply(429, SECONDARY),
         Fault.SECONDARY: replace(error_reply(403, SECONDARY), headers=waiting),
