@@ -205,6 +205,7 @@ class Premises:
         from repoagents.durable.worker import run_worker
         from repoagents.logs import route_stdlib
         from repoagents.store.export import export_runs
+        from repoagents.store.leftovers import clear_leftovers
         from repoagents.store.worker_lock import hold
 
         with self.house() as (house, database), hold(self.control, house.owner, self.clock):
@@ -214,6 +215,7 @@ class Premises:
                 changed()
 
             route_stdlib(self.journal)
+            clear_leftovers(self.control, self.clock.now())
             run_worker(house, database.engine, assignment, export)
 
     def latest(self, number: int) -> "Run | None":

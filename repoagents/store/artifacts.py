@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -92,7 +93,7 @@ class FileArtifacts:
         return tuple(sorted(found))
 
     def remove(self, issue_number: int, run_id: str) -> None:
-        """Delete a run's folder; nothing when there is none."""
+        """Delete a run's folder, and its issue's when nothing else is in it."""
         folder = self._place(issue_number, run_id)
         try:
             shutil.rmtree(folder)
@@ -100,6 +101,8 @@ class FileArtifacts:
             return
         except OSError as error:
             raise fault(error, str(folder)) from error
+        with suppress(OSError):
+            folder.parent.rmdir()
 
     def _place(self, issue_number: int, run_id: str) -> Path:
         return self._root / f"issue-{issue_number:d}" / _checked(run_id)
