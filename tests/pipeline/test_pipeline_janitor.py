@@ -2,17 +2,22 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Never
 
 import pytest
 
 from repoagents.domain.effect import PostComment, PushBranch
 from repoagents.domain.host_settings import RetentionSettings
 from repoagents.domain.run import Failure, FailureClass, Run, RunStatus
+from repoagents.errors import GitError, StateUnreadable
 from repoagents.pipeline.boundary import change
-from repoagents.pipeline.janitor import FINISHED, Removal, sweep
-from repoagents.ports import Worktree
+from repoagents.pipeline.followup import ACTIVE
+from repoagents.pipeline.janitor import FINISHED, Removal, sweep, tidy
+from repoagents.pipeline.preview import Candidate, preview
+from repoagents.ports import CLOSED, Approval, RoleTask, Worktree
+from tests.fakes.pulls import MemoryHub
 from tests.fakes.workspaces import MemoryWorkspaces
-from tests.pipeline.conftest import Place
+from tests.pipeline.conftest import ISSUE, Place
 
 WHY = Failure(FailureClass.ENGINE_CRASH, "it fell over")
 
@@ -166,9 +171,166 @@ async def test_the_hook_runs_before_and_its_failure_is_only_told(
 async def test_a_worktree_that_nobody_knows_goes_by_hand_only(
     place: Place, spaces: MemoryWorkspaces, expired_only: bool, goes: bool
 ) -> None:
-    spaces.open(7, "dry-12345678", spaces.refresh().sha)
-    place.house.artifacts.write(7, "dry-12345678", "planner.prompt.md", "x")
+    spaces.open(7, "20260304-050607-123456", spaces.refresh().sha)
+    place.house.artifacts.write(7, "20260304-050607-123456", "planner.prompt.md", "x")
     later(place, 1000)
     found = await sweep(place.house, dry_run=False, expired_only=expired_only)
     assert [each.reason for each in found] == ["no run of this id is known"] * goes
     assert bool(spaces.worktrees()) is not goes
+    assert len(place.house.artifacts.folders()) == 1
+
+
+@pytest.mark.parametrize(
+    ("days", "expired_only", "gone"),
+    [
+        (0.05, False, (False, False)),
+        (0.1, False, (True, False)),
+        (0.1, True, (False, False)),
+        (14.1, True, (True, False)),
+        (90.1, True, (True, True)),
+    ],
+)
+async def test_what_a_dry_run_left_goes_as_that_of_a_run_does(
+    place: Place,
+    spaces: MemoryWorkspaces,
+    days: float,
+    expired_only: bool,
+    gone: tuple[bool, bool],
+) -> None:
+    await killed_dry_run(place)
+    later(place, days)
+    await sweep(place.house, dry_run=False, expired_only=expired_only)
+    assert (not spaces.worktrees(), not place.house.artifacts.folders()) == gone
+
+
+async def killed_dry_run(place: Place) -> None:
+    """A dry run that was killed while the planner thought."""
+    house = place.house
+
+    def die(_task: RoleTask, _count: int) -> Never:
+        raise SystemExit
+
+    place.agents.planner, remove = die, house.workspaces.remove
+    house.workspaces.remove = lambda _worktree: None
+    with pytest.raises(SystemExit):
+        await preview(house, Candidate(ISSUE, None), agent=True)
+    house.workspaces.remove = remove
+    assert len(house.workspaces.worktrees()) == len(house.artifacts.folders()) == 1
+
+
+async def test_a_plan_of_a_dry_run_stays_for_the_rollout_counts_it(place: Place) -> None:
+    await preview(place.house, Candidate(ISSUE, None), agent=True)
+    later(place, 1000)
+    await sweep(place.house, dry_run=False, expired_only=True)
+    assert place.house.artifacts.folders() == ()
+    assert place.house.artifacts.plans() == (1,)
+
+
+@pytest.mark.parametrize("expired_only", [False, True])
+async def test_nothing_of_a_run_with_an_open_pull_request_goes(
+    place: Place, hub: MemoryHub, expired_only: bool
+) -> None:
+    run = await place.flow(place.queue())
+    assert run.status is RunStatus.AWAITING_APPROVAL
+    # Without the wish to merge, a published run is completed while its pull request is open.
+    change(place.house, run.id, lambda was: was.complete(place.clock.now()))
+    later(place, 1000)
+    assert await sweep(place.house, dry_run=False, expired_only=expired_only) == ()
+    house, now = place.house, place.clock.now()
+    house.approvals.add(Approval(run.id, CLOSED, run.head_sha, run.diff_hash, "", now))
+    assert await sweep(place.house, dry_run=False, expired_only=expired_only)
+
+
+async def test_what_a_newer_run_has_taken_the_place_of_waits_for_nobody(
+    place: Place, spaces: MemoryWorkspaces
+) -> None:
+    old = left_by(place, RunStatus.COMPLETED)
+    branch = PushBranch(old.id, 1, "repoagents/issue-1-x", "c" * 40)
+    place.house.ledger.withhold(old.id, branch, "safety.allow_open_pr", "off", place.clock.now())
+    later(place, 1000)
+    assert await sweep(place.house, dry_run=False) == ()
+    new = place.queue(forced=True)
+    assert new.id != old.id
+    (removed,) = await sweep(place.house, dry_run=False)
+    assert old.id in removed.path
+
+
+async def test_a_worktree_that_cannot_be_removed_keeps_nothing_else(
+    place: Place, spaces: MemoryWorkspaces
+) -> None:
+    first, second = left_by(place, RunStatus.FAILED), place.queue(replace(ISSUE, number=2))
+    spaces.open(2, second.id, spaces.refresh().sha)
+    change(place.house, second.id, lambda was: was.cancel(place.clock.now()))
+    later(place, 1000)
+    remove = spaces.remove
+
+    def stubborn(worktree: Worktree) -> None:
+        if worktree.run_id == first.id:
+            raise GitError("a file of root's is in it")
+        remove(worktree)
+
+    spaces.remove = stubborn
+    with pytest.raises(GitError, match="root's"):
+        await sweep(place.house, dry_run=False)
+    assert kept(place, second)[0], "by hand, the error is the answer"
+    place.flows.ended = [first.id]
+    await tidy(place.house, place.flows)
+    assert (kept(place, first)[0], kept(place, second)[0]) == (True, False)
+    assert place.flows.ended == []
+    (told,) = [text for code, text, _ in place.journal.lines if code == "errand_failed"]
+    assert "a file of root's is in it" in told
+
+
+async def test_a_run_that_is_sent_back_while_the_hook_works_keeps_its_worktree(
+    place: Place, spaces: MemoryWorkspaces
+) -> None:
+    run = left_by(place, RunStatus.FAILED)
+
+    async def slow(_name: str, _worktree: Worktree) -> str:
+        change(place.house, run.id, lambda was: was.requeue(place.clock.now()))
+        return ""
+
+    place.house.checks.hook = slow
+    assert await sweep(place.house, dry_run=False) == ()
+    assert kept(place, run)[0]
+
+
+async def test_the_state_that_cannot_be_read_ends_the_cleaning(
+    place: Place, spaces: MemoryWorkspaces
+) -> None:
+    left_by(place, RunStatus.FAILED)
+
+    def damaged(_run_id: str) -> None:
+        raise StateUnreadable("damaged")
+
+    place.house.runs.find = damaged
+    with pytest.raises(StateUnreadable):
+        await tidy(place.house, place.flows)
+
+
+@pytest.mark.parametrize("status", RunStatus)
+async def test_a_commit_is_let_go_with_its_worktree(
+    place: Place, spaces: MemoryWorkspaces, status: RunStatus
+) -> None:
+    run = left_by(place, status)
+    merged = change(place.house, run.id, lambda was: replace(was, head_sha="c" * 40))
+    spaces.kept = {run.id, merged.head_sha, "d" * 40, "a-run-of-another-state"}
+    await tidy(place.house, place.flows)
+    assert run.id in spaces.kept
+    later(place, 14.1)
+    await tidy(place.house, place.flows)
+    needed = {run.id, merged.head_sha} if status not in FINISHED else set()
+    assert spaces.kept == needed | {"a-run-of-another-state"}
+
+
+@pytest.mark.parametrize("status", RunStatus)
+async def test_flows_are_forgotten_when_their_run_has_rested(
+    place: Place, spaces: MemoryWorkspaces, status: RunStatus
+) -> None:
+    run = left_by(place, status)
+    place.flows.ended = [run.id, "a-run-that-nobody-knows"]
+    await tidy(place.house, place.flows)
+    assert place.flows.ended == [run.id]
+    later(place, 14.1)
+    await tidy(place.house, place.flows)
+    assert place.flows.ended == ([run.id] if status in ACTIVE else [])
