@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-import repoagents
 from repoagents.cli.boundary import UNFINISHED
 from repoagents.cli.output import examples, shown_path
-from repoagents.errors import RepoAgentsError
 
 if TYPE_CHECKING:
     from repoagents.bootstrap import Premises
@@ -74,6 +72,7 @@ def _scene() -> Iterator[_Scene]:
     from repoagents import bootstrap
     from repoagents.cli.serve import listening
     from repoagents.config.ambient import ambient
+    from repoagents.config.files import shipped
     from repoagents.domain.delivery import WEBHOOKS
     from repoagents.git.command import Git
     from repoagents.rehearsal.hub import LoopbackGitHub
@@ -84,7 +83,8 @@ def _scene() -> Iterator[_Scene]:
     folder.mkdir(parents=True)
     environment = ambient()
     with LoopbackGitHub(folder / "github", clock, environment, f"example/{EXAMPLE}") as hub:
-        stage = build_stage(folder, example_folder(), hub, Git.sealed(folder, environment))
+        git, example = Git.sealed(folder, environment), shipped(f"examples/{EXAMPLE}")
+        stage = build_stage(folder, example, hub, git)
         premises = bootstrap.open_premises(stage.clone, terminal=True)
         with listening(premises, "127.0.0.1", 0, allow_unsigned=False) as (server, _):
             receiver = threading.Thread(target=server.serve, name="receiver")
@@ -152,18 +152,6 @@ def _stay(hub: "LoopbackGitHub") -> None:
         threading.Event().wait()
     except KeyboardInterrupt:
         return
-
-
-def example_folder() -> Path:
-    """The example inside the installed package, or else in the checkout it runs from."""
-    package = Path(repoagents.__file__).parent
-    for folder in (package / "examples", package.parent / "examples"):
-        if (folder / EXAMPLE).is_dir():
-            return folder / EXAMPLE
-    raise RepoAgentsError(
-        f"this installation has no examples/{EXAMPLE} in {package}",
-        next_step="Install it anew: pip install --force-reinstall repoagents",
-    )
 
 
 def _tell(desk: "Desk", run: "Run") -> Iterator[str]:

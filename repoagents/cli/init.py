@@ -244,7 +244,7 @@ def _commit_line(root: Path, steps: "tuple[Step, ...]") -> str:
 
 
 def _next(choices: "Choices", steps: "tuple[Step, ...]") -> None:
-    from repoagents.config.scaffold import CONFIG_PATH
+    from repoagents.config.files import CONFIG_PATH
 
     if choices.kind == "local_markdown":
         click.echo(

@@ -75,12 +75,12 @@ def check(*, as_json: bool) -> int:
 
     premises = place.open_premises()
     found, reports = _judge(premises), premises.reports()
-    reports.write("reports/rollout.json", render_json(assessment_row(found)))
-    path = reports.write("reports/rollout.md", render_assessment_report(found))
     if as_json:
         print_json(assessment_row(found))
     else:
         click.echo(render_assessment(found))
+    reports.write("reports/rollout.json", render_json(assessment_row(found)))
+    path = reports.write("reports/rollout.md", render_assessment_report(found))
     remark(f"written: {shown_path(path)}")
     return UNFINISHED if found.missing else DONE
 
@@ -173,19 +173,19 @@ def _why_not(found: "Assessment", *, forced: bool) -> str | None:
 
 def _carry_out(premises: "Premises", edit: "Edit", target: Phase, reason: str, *, yes: bool) -> int:
     """Show the edit, ask, and write it."""
-    from repoagents.config.edit import SHOWN
+    from repoagents.config.files import CONFIG_PATH
     from repoagents.views.rollout import render_diff
 
     if edit.before == edit.after:
-        click.echo(f"{SHOWN} says {target} already")
+        click.echo(f"{CONFIG_PATH} says {target} already")
         return DONE
-    click.echo(render_diff(edit.before, edit.after, SHOWN))
+    click.echo(render_diff(edit.before, edit.after, CONFIG_PATH))
     if not _agreed(f"Go to {target}?", yes=yes):
         return UNFINISHED
     edit.write()
     _note(premises, target, reason)
-    click.echo(f"{SHOWN} says {target} now")
-    remark(f"commit it: git commit -m 'Roll out: {target}' -- {SHOWN}")
+    click.echo(f"{CONFIG_PATH} says {target} now")
+    remark(f"commit it: git commit -m 'Roll out: {target}' -- {CONFIG_PATH}")
     return DONE
 
 

@@ -46,8 +46,6 @@ def command(*, minutes: float, as_json: bool) -> int:
     seconds, problems = round(clock.monotonic() - began, 1), why_failed(readings, tally)
     soak = Soak(clock.now(), __version__, seconds, problems)
     row, text = soak_row(soak, tally, readings), render_soak(soak, tally, readings)
-    reports.write("reports/soak.json", render_json(row))
-    path = reports.write("reports/soak.md", text)
     if soak.passed:
         shutil.rmtree(folder, ignore_errors=True)
     else:
@@ -56,18 +54,22 @@ def command(*, minutes: float, as_json: bool) -> int:
         print_json(row)
     else:
         click.echo(text.rstrip())
+    reports.write("reports/soak.json", render_json(row))
+    path = reports.write("reports/soak.md", text)
     remark(f"written: {shown_path(path)}")
     return DONE if soak.passed else UNFINISHED
 
 
 def _play(folder: Path, seconds: float, clock: "Clock") -> "tuple[tuple[Reading, ...], Tally]":
     """The readings and the tally; after Ctrl-C nothing is left in the folder."""
-    from repoagents.cli.demo import example_folder
+    from repoagents.cli.demo import EXAMPLE
     from repoagents.config.ambient import ambient
+    from repoagents.config.files import shipped
     from repoagents.rehearsal.soak_scene import SoakScene
 
+    scene = SoakScene(folder, shipped(f"examples/{EXAMPLE}"), ambient(), clock, remark)
     try:
-        return SoakScene(folder, example_folder(), ambient(), clock, remark).play(seconds)
+        return scene.play(seconds)
     except KeyboardInterrupt:
         shutil.rmtree(folder, ignore_errors=True)
         raise

@@ -9,11 +9,10 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 
 from repoagents.config.document import Plain, parse_document
-from repoagents.config.files import CONFIG, CONTROL, read_text, why_not_writable, write_whole
+from repoagents.config.files import CONFIG_PATH, read_text, why_not_writable, write_whole
 from repoagents.config.keys import by_path
 from repoagents.errors import ConfigError
 
-SHOWN = f"{CONTROL}/{CONFIG}"
 MARK = b"\xef\xbb\xbf"
 
 Values = Mapping[str, bool | str]
@@ -30,12 +29,14 @@ class Edit:
 
     def write(self) -> Path:
         """Replace the file in one step; raises `ConfigError` when it was changed meanwhile."""
-        path = self.root / CONTROL / CONFIG
-        if reason := why_not_writable(self.root, SHOWN):
-            raise ConfigError(f"{SHOWN} cannot be edited: {reason}", next_step="Edit it yourself.")
-        if read_text(path, SHOWN) != self.before:
+        path = self.root / CONFIG_PATH
+        if reason := why_not_writable(self.root, CONFIG_PATH):
             raise ConfigError(
-                f"{SHOWN} was changed meanwhile, and was left as it is",
+                f"{CONFIG_PATH} cannot be edited: {reason}", next_step="Edit it yourself."
+            )
+        if read_text(path, CONFIG_PATH) != self.before:
+            raise ConfigError(
+                f"{CONFIG_PATH} was changed meanwhile, and was left as it is",
                 next_step="Run the same command again.",
             )
         mark = "\ufeff" if path.read_bytes().startswith(MARK) else ""
@@ -48,10 +49,10 @@ def draft_edit(root: Path, values: Values) -> Edit:
 
     A value that holds already, said or by default, is left as it is.
     """
-    text = read_text(root / CONTROL / CONFIG, SHOWN)
+    text = read_text(root / CONFIG_PATH, CONFIG_PATH)
     if text is None:
-        raise ConfigError(f"there is no {SHOWN} in {root}", next_step="repoagents init")
-    tree = parse_document(text, SHOWN).tree
+        raise ConfigError(f"there is no {CONFIG_PATH} in {root}", next_step="repoagents init")
+    tree = parse_document(text, CONFIG_PATH).tree
     new = {key: value for key, value in values.items() if _said(tree, key) != value}
     return Edit(root, text, set_values(text, new))
 
@@ -62,7 +63,7 @@ def set_values(text: str, values: Values) -> str:
     Raises `ConfigError`, naming the lines to write by hand, when the result would not say what
     the old text says but for these values.
     """
-    wanted = parse_document(text, SHOWN).tree
+    wanted = parse_document(text, CONFIG_PATH).tree
     for key, value in values.items():
         wanted = _with(wanted, key, value)
     after = text
@@ -70,13 +71,13 @@ def set_values(text: str, values: Values) -> str:
         for key, value in values.items():
             section, name = key.split(".")
             after = _set(after, section, name, _scalar(value))
-        sound = parse_document(after, SHOWN).tree == wanted
+        sound = parse_document(after, CONFIG_PATH).tree == wanted
     except (YAMLError, ConfigError, ValueError):
         sound = False
     if not sound:
         lines = ", ".join(f"{key}: {_scalar(value)}" for key, value in values.items())
         raise ConfigError(
-            f"{SHOWN} is written in a way that this command cannot edit safely",
+            f"{CONFIG_PATH} is written in a way that this command cannot edit safely",
             next_step=f"Set by hand: {lines}",
         )
     return after
@@ -94,7 +95,7 @@ def _with(tree: dict[str, Plain], key: str, value: bool | str) -> dict[str, Plai
     section, name = key.split(".")
     inside = tree.get(section) or {}
     if not isinstance(inside, dict):
-        raise ConfigError(f"{SHOWN}: {section} must be a section", next_step="Mend it first.")
+        raise ConfigError(f"{CONFIG_PATH}: {section} must be a section", next_step="Mend it first.")
     return {**tree, section: {**inside, name: value}}
 
 

@@ -3,15 +3,29 @@
 import os
 from pathlib import Path
 
+import repoagents
 from repoagents.errors import ConfigError
 
 CONTROL = ".ai-repoagents"
 """The folder of the control plane, in the repository's root."""
 CONFIG = "repoagents.yaml"
+CONFIG_PATH = f"{CONTROL}/{CONFIG}"
 ENVIRONMENT = "repoagents.env"
 LARGEST = 1_000_000
 MARKED = (".yaml", ".env")
 """Our own files, read without the byte order mark that some editors put in front."""
+
+
+def shipped(name: str) -> Path:
+    """A file or folder of the installed package, or else of the checkout that it runs from.
+
+    Raises `ConfigError` when neither has it.
+    """
+    package = Path(repoagents.__file__).parent
+    for folder in (package, package.parent):
+        if (folder / name).exists():
+            return folder / name
+    raise ConfigError(f"this installation has no {name}", next_step="Install the program again.")
 
 
 def read_text(path: Path, shown: str) -> str | None:

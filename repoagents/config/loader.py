@@ -7,7 +7,7 @@ from pathlib import Path
 
 from repoagents.config.ambient import ambient
 from repoagents.config.document import parse_document
-from repoagents.config.files import CONFIG, CONTROL, read_text, write_whole
+from repoagents.config.files import CONFIG_PATH, CONTROL, read_text, write_whole
 from repoagents.config.origins import Environment, Origin, trace_origins
 from repoagents.config.validation import Sources, read_settings
 from repoagents.config.variables import (
@@ -20,7 +20,6 @@ from repoagents.domain.settings import Settings
 from repoagents.domain.smoke import stands_in
 from repoagents.errors import ConfigError
 
-SHOWN_CONFIG = f"{CONTROL}/{CONFIG}"
 DATABASE = "state/repoagents.sqlite"
 """The SQLite file, relative to the control plane's folder."""
 LOCATION = "state/location.json"
@@ -81,10 +80,10 @@ def load(root: Path, environ: Mapping[str, str] | None = None) -> Loaded:
     others can read, or a list of every key and value that cannot be used.
     """
     control = root / CONTROL
-    text = read_text(control / CONFIG, SHOWN_CONFIG)
+    text = read_text(root / CONFIG_PATH, CONFIG_PATH)
     if text is None:
-        raise ConfigError(f"there is no {SHOWN_CONFIG} in {root}", next_step="repoagents init")
-    document = parse_document(text, SHOWN_CONFIG)
+        raise ConfigError(f"there is no {CONFIG_PATH} in {root}", next_step="repoagents init")
+    document = parse_document(text, CONFIG_PATH)
     process = ambient() if environ is None else dict(environ)
     environment = Environment(read_environment_file(control), process)
     overrides, unknown = read_overrides(environment.merged)

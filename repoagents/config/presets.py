@@ -2,13 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import yaml
 
-import repoagents
 from repoagents.config.document import Plain, parse_document
-from repoagents.config.files import read_text
+from repoagents.config.files import read_text, shipped
 from repoagents.errors import ConfigError
 
 NAMES = ("none", "python-library", "web-app", "docs-only", "research-project")
@@ -41,25 +39,12 @@ class Preset:
     checks: tuple[tuple[str, Proposal], ...]
 
 
-def presets_folder() -> Path:
-    """The presets inside the installed package, or else those of the checkout it runs from."""
-    package = Path(repoagents.__file__).parent
-    for folder in (package / "presets", package.parent / "presets"):
-        if (folder / BASE).is_dir():
-            return folder
-    raise ConfigError(
-        f"this installation has no presets in {package}",
-        next_step="Install the program again.",
-    )
-
-
 def load_preset(name: str) -> Preset:
     """Read one preset; raises `ConfigError` when it is not one of ours or is damaged."""
-    path = presets_folder() / name / "preset.yaml"
-    text = read_text(path, f"presets/{name}/preset.yaml") if name in NAMES else None
-    if text is None:
+    if name not in NAMES:
         raise ConfigError(f"there is no preset {name!r}", next_step=f"Known: {', '.join(NAMES)}")
-    tree = parse_document(text, str(path)).tree
+    path = shipped(f"presets/{name}/preset.yaml")
+    tree = parse_document(read_text(path, str(path)) or "", str(path)).tree
     settings, checks = tree.get("settings") or {}, tree.get("checks") or []
     if not isinstance(settings, dict) or not isinstance(checks, list):
         raise ConfigError(f"{path}: expected `settings` (a mapping) and `checks` (a list)")
@@ -79,7 +64,7 @@ def preset_texts(name: str) -> dict[str, str]:
     texts: dict[str, str] = {}
     for preset in dict.fromkeys((BASE, name)):
         for folder in TEXTS:
-            for path in sorted((presets_folder() / preset / folder).glob("*.md")):
+            for path in sorted((shipped(f"presets/{preset}") / folder).glob("*.md")):
                 text = read_text(path, str(path)) or ""
                 place = f"{folder}/{path.name}"
                 texts[place] = f"{texts[place]}\n{text}" if place in texts else text
@@ -88,13 +73,8 @@ def preset_texts(name: str) -> dict[str, str]:
 
 def base_text(name: str) -> str:
     """A text of the base preset that does not go into the control plane, such as WORKFLOW.md."""
-    text = read_text(presets_folder() / BASE / name, f"presets/{BASE}/{name}")
-    if text is None:
-        raise ConfigError(
-            f"this installation has no presets/{BASE}/{name}",
-            next_step="Install the program again.",
-        )
-    return text
+    path = f"presets/{BASE}/{name}"
+    return read_text(shipped(path), path) or ""
 
 
 class _Dumper(yaml.SafeDumper):

@@ -10,7 +10,13 @@ from pathlib import Path
 from repoagents.config.blocks import BEGIN
 from repoagents.config.document import parse_document
 from repoagents.config.draft import Choices, render_config
-from repoagents.config.files import CONFIG, CONTROL, read_text, why_not_writable, write_whole
+from repoagents.config.files import (
+    CONFIG_PATH,
+    CONTROL,
+    read_text,
+    why_not_writable,
+    write_whole,
+)
 from repoagents.config.managed import (
     AGENTS,
     LOCK,
@@ -30,7 +36,6 @@ from repoagents.config.validation import Sources, read_settings
 from repoagents.domain.settings import Settings
 from repoagents.errors import ConfigError
 
-CONFIG_PATH = f"{CONTROL}/{CONFIG}"
 LEFT_BEHIND = ("uv.lock", "ops/github-smoke.fixture.json", "webhook.json")
 """Brought into a repository by steps of the walkthrough: a note, not dirt."""
 BACKUPS = f"{CONTROL}/cache/backup"

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-import repoagents
-from repoagents.config.files import read_text, write_whole
+from repoagents.config.files import read_text, shipped, write_whole
 from repoagents.errors import ConfigError
 
 MARK = "Written by `repoagents service`."
@@ -199,14 +198,8 @@ def _owner(root: Path) -> tuple[str, str]:
 
 
 def _render(template: str, values: Mapping[str, str]) -> str:
-    package = Path(repoagents.__file__).parent
-    for folder in (package / "ops", package.parent / "ops"):
-        text = read_text(folder / template, f"ops/{template}")
-        if text is not None:
-            return PLACEHOLDER.sub(lambda found: values[found[1]], text)
-    raise ConfigError(
-        f"this installation has no ops/{template}", next_step="Install the program again."
-    )
+    text = read_text(shipped(f"ops/{template}"), f"ops/{template}") or ""
+    return PLACEHOLDER.sub(lambda found: values[found[1]], text)
 
 
 def _slug(name: str) -> str:

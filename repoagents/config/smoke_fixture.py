@@ -1,6 +1,5 @@
 """The fixture that stands in the place of GitHub: read strictly, or refused with every problem."""
 
-import difflib
 import json
 import typing
 from collections.abc import Iterator
@@ -10,8 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from repoagents.config.document import Place, dotted
 from repoagents.config.files import read_text
-from repoagents.config.keys import expected
+from repoagents.config.keys import closest, expected
 from repoagents.domain.smoke import Smoke, worst
 from repoagents.errors import ConfigError
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 KEY = "tracker.smoke_fixture_path"
 SHOWN = 5
 """How many problems are told at once."""
-
-Place = tuple[str | int, ...]
 
 
 def read_fixture(root: Path, relative: str) -> Smoke:
@@ -73,7 +71,7 @@ def _contradictions(smoke: Smoke) -> Iterator[str]:
 
 def _sentence(row: "ErrorDetails") -> str:
     place: Place = row["loc"]
-    name, kind = _dotted(place), row["type"]
+    name, kind = dotted(place), row["type"]
     if kind == "json_invalid":
         return f"not JSON: {row['msg'].removeprefix('Invalid JSON: ')}"
     if kind == "unexpected_keyword_argument":
@@ -87,9 +85,9 @@ def _sentence(row: "ErrorDetails") -> str:
 
 def _nearest(place: Place) -> str:
     above = _without_null(_kind(place[:-1]))
-    names = [field.name for field in fields(above)] if is_dataclass(above) else []
-    found = difflib.get_close_matches(str(place[-1]), names, n=1, cutoff=0.0)
-    return _dotted((*place[:-1], found[0])) if found else "none"
+    names = {field.name: field.name for field in fields(above)} if is_dataclass(above) else {}
+    found = closest(str(place[-1]), names, 0.0)
+    return dotted((*place[:-1], found)) if found else "none"
 
 
 def _wanted(place: Place) -> str:
@@ -123,11 +121,6 @@ def _kind(place: Place) -> object:
 def _without_null(kind: object) -> object:
     members = [each for each in typing.get_args(kind) if each is not type(None)]
     return members[0] if type(None) in typing.get_args(kind) and len(members) == 1 else kind
-
-
-def _dotted(place: Place) -> str:
-    name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
-    return name.removeprefix(".")
 
 
 def _refusal(name: str, problems: list[str]) -> ConfigError:
