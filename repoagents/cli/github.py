@@ -56,11 +56,11 @@ def smoke(*, issue: int | None, limit: int, require_write_ready: bool, as_json: 
             "the issues are not read from GitHub: there is nothing to look at",
             next_step="Set tracker.kind: github and tracker.repo, or tracker.smoke_fixture_path.",
         )
-    paths = write_smoke(premises.reports(), report)
     if as_json:
         print_json(smoke_row(report))
     else:
         click.echo(coloured(render_smoke_text(report, room()), CHECKS | OVERALL))
+    paths = write_smoke(premises.reports(), report)
     remark(f"written: {', '.join(shown_path(path) for path in paths)}")
     missing = why_not_ready(report) if require_write_ready else ()
     for point in missing:

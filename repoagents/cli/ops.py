@@ -42,13 +42,14 @@ def status(*, as_json: bool) -> int:
     with premises.books() as books:
         snapshot = survey(books, host)
         standing = stand(books, snapshot, host)
-    paths = write_status(premises.reports(), snapshot, standing)
-    paths += _write_smoke(premises)[1]
+    # The answer first: it is wanted most where a report cannot be written.
     if as_json:
         print_json(ops_status_row(snapshot, standing))
     else:
         shown = coloured(render_brief_text(snapshot, standing, room()), LEVELS | WEIGHTS)
         click.echo(shown)
+    paths = write_status(premises.reports(), snapshot, standing)
+    paths += _write_smoke(premises)[1]
     remark(f"written: {', '.join(shown_path(path) for path in paths)}")
     return DONE
 

@@ -131,12 +131,12 @@ class FileBundles:
             self._root.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self._root / ".lock", os.O_WRONLY | os.O_CREAT, 0o644)
         except OSError as error:
-            raise fault(error, str(self._root)) from error
+            raise fault(error, str(self._root), "written") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
         except OSError as error:
-            raise fault(error, str(self._root)) from error
+            raise fault(error, str(self._root), "written") from error
         finally:
             os.close(descriptor)
 

@@ -1,4 +1,4 @@
-"""What a database's complaint means to the operator; standard library only."""
+"""What a complaint of the database or of a file means to the operator; standard library only."""
 
 import errno
 
@@ -15,12 +15,27 @@ class Conflict(StoreError):
     """A row would break a rule of its table, such as a unique key."""
 
 
-def fault(error: BaseException, place: str) -> StoreError:
-    """The error to raise for a database's own; `place` names the database without a password."""
+_LOCKED = "Make it readable and writable for this user, its folder too; then run the command again."
+_IN_THE_WAY = "Move away what lies there; then run the command again."
+_NEXT_STEPS = {
+    errno.EACCES: _LOCKED,
+    errno.EPERM: _LOCKED,
+    errno.EROFS: "Mount the file system writable; then run the command again.",
+    **dict.fromkeys((errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP), _IN_THE_WAY),
+}
+
+
+def fault(error: BaseException, place: str, deed: str = "opened") -> StoreError:
+    """The error to raise for a database's own, or a file's.
+
+    `place` names the database without a password, or the file; `deed` is what a file cannot be.
+    """
+    if isinstance(error, OSError):
+        return _of_file(error, place, deed)
     code: str = getattr(error, "sqlite_errorname", "")
     if code.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
         return corrupt(place, str(error))
-    if code.startswith(_FULL) or _is_no_space(error):
+    if code.startswith(_FULL):
         return StoreError(
             f"the state in {place} cannot be written: the disk is full",
             next_step="Free some space and run the command again; what was stored is intact.",
@@ -57,8 +72,18 @@ def foreign_schema(place: str, found: int, known: int) -> StateUnreadable:
     )
 
 
-def _is_no_space(error: BaseException) -> bool:
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+def _of_file(error: OSError, place: str, deed: str) -> StoreError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return StoreError(
+            f"{place} cannot be written: the disk is full",
+            next_step="Free some space and run the command again; what was stored is intact.",
+        )
+    why = error.strerror or type(error).__name__
+    if error.errno == errno.EEXIST:
+        why = f"{error.filename} is in the way"
+    return StoreError(
+        f"{place} cannot be {deed}: {why}", next_step=_NEXT_STEPS.get(error.errno or 0, "")
+    )
 
 
 def _is_conflict(error: BaseException, code: str) -> bool:

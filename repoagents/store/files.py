@@ -24,4 +24,4 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         finally:
             fresh.unlink(missing_ok=True)
     except OSError as error:
-        raise fault(error, str(path)) from error
+        raise fault(error, str(path), "written") from error

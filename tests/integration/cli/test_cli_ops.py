@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from repoagents.cli.app import run
 from tests.integration.cli.conftest import Repoagents
 
 CONTROL = ".ai-repoagents"
@@ -42,6 +43,24 @@ def test_from_a_run_to_a_bundle_that_another_machine_believes(
     page.write_text(page.read_text() + "!")
     touched = repoagents(example, "ops", "verify", bundle["folder"])
     assert (touched.code, touched.out) == (1, "not sound: README.md was changed\n")
+
+
+@pytest.mark.parametrize("command", ["ops status", "rollout check"])
+def test_what_cannot_be_written_is_answered_all_the_same(
+    control: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    reports = control / CONTROL / "reports"
+    reports.mkdir()
+    (reports / "rollout.json").mkdir()
+    (reports / "ops-brief.json").mkdir()
+    monkeypatch.chdir(control)
+    assert run(command.split()) == 1
+    out, err = capsys.readouterr()
+    assert ("idle" if command == "ops status" else "not justified yet") in out
+    assert f"{reports}/" in err
+    assert "cannot be written: Is a directory" in err
+    assert "Move away what lies there" in err
+    assert "the state" not in err
 
 
 def test_a_bundle_of_an_issue_without_a_run_says_what_to_do(

@@ -1,5 +1,6 @@
 """A full disk stops a write with a clear word, and the state stays readable."""
 
+import errno
 import os
 import resource
 import subprocess
@@ -17,7 +18,9 @@ from repoagents.logs import Redactor
 from repoagents.store.artifacts import FileArtifacts
 from repoagents.store.database import Database, open_database
 from repoagents.store.export import export_runs
+from repoagents.store.faults import fault
 from repoagents.store.reader import open_reader
+from repoagents.store.reports import FileReports
 from repoagents.store.worker_lock import take
 from tests.fakes.clock import FakeClock
 
@@ -122,3 +125,30 @@ def test_a_limit_on_file_size_is_told_likewise(tmp_path: Path) -> None:
     )
     assert "the disk is full" in done.stdout
     assert [entry for entry in tmp_path.rglob("*") if entry.is_file()] == []
+
+
+def test_a_report_says_that_it_is_the_report_that_finds_no_room(small_disk: Path) -> None:
+    with pytest.raises(StoreError) as caught:
+        FileReports(small_disk, Redactor(())).write("reports/soak.json", "x" * 2_000_000)
+    path = small_disk / "reports" / "soak.json"
+    assert str(caught.value) == f"{path} cannot be written: the disk is full"
+    assert "Free some space" in caught.value.next_step
+    assert not any((small_disk / "reports").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("number", "words", "step"),
+    [
+        (errno.EACCES, "Permission denied", "readable and writable for this user"),
+        (errno.EROFS, "Read-only file system", "Mount the file system writable"),
+        (errno.EEXIST, "/place/reports is in the way", "Move away what lies there"),
+        (errno.EIO, "Input/output error", ""),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_named_with_the_reason(
+    number: int, words: str, step: str
+) -> None:
+    error = OSError(number, os.strerror(number), "/place/reports")
+    told = fault(error, "/place/reports/soak.json", "written")
+    assert str(told) == f"/place/reports/soak.json cannot be written: {words}"
+    assert step in told.next_step
