@@ -124,6 +124,18 @@ class Program(click.Group):
         command: click.Command = module.command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; of an unknown one, name the nearest, which click cannot know."""
+        from difflib import get_close_matches
+
+        name = args[0]
+        near = get_close_matches(name, COMMANDS, 1)
+        if near and name not in COMMANDS:
+            ctx.fail(f"No such command '{name}'. Did you mean '{near[0]}'?")
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; click itself would make a closed pipe a failure."""
         try:

@@ -117,3 +117,10 @@ def test_windows_is_refused_with_one_line() -> None:
     assert ended.returncode == 2
     assert len(ended.stderr.splitlines()) == 1
     assert "WSL" in ended.stderr
+
+
+def test_a_mistyped_command_gets_the_nearest(repoagents, tmp_path: Path) -> None:
+    ended = repoagents(tmp_path, "triger", "1")
+    assert (ended.code, ended.out) == (2, "")
+    assert "No such command 'triger'. Did you mean 'trigger'?" in ended.err
+    assert "Did you mean" not in repoagents(tmp_path, "xyzzy").err

@@ -10,6 +10,7 @@ import click
 import pytest
 
 import repoagents
+from repoagents import __main__ as door
 from repoagents.cli import boundary
 from repoagents.errors import ConfigError, GitError, StateUnreadable, StoreError
 
@@ -114,3 +115,23 @@ def test_a_folder_that_was_deleted_is_named(words: tuple[str, ...], tmp_path: Pa
     )
     assert ended.returncode == 2, ended.stderr
     assert "the current folder does not exist any more" in ended.stderr
+
+
+def test_closed_streams_end_no_command_and_are_no_file_of_ours() -> None:
+    words = "sys.argv[1:] = ['--version']; sys.exit(main() or os.open(os.devnull, os.O_RDONLY) < 3)"
+    script = f"import os, sys; from repoagents.__main__ import main; {words}"
+    ended = subprocess.run(
+        ["sh", "-c", 'exec "$0" -c "$1" <&- >&- 2>&-', sys.executable, script],
+        env=os.environ | {"PYTHONPATH": str(Path(repoagents.__file__).parents[1])},
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 0
+
+
+def test_ctrl_c_while_the_program_is_still_starting(monkeypatch) -> None:
+    def interrupted() -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(door, "_run", interrupted)
+    assert door.main() == boundary.INTERRUPTED
