@@ -17,6 +17,8 @@ from repoagents.errors import GitError
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
+DEEPEST = 100
+"""Folders above a path. Each costs a step at every look at it: thousands would take minutes."""
 
 Enter = Callable[[str, int], int]
 """Opens the folder of that name in an open folder."""
@@ -49,6 +51,11 @@ def take_print(seen: os.stat_result) -> Print:
 def is_folder(seen: os.stat_result) -> bool:
     """Whether this is a real folder, not a symlink to one."""
     return stat.S_ISDIR(seen.st_mode)
+
+
+def is_too_deep(path: str) -> bool:
+    """Whether more folders than `DEEPEST` are above this path."""
+    return path.count("/") > DEEPEST
 
 
 @contextmanager
@@ -213,14 +220,14 @@ def empty(folder: Path) -> None:
 
 
 def size_on_disk(folder: Path) -> int:
-    """Bytes that a tree takes on the disk, the private `.git` included."""
+    """Bytes that a tree takes on the disk, the private `.git` included, down to `DEEPEST`."""
     total = 0
     with Folder(folder) as top:
         waiting = [""]
         while waiting:
             for path, seen in top.scan(waiting.pop()):
                 total += seen.st_blocks * 512
-                if is_folder(seen):
+                if is_folder(seen) and not is_too_deep(path):
                     waiting.append(path)
     return total
 

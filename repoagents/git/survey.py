@@ -8,7 +8,7 @@ from pathlib import Path
 
 from repoagents.errors import GitError
 from repoagents.git.command import Git
-from repoagents.git.disk import Folder, is_folder
+from repoagents.git.disk import DEEPEST, Folder, is_folder, is_too_deep
 from repoagents.git.trees import LINK, Entry, Outline, join_paths, read_blobs
 
 MOST_NEW = 200_000
@@ -125,6 +125,8 @@ def _why_never(path: str, seen: os.stat_result, folder: Folder, outline: Outline
         return "it is named like git's own folder"
     if len(os.fsencode(path)) > LONGEST_PATH:
         return f"its path is longer than {LONGEST_PATH:,} bytes"
+    if is_too_deep(path):
+        return f"more than {DEEPEST} folders are above it"
     if path in outline.submodules:
         empty = is_folder(seen) and next(folder.scan(path), None) is None
         return "" if empty else "it is a submodule: its pointer and its content are left alone"

@@ -208,12 +208,14 @@ def _is_pristine(tree: Folder, files: Mapping[str, bytes]) -> bool:
     folders = {f".git/{path}" for path in (*parents_of(files), "refs")}
     expected = {f".git/{path}": content for path, content in files.items()}
     try:
-        found = dict(tree.walk(".git"))
-        return found.keys() == folders | expected.keys() and all(
-            is_folder(found[path])
-            if path in folders
-            else tree.read(path, len(expected[path])) == expected[path]
-            for path in found
-        )
+        found = set()
+        for path, seen in tree.walk(".git"):
+            # Told at the first difference: what an agent put there may have no bottom.
+            wanted = expected.get(path)
+            folder = is_folder(seen) and path in folders
+            if not folder and (wanted is None or tree.read(path, len(wanted)) != wanted):
+                return False
+            found.add(path)
+        return found == folders | expected.keys()
     except OSError:
         return False

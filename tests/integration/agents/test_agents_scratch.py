@@ -49,6 +49,24 @@ async def test_whatever_is_left_goes_with_the_process(
     assert list(temporary.iterdir()) == []
 
 
+NESTED = """
+import os
+os.chdir(os.environ["TMPDIR"])
+os.mkdir("1")
+for depth in range(3000):
+    os.mkdir("0")
+    os.chdir("0")
+open("file", "w").close()
+"""
+
+
+async def test_folders_without_a_bottom_go_as_well(
+    supervisor: Supervisor, python: MakeCommand, temporary: Path
+) -> None:
+    await supervisor.run(python(NESTED))
+    assert list(temporary.iterdir()) == []
+
+
 async def test_it_goes_when_nothing_could_be_started(
     supervisor: Supervisor, worktree: Path, temporary: Path
 ) -> None:

@@ -342,6 +342,31 @@ def test_an_endless_path_is_left_out(run: Run) -> None:
     assert run.change().skipped == ()
 
 
+def nest(folder: Path, depth: int) -> None:
+    """Folders in each other, deeper than a path can name."""
+    inner = os.open(folder, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir("d", dir_fd=inner)
+        outer, inner = inner, os.open("d", os.O_RDONLY, dir_fd=inner)
+        os.close(outer)
+    os.close(os.open("file", os.O_CREAT, dir_fd=inner))
+    os.close(inner)
+
+
+def test_folders_without_a_bottom_hold_nobody_up(run: Run) -> None:
+    for place in (run.path, run.path / ".git"):
+        nest(place, 3_000)
+    started = time.monotonic()
+    skipped = run.change().skipped
+    assert {s.reason for s in skipped} == {"more than 100 folders are above it"}
+    assert [s.path.count("/") for s in skipped] == [101]
+    run.bot.size(run.worktree)
+    run.restore(run.base.sha)
+    assert run.change().empty
+    run.bot.remove(run.worktree)
+    assert time.monotonic() - started < 30
+
+
 class TestSubmodules:
     """Pointers are left alone, content is not fetched."""
 
