@@ -11,14 +11,17 @@ from repoagents.pipeline.boundary import bugs_told, change
 from repoagents.pipeline.reconcile import call_off, why_stop
 from repoagents.ports import Approval, House
 
-STOPPED = (RunStatus.BLOCKED, RunStatus.FAILED)
-"""Runs that a person has to act on; of their pull requests only the end is noticed."""
+STOPPED = (RunStatus.BLOCKED, RunStatus.FAILED, RunStatus.CANCELLED)
+"""Runs that go on only when a person acts; of their pull requests only the end is noticed."""
 
 FOLLOWED = (RunStatus.AWAITING_APPROVAL, RunStatus.COMPLETED, *STOPPED)
 
 
 ACTIVE = (RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.RETRY_PENDING)
 """The runs that are at work, or will be by themselves."""
+
+LOOKS, SECONDS = 3, 2.0
+"""How often, and how long apart, it is asked again whether a pull request can be merged."""
 
 
 async def follow_up(house: House) -> bool:
@@ -75,15 +78,33 @@ def why_too_many(house: House) -> str | None:
 async def _follow(house: House, run: Run) -> None:
     pull = await asyncio.to_thread(merge.pulls_of(house).pull_request, run.branch)
     if pull is None:
+        if run.status not in STOPPED:
+            gone = f"no pull request from {run.branch} is to be found"
+            await asyncio.to_thread(merge.wait, house, run, gone)
         return
     approved = await asyncio.to_thread(_look, house, run, pull)
     if approved is None:
         return
+    pull = await _computed(house, run, pull)
     # What a person has pointed at another branch is merged by a person.
     if pull.behind and pull.base == outcome.base_of(house):
         await merge.catch_up(house, run, approved)
     else:
         await asyncio.to_thread(merge.land, house, run, pull, approved)
+
+
+async def _computed(house: House, run: Run, pull: PullRequest) -> PullRequest:
+    """The pull request once GitHub has computed whether it can be merged; the question starts it.
+
+    It takes a moment, and no event tells of its end.
+    """
+    for _ in range(LOOKS):
+        if pull.mergeable is not None:
+            break
+        await house.clock.sleep(SECONDS)
+        seen = await asyncio.to_thread(merge.pulls_of(house).pull_request, run.branch)
+        pull = seen or pull
+    return pull
 
 
 def _look(house: House, run: Run, pull: PullRequest) -> Approval | None:
@@ -102,13 +123,23 @@ def _stands(house: House, run: Run, pull: PullRequest) -> bool:
         call_off(house, run, reason)
         outcome.say(house, run.id)
     elif not publisher.is_ours(house, run.issue_number, pull.head_sha):
-        _freeze(house, run, pull)
+        _freeze(house, run, pull, "a commit that is not the bot's")
     elif pull.head_sha != run.head_sha:
-        # Cut off between the commit and its push; a receipt says when the listing only lags.
-        publisher.publish(house, run.id, (publisher.push_of(run),))
+        _bring_up(house, run, pull)
     else:
         return True
     return False
+
+
+def _bring_up(house: House, run: Run, pull: PullRequest) -> None:
+    """Push what was cut off between the commit and its push; leave what somebody has put back."""
+    # The listing may only lag behind, but not the branch itself.
+    head = house.workspaces.branch_head(run.branch)
+    number, branch = run.issue_number, run.branch
+    if head == pull.head_sha and publisher.is_put_back(house, number, branch, head):
+        _freeze(house, run, pull, "an earlier commit of the bot's: somebody has put it back")
+    else:
+        publisher.publish(house, run.id, (publisher.push_of(run),))
 
 
 def _hear(house: House, run: Run, pull: PullRequest) -> Approval | None:
@@ -144,11 +175,11 @@ def _end(house: House, run: Run, pull: PullRequest) -> None:
     outcome.say(house, run.id)
 
 
-def _freeze(house: House, run: Run, pull: PullRequest) -> None:
-    """Somebody else's commit is on the branch: it is theirs now, and nothing more is pushed."""
+def _freeze(house: House, run: Run, pull: PullRequest, what: str) -> None:
+    """Somebody else has moved the branch: it is theirs now, and nothing more is pushed."""
     merge.block(
         house,
         run,
-        f"{run.branch} stands at {pull.head_sha[:12]}, a commit that is not the bot's",
+        f"{run.branch} stands at {pull.head_sha[:12]}, {what}",
         f"merge or close {pull.url} by hand; the bot pushes nothing more there",
     )

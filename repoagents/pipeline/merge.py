@@ -8,6 +8,7 @@ from repoagents.domain.effect import Withheld
 from repoagents.domain.pull_request import PeerReview, PullRequest, PullState, ReviewState
 from repoagents.domain.reports import CheckOutcome, Verification
 from repoagents.domain.run import Failure, FailureClass, Run, RunStatus, Stage
+from repoagents.errors import GitHubError, RateLimited, Unavailable
 from repoagents.pipeline import outcome, publisher, rounds, stages
 from repoagents.pipeline.boundary import change, current
 from repoagents.pipeline.reconcile import call_off, why_stop
@@ -72,7 +73,13 @@ def land(house: House, run: Run, pull: PullRequest, approved: Approval) -> str:
         return f"refused: the history of {pull.base} was rewritten"
     if not _stands(house, run, approved):
         return "refused: it was called off, or the approval taken back, in the meantime"
-    (done,) = publisher.publish(house, run.id, (merge,)).done
+    try:
+        (done,) = publisher.publish(house, run.id, (merge,)).done
+    except (Unavailable, RateLimited):
+        raise
+    except GitHubError as error:
+        wait(house, run, f"GitHub refuses the merge: {error}")
+        return f"approved: the merge waits, for {error}"
     settle(house, run)
     return f"merged: {done.location}"
 

@@ -85,14 +85,16 @@ def _is_over(house: House, run: Run) -> bool:
     if pulls is None or not publisher.is_done(house, run, "draft_pull_request"):
         return False
     pull = pulls.pull_request(run.branch)
-    if pull is None or pull.state is PullState.OPEN:
+    if pull is None:
         return False
-    if note_end(house, run, pull):
+    if pull.state is not PullState.OPEN and note_end(house, run, pull):
         call_off(house, run, why_over(pull))
         return True
-    # The no is not the last word any more: the next pull request is looked after.
-    now = house.clock.now()
-    house.approvals.add(Approval(run.id, ANEW, run.head_sha, run.diff_hash, "", now))
+    words = house.approvals.select(run.id)
+    if words and words[-1].decision == CLOSED:
+        # The no is not the last word any more: what is open is looked after.
+        now = house.clock.now()
+        house.approvals.add(Approval(run.id, ANEW, run.head_sha, run.diff_hash, "", now))
     return False
 
 

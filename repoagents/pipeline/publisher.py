@@ -109,6 +109,18 @@ def is_ours(house: House, issue_number: int, commit: str) -> bool:
     return any(row.key.endswith(ends) and row.state in ("intended", "done") for row in rows)
 
 
+def is_put_back(house: House, issue_number: int, branch: str, commit: str) -> bool:
+    """Whether the bot is known to have pushed another commit to the branch after this one."""
+    begins = f"branch:{branch}:"
+    pushed = [
+        row.key.removeprefix(begins)
+        for run in reversed(house.runs.of_issue(issue_number))
+        for row in house.ledger.rows(run.id)
+        if row.key.startswith(begins) and row.state == "done"
+    ]
+    return commit in pushed and commit != pushed[-1]
+
+
 def _withhold(house: House, run_id: str, held: Withheld) -> None:
     house.ledger.withhold(run_id, held.effect, held.flag, held.reason, house.clock.now())
     house.journal.note(
@@ -183,10 +195,12 @@ def _find(house: House, effect: Effect) -> str | None:
 def _perform(house: House, effect: Effect) -> str:
     if not isinstance(effect, PushBranch):
         return house.tracker.perform(effect)
-    head = house.workspaces.branch_head(effect.branch)
-    if head is not None and not is_ours(house, effect.issue_number, head):
+    number, head = effect.issue_number, house.workspaces.branch_head(effect.branch)
+    ours = head is None or is_ours(house, number, head)
+    if head is not None and (not ours or is_put_back(house, number, effect.branch, head)):
+        what = "where somebody has put it back to" if ours else "which is not this bot's commit"
         raise GitError(
-            f"branch {effect.branch} stands at {head[:12]}, which is not this bot's commit",
+            f"branch {effect.branch} stands at {head[:12]}, {what}",
             next_step="look at the branch; delete or rename it to let the bot publish there",
         )
     return house.workspaces.push(effect.branch, effect.commit, head)

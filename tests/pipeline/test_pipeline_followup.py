@@ -12,8 +12,11 @@ from repoagents.domain.run import FailureClass, Run, RunStatus
 from repoagents.domain.settings import LimitSettings, SafetySettings
 from repoagents.errors import GitError, GitHubError, StateUnreadable
 from repoagents.pipeline import approval
-from repoagents.pipeline.followup import follow_up, with_open_pull_request
-from repoagents.pipeline.tick import Rhythm, follow_when_due, tick
+from repoagents.pipeline.boundary import change
+from repoagents.pipeline.followup import follow_up, why_too_many, with_open_pull_request
+from repoagents.pipeline.tick import Rhythm, cancel, follow_when_due, tick
+from repoagents.ports import Request
+from tests.fakes.agents import write_fix
 from tests.fakes.people import MAINTAINER
 from tests.fakes.pulls import MemoryHub
 from tests.fakes.workspaces import MemoryWorkspaces
@@ -115,6 +118,100 @@ async def test_a_commit_of_somebody_else_on_a_completed_runs_branch_is_told_once
     assert said.startswith("refused: pull request 101 stands at ffffffffffff")
 
 
+async def rebuilt(place: Place, hub: MemoryHub) -> tuple[Run, Run]:
+    """A published run, and the same after a round that a remark asked for."""
+    place.agents.builder = lambda task, count: write_fix(task, f"fixed {count}\n")
+    run = await published(place)
+    hub.remark(run.branch, MAINTAINER, "Name it better.")
+    await follow_up(place.house)
+    again = await place.flow(place.now(run))
+    assert again.head_sha != run.head_sha
+    return run, again
+
+
+async def test_a_branch_that_somebody_puts_back_is_theirs(place: Place, hub: MemoryHub) -> None:
+    run, again = await rebuilt(place, hub)
+    pushes = memory(place).pushes
+    memory(place).branches[run.branch] = run.head_sha
+    hub.review(run.branch, MAINTAINER, ReviewState.APPROVED, again.head_sha)
+    for _ in range(2):
+        await follow_up(place.house)
+    stopped = place.now(run)
+    assert stopped.status is RunStatus.BLOCKED
+    assert stopped.failure is not None
+    assert f"{run.head_sha[:12]}, an earlier commit of the bot's" in stopped.failure.message
+    assert (hub.merged, memory(place).pushes) == ([], pushes)
+
+
+async def test_a_listing_that_lags_behind_a_push_freezes_nothing(
+    place: Place, hub: MemoryHub
+) -> None:
+    run, again = await rebuilt(place, hub)
+    read = hub.pull_request
+
+    def late(branch: str) -> object:
+        found = read(branch)
+        assert found is not None
+        return replace(found, head_sha=run.head_sha)
+
+    hub.pull_request = late
+    await follow_up(place.house)
+    assert place.now(run) == again
+    assert memory(place).branches[run.branch] == again.head_sha
+
+
+async def test_nothing_is_pushed_over_a_branch_that_was_put_back_meanwhile(
+    place: Place, hub: MemoryHub
+) -> None:
+    run, _ = await rebuilt(place, hub)
+    hub.remark(run.branch, MAINTAINER, "And shorter.")
+    await follow_up(place.house)
+    memory(place).branches[run.branch] = run.head_sha
+    failed = await place.flow(place.now(run))
+    assert memory(place).branches[run.branch] == run.head_sha
+    assert failed.failure is not None
+    assert "somebody has put it back" in failed.failure.message
+
+
+async def test_a_pull_request_that_was_reopened_is_followed_once_somebody_asks_anew(
+    place: Place, hub: MemoryHub
+) -> None:
+    run = await published(place)
+    hub.alter(run.branch, state=PullState.CLOSED)
+    await follow_up(place.house)
+    hub.alter(run.branch, state=PullState.OPEN)
+    await follow_up(place.house)
+    assert place.now(run).status is RunStatus.CANCELLED, "a no is a no"
+    place.agents.builder = lambda task, _count: write_fix(task, "fixed otherwise\n")
+    change(place.house, run.id, lambda was: was.requeue(place.clock.now(), "Otherwise."))
+    again = await place.flow(place.now(run))
+    assert with_open_pull_request(place.house) == (again,)
+    hub.review(run.branch, MAINTAINER, ReviewState.APPROVED, again.head_sha)
+    await follow_up(place.house)
+    assert hub.merged == [(run.branch, again.head_sha)]
+
+
+async def test_the_pull_request_of_a_cancelled_run_counts_until_it_ends(
+    place: Place, hub: MemoryHub
+) -> None:
+    place.with_settings(limits=LimitSettings(open_pull_requests=1))
+    run = await published(place)
+    wish = Request("c", "cancel", 1, place.clock.now(), by="olga")
+    assert cancel(place.house, wish).startswith("cancelled")
+    reason = why_too_many(place.house)
+    assert reason is not None
+    assert "1 pull requests of the bot are open" in reason
+    hub.remark(run.branch, MAINTAINER, "Name it better.")
+    hub.review(run.branch, MAINTAINER, ReviewState.APPROVED, run.head_sha)
+    await follow_up(place.house)
+    assert place.now(run).status is RunStatus.CANCELLED
+    assert hub.merged == []
+    hub.alter(run.branch, state=PullState.MERGED)
+    await follow_up(place.house)
+    assert why_too_many(place.house) is None
+    assert with_open_pull_request(place.house) == ()
+
+
 async def test_an_issue_that_is_closed_ends_the_wait(place: Place, hub: MemoryHub) -> None:
     run = await published(place)
     hub.review(run.branch, MAINTAINER, ReviewState.APPROVED, run.head_sha)
@@ -129,7 +226,9 @@ async def test_a_pull_request_that_is_gone_is_left(place: Place, hub: MemoryHub)
     run = await published(place)
     hub.opened.clear()
     await follow_up(place.house)
-    assert place.now(run).status is RunStatus.AWAITING_APPROVAL
+    waits = place.now(run)
+    assert waits.status is RunStatus.AWAITING_APPROVAL
+    assert waits.last_event == f"no pull request from {run.branch} is to be found"
     assert "not to be found" in approval.approve(place.house, 1, "olga")
 
 

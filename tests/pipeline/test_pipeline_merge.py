@@ -313,6 +313,43 @@ async def test_a_refused_merge_is_looked_at_anew(place: Place, hub: MemoryHub) -
     assert hub.merged == [(run.branch, run.head_sha)]
 
 
+async def test_a_merge_that_github_refuses_says_why_and_is_told_once(
+    place: Place, hub: MemoryHub
+) -> None:
+    run = await published(place)
+    hub.review(run.branch, MAINTAINER, APPROVED, run.head_sha)
+    for _ in range(2):
+        hub.refuses = GitHubError("merge: GitHub answered 405, a conversation is not resolved")
+        await follow_up(place.house)
+    told = "GitHub refuses the merge: merge: GitHub answered 405, a conversation is not resolved"
+    assert place.now(run).last_event == told
+    assert place.journal.codes().count("merge_waits") == 1
+    assert "followup_failed" not in place.journal.codes()
+    await follow_up(place.house)
+    assert hub.merged == [(run.branch, run.head_sha)]
+    assert place.now(run).last_event == ""
+
+
+async def test_a_moment_is_waited_for_github_to_compute_whether_it_merges(
+    place: Place, hub: MemoryHub
+) -> None:
+    run = await published(place)
+    hub.review(run.branch, MAINTAINER, APPROVED, run.head_sha)
+    hub.alter(run.branch, mergeable=None)
+    read, before = hub.pull_request, place.clock.monotonic()
+
+    def computed(branch: str) -> object:
+        found = read(branch)
+        if hub.reads == reads + 2:
+            hub.alter(branch, mergeable=True)
+        return found
+
+    reads, hub.pull_request = hub.reads, computed
+    await follow_up(place.house)
+    assert hub.merged == [(run.branch, run.head_sha)]
+    assert place.clock.monotonic() - before < 10
+
+
 async def test_a_merge_without_its_receipt_is_adopted(place: Place, hub: MemoryHub) -> None:
     run = await published(place)
     merge = hub.perform
