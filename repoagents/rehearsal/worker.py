@@ -14,9 +14,10 @@ import psutil
 from repoagents.agents.process import Command, Ended, Supervisor
 from repoagents.domain.soak import Reading
 from repoagents.errors import RepoAgentsError, Stopped
+from repoagents.rehearsal.watched import read_told
 from repoagents.store.worker_lock import holder
 
-PROGRAM = (sys.executable, "-P", "-m", "repoagents")
+PYTHON = (sys.executable, "-P", "-m")
 STOP_SECONDS = 40.0
 
 _workers = count()
@@ -31,6 +32,7 @@ class RehearsalWorker:
         # Found by it on the whole machine, where another soak may be at work.
         self._run_id = f"soak-{os.getpid()}-{next(_workers)}"
         self._clone = clone
+        self._told = clone.parent / "worker.json"
         self._environment = environment
         self._limit = limit
         self._supervisor = Supervisor(clone.parent / "processes")
@@ -39,7 +41,7 @@ class RehearsalWorker:
 
     def start(self) -> None:
         """Start the process; `pid` tells when it is at work."""
-        argv = (*PROGRAM, "run", "--serve")
+        argv = (*PYTHON, "repoagents.rehearsal.watched", str(self._told), "run", "--serve")
         command = Command(argv, self._clone, self._environment, self._run_id, self._limit)
 
         def follow() -> None:
@@ -83,27 +85,29 @@ class RehearsalWorker:
             self._join(0.1)
 
     def read(self, at: float) -> Reading | None:
-        """What the process holds now; None when it is gone."""
+        """What the process holds now; None before it has told, and when it is gone."""
         pid = self.pid
         if pid is None:  # which would mean this very process
             return None
         with suppress(psutil.Error, OSError):
-            process = psutil.Process(pid)
-            scratch = Path(process.environ().get("TMPDIR", ""))
-            return Reading(
-                process=process.pid,
-                at=at,
-                memory=process.memory_info().rss,
-                files=process.num_fds(),
-                threads=process.num_threads(),
-                children=len(process.children(recursive=True)),
-                scratch=len(list(scratch.iterdir())) if scratch.is_dir() else 0,
-            )
+            process, (teller, files, scratch) = psutil.Process(pid), read_told(self._told)
+            if teller == pid:
+                return Reading(
+                    process=pid,
+                    at=at,
+                    memory=process.memory_info().rss,
+                    files=files,
+                    threads=process.num_threads(),
+                    children=len(process.children(recursive=True)),
+                    scratch=scratch,
+                )
         return None
 
     def say(self, *arguments: str) -> str:
         """Type another command in the clone; gives what it answered."""
-        return self._supervisor.probe((*PROGRAM, *arguments), self._environment, self._clone).output
+        return self._supervisor.probe(
+            (*PYTHON, "repoagents", *arguments), self._environment, self._clone
+        ).output
 
     def _signal(self, name: str) -> None:
         pid = self.pid

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -20,6 +22,7 @@ from repoagents.rehearsal.hub.hooks import Delivery, Hook
 from repoagents.rehearsal.hub.loopback import BOT
 from repoagents.rehearsal.remains import bugs_in, left_in, lost_in
 from repoagents.rehearsal.soak import Soak
+from repoagents.rehearsal.watched import read_told
 from repoagents.rehearsal.worker import RehearsalWorker
 from repoagents.store.database import Database, open_database
 
@@ -158,6 +161,21 @@ def test_a_dead_worker_has_nothing_to_read(tmp_path: Path) -> None:
     worker.kill()
     worker.stop()
     worker.close()
+
+
+def test_a_program_that_hides_itself_tells_what_it_holds(tmp_path: Path) -> None:
+    report, scratch = tmp_path / "told.json", tmp_path / "scratch"
+    scratch.mkdir()
+    (scratch / "left").touch()
+    argv = [sys.executable, "-m", "repoagents.rehearsal.watched", str(report), "--version"]
+    environment = os.environ | {"TMPDIR": str(scratch)}
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        said, _ = process.communicate(timeout=60)
+    pid, files, left = read_told(report)
+    assert process.returncode == 0
+    assert said.startswith("repoagents ")
+    assert (pid, left) == (process.pid, 1)
+    assert files >= 3, "its standard streams"
 
 
 def test_a_worker_that_has_hardly_begun_is_ended(tmp_path: Path) -> None:
