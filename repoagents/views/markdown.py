@@ -25,6 +25,7 @@ _TRAILER = re.compile(
     r"|skip-checks|cc)([ \t]*):",
     re.IGNORECASE | re.MULTILINE,
 )
+_PIPE = re.compile(r"\\*\|")
 _FENCE = re.compile(r"(`{3,})[^`]*")
 _BLOCK_START = re.compile(r"^(?=[#>*+=|~`\[_$-]|\d+[.)])")
 
@@ -118,4 +119,5 @@ def _closing(text: str) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("\\|", "|").replace("|", "\\|").replace("\n", " ")
+    # Exactly one: of two backslashes GitHub takes the first for the second's, and ends the cell.
+    return _PIPE.sub(r"\|", text).replace("\n", " ")

@@ -99,8 +99,8 @@ def test_a_fence_cannot_be_left(text: str) -> None:
 
 
 def test_a_cell_cannot_add_a_column() -> None:
-    made = table(("a",), [("x | y\nz",), ("x \\| y",)])
-    assert made.split("\n")[2:] == ["| x \\| y z |", "| x \\| y |"]
+    made = table(("a",), [("x | y\nz",), ("x \\| y",), (code("x\\\\|@y"),)])
+    assert made.split("\n")[2:] == ["| x \\| y z |", "| x \\| y |", "| `x\\|@y` |"]
 
 
 @given(st.text(alphabet="ab\n", max_size=300), st.integers(100, 200))
