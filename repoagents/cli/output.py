@@ -1,13 +1,13 @@
 """How commands answer: one JSON document or plain text on stdout, remarks on stderr."""
 
 import dataclasses
-import json
 import sys
 from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from repoagents import __version__
+from repoagents.views import documents
 
 if TYPE_CHECKING:
     from repoagents.store.reader import Reader
@@ -21,7 +21,7 @@ def print_json(document: object) -> None:
 
 def render_json(document: object) -> str:
     """The text of a JSON document."""
-    return json.dumps(document, default=_plain, indent=2, ensure_ascii=False)
+    return documents.render_json(document, plain=_plain)
 
 
 def _plain(value: object) -> object:

@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from math import isnan
+
+MOST_COST = 1e12
+"""More than any calls can cost, in any currency."""
 
 
 class Role(StrEnum):
@@ -177,11 +181,21 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Usage:
-    """What calls cost; tokens are input plus output, cost is None when the engine names none."""
+    """What calls cost; tokens are input plus output, cost is None when the engine names none.
+
+    A cost that is no number is unknown, too; others are taken as from 0 to `MOST_COST`, so that
+    every sum of them is finite and counts against the limits.
+    """
 
     calls: int = 0
     tokens: int = 0
     cost: float | None = None
+
+    def __post_init__(self) -> None:
+        """Bring the cost into its bounds."""
+        if self.cost is not None:
+            within = None if isnan(self.cost) else min(max(self.cost, 0.0), MOST_COST)
+            object.__setattr__(self, "cost", within)
 
     def __add__(self, other: "Usage") -> "Usage":
         """Sum of both; an unknown cost stays unknown only when both are."""

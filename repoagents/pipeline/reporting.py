@@ -1,11 +1,11 @@
 """The reports that operators open: written at one place, the same text for eye and script."""
 
-import json
 from pathlib import Path
 
 from repoagents.domain.smoke import Smoke
 from repoagents.policy.attention import Standing
 from repoagents.ports import Reports
+from repoagents.views import documents
 from repoagents.views.brief import brief_row, render_brief
 from repoagents.views.ops_status import ops_status_row, render_ops_status
 from repoagents.views.smoke import render_smoke, smoke_row
@@ -44,4 +44,4 @@ def write_smoke(reports: Reports, smoke: Smoke) -> tuple[Path, ...]:
 
 def render_json(row: object) -> str:
     """A report's JSON text: indented, non-ASCII as it is, ended by a newline."""
-    return json.dumps(row, indent=2, ensure_ascii=False) + "\n"
+    return documents.render_json(row) + "\n"

@@ -6,13 +6,13 @@ Content-Security-Policy names both by their hash: whatever else gets into the pa
 
 import base64
 import hashlib
-import json
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from repoagents.policy.wording import clean
+from repoagents.views.documents import render_json
 
 STYLE = "style.css"
 
@@ -59,7 +59,7 @@ def _environment() -> Environment:
 
 def embed(value: object) -> Markup:
     """A value as JSON that can stand in a `<script type="application/json">` of a page."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = render_json(value, indent=None)
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup(text)  # noqa: S704 - nothing is left in it that could end the element

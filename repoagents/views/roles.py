@@ -1,10 +1,10 @@
 """A role's report as a person reads it, and as JSON with the promised field names."""
 
-import json
 from dataclasses import asdict, fields
 from enum import Enum
 
 from repoagents.domain.reports import BuildReport, Plan, Review, Role
+from repoagents.views.documents import render_json
 from repoagents.views.markdown import inline
 
 _ITEM_LIMIT = 20_000
@@ -14,7 +14,7 @@ def report_json(report: object) -> str:
     """Any report value (a dataclass) as readable JSON; field names are its attributes."""
     if not hasattr(report, "__dataclass_fields__"):
         raise TypeError(f"{type(report).__name__} is not a report")
-    return json.dumps(asdict(report), indent=2, ensure_ascii=False, default=_plain) + "\n"  # type: ignore[call-overload]
+    return render_json(asdict(report), plain=_plain) + "\n"  # type: ignore[call-overload]
 
 
 def _plain(value: object) -> str:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from repoagents.domain.reports import (
+    MOST_COST,
     CheckOutcome,
     CheckResult,
     Finding,
@@ -122,6 +123,13 @@ def test_a_sum_holds_every_call_every_token_and_every_known_cost(usages: list[Us
     assert total.calls == sum(usage.calls for usage in usages)
     assert total.tokens == sum(usage.tokens for usage in usages)
     assert total.cost == (math.fsum(known) if known else None)
+
+
+@given(st.floats(), st.floats())
+def test_a_cost_is_in_bounds_or_unknown_and_so_is_every_sum(one: float, two: float) -> None:
+    for usage in (Usage(cost=one), Usage(cost=one) + Usage(cost=two)):
+        assert usage.cost is None or 0 <= usage.cost <= MOST_COST
+    assert (Usage(cost=one).cost is None) == math.isnan(one)
 
 
 @given(USAGES)
