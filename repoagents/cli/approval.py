@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from repoagents.cli.boundary import DONE, UNFINISHED
+from repoagents.cli.numbers import ISSUE
 from repoagents.cli.output import examples, print_json, remark, shown_path, unanswered
 from repoagents.cli.terminal import room
 from repoagents.domain.effect import effect_name
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from repoagents.cli.desk import Desk
     from repoagents.pipeline.approval import Waiting
 
-NUMBER = click.argument("number", type=click.IntRange(min=1))
+NUMBER = click.argument("number", type=ISSUE)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 
 

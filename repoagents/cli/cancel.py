@@ -2,11 +2,12 @@
 
 import click
 
+from repoagents.cli.numbers import ISSUE
 from repoagents.cli.output import examples
 
 
 @click.command(epilog=examples("cancel 12"))
-@click.argument("number", type=click.IntRange(min=1))
+@click.argument("number", type=ISSUE)
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def command(*, number: int, as_json: bool) -> int:
     """Stop the run of an issue and keep its work.

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import click
 
 from repoagents.cli.boundary import DONE
+from repoagents.cli.numbers import Whole
 from repoagents.cli.output import examples, print_json, remark, shown_path
 
 if TYPE_CHECKING:
@@ -28,9 +29,9 @@ LISTED = 100
 @click.command(epilog=examples("dashboard", "dashboard --open", "dashboard --watch --open"))
 @click.option(
     "--refresh-seconds",
-    type=click.IntRange(0, 86_400),
+    type=Whole(0, 86_400),
     metavar="N",
-    help="How often an open page reads itself anew; 0 is never.  [default: 0; 10 with --watch]",
+    help="How often an open page reloads itself; 0 is never.  [default: 0; 10 with --watch]",
 )
 @click.option(
     "--output",
@@ -39,7 +40,7 @@ LISTED = 100
     help="Another file than .ai-repoagents/dashboard/index.html.",
 )
 @click.option("--open", "opens", is_flag=True, help="Show it in the browser.")
-@click.option("--watch", is_flag=True, help="Draw it anew when something changes, until Ctrl-C.")
+@click.option("--watch", is_flag=True, help="Draw it again when something changes, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def command(
     *, refresh_seconds: int | None, output: Path | None, opens: bool, watch: bool, as_json: bool
@@ -51,7 +52,7 @@ def command(
     if watch and as_json:
         raise click.UsageError("--watch and --json exclude each other")
     if output is not None and not _may_be_replaced(output):
-        raise click.UsageError(f"{output} is no page: name a new file, it would be overwritten")
+        raise click.UsageError(f"{output} is not a page and would be overwritten: name a new file")
     from repoagents.cli import place
 
     premises = place.open_premises()
@@ -108,7 +109,7 @@ def _watch(premises: "Premises", refresh: int, output: Path | None) -> NoReturn:
     """Draw the page whenever something moved, until Ctrl-C."""
     import threading
 
-    remark("drawn anew when something changes, until Ctrl-C")
+    remark("drawn again when something changes, until Ctrl-C")
     pause = threading.Event()
     before, drawn_at = _signs(premises), premises.clock.monotonic()
     while True:

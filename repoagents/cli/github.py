@@ -6,6 +6,7 @@ import click
 
 from repoagents.cli.boundary import DONE, UNFINISHED
 from repoagents.cli.colours import CHECKS, OVERALL, coloured
+from repoagents.cli.numbers import ISSUE, Whole
 from repoagents.cli.output import examples, print_json, remark, shown_path
 from repoagents.cli.terminal import room
 
@@ -20,14 +21,14 @@ def command() -> None:
 
 
 @command.command("smoke", epilog=examples("github smoke", "github smoke --issue 12 --json"))
-@click.option("--issue", type=click.IntRange(min=1), metavar="N", help="Look at this issue.")
+@click.option("--issue", type=ISSUE, metavar="N", help="Look at this issue.")
 @click.option(
     "--limit",
-    type=click.IntRange(1, 100),
+    type=Whole(1, 100),
     default=10,
     metavar="N",
     show_default=True,
-    help="Look at so many open issues, the oldest first.",
+    help="Look at this many open issues, the oldest first.",
 )
 @click.option(
     "--require-write-ready",

@@ -15,6 +15,7 @@ import click
 from repoagents.cli import overview, place
 from repoagents.cli.colours import coloured
 from repoagents.cli.follow import MOVING
+from repoagents.cli.numbers import ISSUE
 from repoagents.cli.output import examples, print_json, remark
 from repoagents.policy.wording import one_line
 
@@ -30,7 +31,7 @@ Line = dict[str, object]
 
 
 @click.command(epilog=examples("logs 12", "logs 12 --follow", "logs"))
-@click.argument("number", type=click.IntRange(min=1), required=False)
+@click.argument("number", type=ISSUE, required=False)
 @click.option("--follow", "-f", is_flag=True, help="Go on until the issue's run is at rest.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def command(*, number: int | None, follow: bool, as_json: bool) -> int:
@@ -47,9 +48,13 @@ def command(*, number: int | None, follow: bool, as_json: bool) -> int:
         if as_json:
             print_json({"issue": number, "lines": list(_about(number, log))})
             return 0
-        _show(number, log)
+        shown = _show(number, log)
         if follow:
             _follow(number, log, control)
+        elif not shown:
+            remark(
+                "nothing was noted" if number is None else f"nothing was noted about issue {number}"
+            )
     return 0
 
 

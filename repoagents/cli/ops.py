@@ -7,6 +7,7 @@ import click
 
 from repoagents.cli.boundary import DONE, UNFINISHED
 from repoagents.cli.colours import LEVELS, WEIGHTS, coloured
+from repoagents.cli.numbers import ISSUE
 from repoagents.cli.ops_backup import backup, restore
 from repoagents.cli.output import examples, print_json, remark, shown_path
 from repoagents.cli.terminal import room
@@ -55,8 +56,8 @@ def status(*, as_json: bool) -> int:
 
 
 @command.command("snapshot", epilog=examples("ops snapshot", "ops snapshot --issue 12 --archive"))
-@click.option("--issue", type=click.IntRange(min=1), metavar="N", help="With this issue in full.")
-@click.option("--archive", is_flag=True, help="Make an archive of it, too.")
+@click.option("--issue", type=ISSUE, metavar="N", help="With this issue in full.")
+@click.option("--archive", is_flag=True, help="Make an archive of it as well.")
 @AS_JSON
 def snapshot(*, issue: int | None, archive: bool, as_json: bool) -> int:
     """Make a handoff bundle: one signed folder for a person who was not there."""

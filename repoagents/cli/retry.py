@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from repoagents.cli.numbers import ISSUE, Whole
 from repoagents.cli.output import examples
 from repoagents.domain.run import FailureClass, RunStatus
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
         "retry --blocked --reason environment --limit 5",
     )
 )
-@click.argument("number", type=click.IntRange(min=1), required=False)
+@click.argument("number", type=ISSUE, required=False)
 @click.option("--note", metavar="TEXT", default="", help="A hint for the planner and the builder.")
 @click.option("--fresh", is_flag=True, help="Plan anew in a new worktree; the old one is kept.")
 @click.option("--blocked", is_flag=True, help="Every blocked run, instead of one issue's.")
@@ -28,9 +29,7 @@ if TYPE_CHECKING:
     metavar="CLASS",
     help="With --blocked: only what stopped for this reason, for example environment.",
 )
-@click.option(
-    "--limit", type=click.IntRange(min=1), metavar="N", help="With --blocked: at most so many."
-)
+@click.option("--limit", type=Whole(min=1), metavar="N", help="With --blocked: at most this many.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def command(
     *,

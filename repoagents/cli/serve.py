@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from repoagents.cli.boundary import DONE, INTERRUPTED
+from repoagents.cli.numbers import Whole
 from repoagents.cli.output import examples, remark
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command(epilog=examples("serve", "serve --host 0.0.0.0 --port 9000"))
 @click.option("--host", help="The address to listen on; else webhook.host.")
-@click.option("--port", type=click.IntRange(0, 65_535), help="The port; else webhook.port.")
+@click.option("--port", type=Whole(0, 65_535), metavar="N", help="The port; else webhook.port.")
 @click.option(
     "--allow-unsigned",
     is_flag=True,

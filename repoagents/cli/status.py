@@ -12,6 +12,7 @@ from repoagents.cli import overview, place, terminal
 from repoagents.cli.boundary import DONE, UNFINISHED
 from repoagents.cli.colours import coloured_status
 from repoagents.cli.follow import Lines, Timing, Watch, follow
+from repoagents.cli.numbers import ISSUE, Whole
 from repoagents.cli.output import at_terminal, examples, unanswered
 from repoagents.domain.run import Run, RunStatus
 
@@ -21,15 +22,15 @@ BESIDE = 9
 
 
 @click.command(epilog=examples("status", "status --issue 12", "status --watch"))
-@click.option("--issue", type=click.IntRange(min=1), metavar="N", help="Only this issue, in full.")
-@click.option("--watch", is_flag=True, help="Show it anew every second, until Ctrl-C.")
+@click.option("--issue", type=ISSUE, metavar="N", help="Only this issue, in full.")
+@click.option("--watch", is_flag=True, help="Show it again every second, until Ctrl-C.")
 @click.option(
     "--limit",
-    type=click.IntRange(min=1),
+    type=Whole(min=1),
     default=overview.LIMIT,
     metavar="N",
     show_default=True,
-    help="At most so many runs.",
+    help="At most this many runs.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def command(*, issue: int | None, watch: bool, limit: int, as_json: bool) -> int:

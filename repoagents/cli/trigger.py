@@ -3,12 +3,13 @@
 import click
 
 from repoagents.cli.boundary import UNFINISHED
+from repoagents.cli.numbers import ISSUE
 from repoagents.cli.output import examples, print_json, unanswered
 from repoagents.views.snapshot import run_row
 
 
 @click.command(epilog=examples("trigger 12 --dry-run", "trigger 12", "trigger 12 --force"))
-@click.argument("number", type=click.IntRange(min=1))
+@click.argument("number", type=ISSUE)
 @click.option(
     "--dry-run", is_flag=True, help="Only plan, and show what would happen; nothing is recorded."
 )

@@ -150,3 +150,19 @@ def test_a_warning_does_not_spoil_the_answer(repoagents, control: Path) -> None:
     answered = repoagents(control, "approval", "list", "--json")
     assert answered.code == 0
     assert answered.out.startswith("{")
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["trigger", "abc"], "'abc' is not a valid whole number"),
+        (["status", "--issue", "9" * 26], f"{'9' * 26} is too large"),
+        (["status", "--limit", str(2**63)], f"{2**63} is too large"),
+    ],
+)
+def test_what_is_no_number_of_an_issue(
+    repoagents, tmp_path: Path, command: list[str], said: str
+) -> None:
+    ended = repoagents(tmp_path, *command)
+    assert ended.code == 2
+    assert said in ended.err

@@ -42,8 +42,9 @@ def test_only_the_issue_is_shown_oldest_first(repoagents, tmp_path: Path, log: P
 
 
 def test_no_log_yet_is_an_empty_answer(repoagents, tmp_path: Path, log: Path) -> None:
-    assert repoagents(tmp_path, "logs", "7").out == ""
-    assert repoagents(tmp_path, "logs", "7").code == 0
+    shown = repoagents(tmp_path, "logs", "7")
+    assert (shown.code, shown.out) == (0, "")
+    assert shown.err == "nothing was noted about issue 7\n"
 
 
 def test_following_goes_on_over_a_rotation(started, tmp_path: Path, log: Path) -> None:
