@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from repoagents.bootstrap import Premises
     from repoagents.config.service import Unit
 
-SERVE = click.option("--serve", is_flag=True, help="Receive webhooks, too: `run --serve`.")
+SERVE = click.option("--serve", is_flag=True, help="Receive webhooks as well: `run --serve`.")
 Command = TypeVar("Command", bound=Callable[..., int])
 
 
@@ -51,7 +51,7 @@ def show(*, kind: str | None, user: bool, serve: bool) -> int:
 @command.command("install", epilog=examples("service install", "service install --now --serve"))
 @options
 @SERVE
-@click.option("--now", is_flag=True, help="Start it, too, and at every login or boot from now on.")
+@click.option("--now", is_flag=True, help="Start it now, and at every login or boot from now on.")
 def install(*, kind: str | None, user: bool, serve: bool, now: bool) -> int:
     """Write the unit, and say how it is started.
 

@@ -12,7 +12,7 @@ from repoagents.config.presets import Preset, Proposal
 from repoagents.errors import ConfigError
 
 WORKFLOWS = 20
-"""At most so many CI files are read."""
+"""At most this many CI files are read."""
 RUNNERS = (
     ("pnpm-lock.yaml", "pnpm"),
     ("yarn.lock", "yarn"),

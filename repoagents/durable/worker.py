@@ -39,7 +39,7 @@ ACTIVE = (RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.RETRY_PENDING)
 
 @dataclass(frozen=True)
 class Assignment:
-    """What this worker is for: everything, or one issue; for ever, until idle, or one poll."""
+    """What this worker is for: everything, or one issue; forever, until idle, or one poll."""
 
     issue: int | None = None
     until_idle: bool = False

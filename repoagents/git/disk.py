@@ -307,7 +307,7 @@ def _copy_file(source: int, seen: os.stat_result, target: Path) -> bool:
         before = os.fstat(source)
         if not stat.S_ISREG(before.st_mode) or before.st_ino != seen.st_ino:
             return False
-        left = seen.st_size + 1  # a file that grows as we read must not keep us for ever
+        left = seen.st_size + 1  # a file that grows as we read must not keep us forever
         while left and (block := stream.read(min(left, 1 << 20))):
             left -= copy.write(block)
         os.fchmod(copy.fileno(), 0o755 if seen.st_mode & stat.S_IXUSR else 0o644)

@@ -185,5 +185,5 @@ def _require_real(path: Path) -> None:
     if (real := os.path.realpath(path)) != str(path):
         raise GitError(
             f"{path} leads to {real}: a symlink stands in its way",
-            next_step=f"Put a real folder in the place of the symlink in {path}.",
+            next_step=f"Replace the symlink in {path} with a real folder.",
         )

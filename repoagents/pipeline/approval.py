@@ -212,7 +212,7 @@ def _why_too_early(house: House, run: Run, at: datetime | None) -> str | None:
     pushed = [row.at for row in house.ledger.rows(run.id) if row.key == key]
     if at is None or not pushed or pushed[-1] <= at:
         return None
-    return f"{run.head_sha[:12]} was pushed after that word: look at it and approve it anew"
+    return f"{run.head_sha[:12]} was pushed after that: look at it and approve it again"
 
 
 def _why_not_by(house: House, run: Run, login: str) -> str | None:

@@ -1,4 +1,4 @@
-"""`doctor` on GitHub: who the bot is there, what it may do, what it lacks for the open flags."""
+"""`doctor` on GitHub: who the bot is there, what it may do, and what it lacks."""
 
 import shlex
 

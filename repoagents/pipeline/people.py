@@ -27,7 +27,7 @@ def vouch(bench: Bench, issue: Issue) -> tuple[Act | None, str | None]:
     label = trigger_label(bench.settings)
     if not label:
         return None, (
-            f"nobody can be made out who asked for issue {issue.number}, for "
+            f"it cannot be made out who asked for issue {issue.number}, because "
             "tracker.trigger_label is null: name a label, or the issue with "
             f"`repoagents trigger {issue.number}`"
         )

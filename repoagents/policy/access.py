@@ -30,7 +30,7 @@ GUIDE = "docs/how-to/set-up-github.md has the table"
 def judge_credential(access: Access, needed: Mapping[str, str], now: datetime) -> list[Check]:
     """What is wrong with the credential itself: its end, what it lacks, what it has too much of.
 
-    `needed` are the permissions that the open flags ask for; nothing is listed that is in order.
+    `needed` are the permissions that the flags that are on ask for; what is in order is not listed.
     """
     wanted = ", ".join(f"{name}: {level}" for name, level in needed.items())
     found = [*_expiry(access, now), *_lacks_scope(access), *_lacks_reading(access, wanted)]
@@ -51,7 +51,7 @@ def judge_credential(access: Access, needed: Mapping[str, str], now: datetime) -
                 "permissions",
                 "warn",
                 f"the token can do more than is needed: {', '.join(wide)}",
-                "whoever gets hold of it could administer, too",
+                "whoever gets hold of it could administer the repository too",
                 f"use a fine-grained token with {wanted}",
             )
         )
@@ -69,9 +69,9 @@ def say_enough(access: Access, needed: Mapping[str, str]) -> Check:
     if access.kind != "fine_grained":
         blind = access.kind == "app" and "checks" in needed and LOGS not in (access.granted or ())
         rest = f"; without {LOGS} the builder does not see the logs of failing checks"
-        message = f"enough for the open flags ({wanted}){rest if blind else ''}"
+        message = f"enough for the flags that are on ({wanted}){rest if blind else ''}"
         return Check("permissions", "ok", message)
-    message = f"what can be read is there; GitHub does not tell what may be written ({wanted})"
+    message = f"what can be read is there; GitHub does not say what may be written ({wanted})"
     return Check("permissions", "ok", message)
 
 
@@ -129,7 +129,7 @@ def judge_origin(origin: str, settings: Settings) -> list[Check]:
                 "origin",
                 "error" if by_web else "warn",
                 f"the checkout's origin is on {host}, tracker.api_url is the API of {home}",
-                "a repository of the same name on another host is another one",
+                "a repository of the same name on another host is a different one",
                 "correct tracker.api_url, or run `git remote set-url origin` with its address",
             )
         ]
@@ -204,7 +204,7 @@ def _lacks_reading(access: Access, wanted: str) -> list[Check]:
         if name == "checks":
             # https://github.com/orgs/community/discussions/129512
             fix = "use a GitHub App: a fine-grained token cannot be given the permission Checks"
-        why = "the open flags need it, and it would fail only after the work is done"
+        why = "the flags that are on need it, and it would fail only after the work is done"
         checks.append(Check("permissions", "error", f"the token may not read {name}", why, fix))
     return checks
 

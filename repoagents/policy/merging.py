@@ -39,7 +39,7 @@ class Terms:
 def why_not_this(pull: PullRequest | None, head_sha: str) -> str | None:
     """Why an approval of this commit cannot be meant for the pull request, or None."""
     if pull is None:
-        return "its pull request is not to be found"
+        return "its pull request cannot be found"
     if pull.state is not PullState.OPEN:
         return f"pull request {pull.number} is {pull.state} already"
     if pull.head_sha != head_sha:

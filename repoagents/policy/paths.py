@@ -122,7 +122,7 @@ def _entry(entry: str) -> str:
     """A planner writes `./a.py`, quotes names, marks directories and adds a word: the bare path."""
     path = _REMARK.sub("", entry.strip()).strip("`'\"").replace("\\", "/").strip("/")
     bare = normpath(path)
-    # "Everywhere" is no plan, and a glob of many stars could take for ever to match.
+    # "Everywhere" is no plan, and a glob of many stars could take forever to match.
     return "" if set(bare) <= set("./*?") or bare.count("*") > 4 else bare
 
 

@@ -60,7 +60,7 @@ def gate(
 
 
 def app_permissions(settings: Settings) -> dict[str, str]:
-    """What a GitHub App's tokens are narrowed to: what the open flags need, and nothing else."""
+    """What a GitHub App's tokens are narrowed to: only what the flags that are on need."""
     needed, flags = {"metadata": "read", "contents": "read", "issues": "read"}, settings.safety
     if flags.allow_write_comments:
         needed["issues"] = "write"

@@ -65,7 +65,7 @@ HELD = {
 
 LEVELS = {"ok": Level.OK, "warn": Level.WARN, "error": Level.ISSUES}
 NOT_LOOKED = Point(Level.WARN, "not looked at: GitHub gave no answer")
-BLIND = "GitHub does not tell what a fine-grained token may write: the first write shows it"
+BLIND = "GitHub does not say what a fine-grained token may write: only the first write will show"
 
 
 def points_of(checks: Iterable[Check]) -> tuple[Point, ...]:

@@ -10,7 +10,7 @@ MORE_FILES, MORE_THREADS = 10, 16
 
 
 def why_failed(readings: Sequence[Reading], tally: Tally) -> tuple[str, ...]:
-    """Every reason, the gravest first; empty when it passed."""
+    """Every reason, the worst first; empty when it passed."""
     found = (*tally.doubled, *tally.lost, *tally.stuck, *tally.bugs, *tally.left, *_leaks(readings))
     return found if tally.issues else ("no issue was worked on", *found)
 

@@ -34,7 +34,7 @@ def inside(root: Path, path: Path) -> Path:
 def read_text(path: Path) -> str:
     """A file's text with its line ends as they are; raises `TrackerError` over 10 MB."""
     try:
-        # A pipe would keep the reader waiting for ever.
+        # A pipe would keep the reader waiting forever.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)

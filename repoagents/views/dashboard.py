@@ -63,7 +63,7 @@ class Meter:
 def render_dashboard(
     snapshot: Snapshot, standing: Standing, *, refresh: int = 0, artifacts: str | None = None
 ) -> str:
-    """The page. `refresh` is how often it reads itself anew, in seconds, until somebody chooses.
+    """The page. `refresh` is how often it reloads itself, in seconds, until somebody chooses.
 
     `artifacts` is the address of the artifacts' folder as seen from the page; without it, no run's
     files are linked.

@@ -157,7 +157,7 @@ class Handoff:
             yield Criterion(number, text, met, "; ".join(row.evidence for row in found))
 
     def found(self) -> tuple[Found, ...]:
-        """What guardrails and the reviewer found, the gravest first."""
+        """What guardrails and the reviewer found, the worst first."""
         rows = [
             Found(
                 seen.severity, f"guardrail {seen.rule}", _place(seen.file, seen.line), seen.message

@@ -46,7 +46,7 @@ class Recipient:
         if delivery.event == "ping":
             return PONG
         if delivery.event not in OBJECTS:
-            return _ignored(f"{delivery.event} is none of the events that are read")
+            return _ignored(f"{delivery.event} is not one of the events that are read")
         if self.installation and delivery.installation not in (None, self.installation):
             return _refused(f"installation {delivery.installation} is not ours")
         if delivery.repo:

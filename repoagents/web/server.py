@@ -190,7 +190,7 @@ class HttpServer(TcpWSGIServer):
         return super().readable()
 
     def maintenance(self, now: int) -> None:
-        """Let go of connections that are idle, or that send a request ever so slowly."""
+        """Let go of connections that are idle, or that send a request very slowly."""
         super().maintenance(now)
         overdue = time.monotonic() - REQUEST_SECONDS
         for channel in self._channels():

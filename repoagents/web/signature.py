@@ -66,7 +66,7 @@ def require_secrets(
         return secrets
     if allow_unsigned:
         raise ConfigError(
-            f"--allow-unsigned needs a loopback address, and {host} is none",
+            f"--allow-unsigned needs a loopback address, and {host} is not one",
             next_step=f"Listen on 127.0.0.1, or set {variable}.",
         )
     raise ConfigError(

@@ -229,7 +229,7 @@ async def test_a_pull_request_that_is_gone_is_left(place: Place, hub: MemoryHub)
     waits = place.now(run)
     assert waits.status is RunStatus.AWAITING_APPROVAL
     assert waits.last_event == f"no pull request from {run.branch} is to be found"
-    assert "not to be found" in approval.approve(place.house, 1, "olga")
+    assert "cannot be found" in approval.approve(place.house, 1, "olga")
 
 
 async def test_one_that_cannot_be_read_holds_up_no_other(place: Place, hub: MemoryHub) -> None:

@@ -123,7 +123,7 @@ async def test_a_word_older_than_the_commit_is_not_for_it(place: Place, hub: Mem
     run = await published(place)
     early = place.clock.now() - timedelta(seconds=1)
     said = approval.approve(place.house, 1, "mona", at=early, login="mona")
-    assert "pushed after that word" in said
+    assert "was pushed after that: look" in said
     assert words(place, run) == []
     said = approval.approve(place.house, 1, "mona", at=place.clock.now(), login="mona")
     assert said.startswith("merged")

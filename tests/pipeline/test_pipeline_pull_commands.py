@@ -105,7 +105,7 @@ async def test_an_approval_from_before_the_push_is_none(place: Place, hub: Memor
         created_at=place.clock.now().replace(year=2026, month=3, day=3),
     )
     sees(place, by_delivery=True)
-    assert "was pushed after that word" in outcome(place)
+    assert "was pushed after that: look" in outcome(place)
     assert hub.merged == []
     assert place.house.approvals.select(run.id) == ()
 

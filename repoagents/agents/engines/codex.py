@@ -13,7 +13,7 @@ from repoagents.ports import AgentReply, EngineHealth
 FIXED = (
     *("-c", "analytics.enabled=false"),
     *("--disable", "plugins"),
-    # Without this, a host that cannot be reached is tried again for ever.
+    # Without this, a host that cannot be reached is tried again forever.
     *("--disable", "unbounded_connection_retries"),
     # Keys and tokens in codex's own environment stay out of the commands that it runs.
     *("-c", "shell_environment_policy.ignore_default_excludes=false"),

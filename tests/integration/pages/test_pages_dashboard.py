@@ -141,7 +141,7 @@ def held(page: Page) -> Page:
 
 
 def renews(page: Page, seconds: int) -> bool:
-    """Let time pass in which the page is to read itself anew; whether it has."""
+    """Let time pass in which the page should reload itself; whether it has."""
     with page.expect_event("load"):
         page.clock.run_for(seconds * 1000)
     return True

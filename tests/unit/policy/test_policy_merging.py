@@ -155,7 +155,7 @@ def test_without_a_check_nothing_is_red() -> None:
 
 def test_an_approval_is_for_the_commit_that_stands_there() -> None:
     assert why_not_this(PULL, HEAD) is None
-    assert why_not_this(None, HEAD) == "its pull request is not to be found"
+    assert why_not_this(None, HEAD) == "its pull request cannot be found"
     found = why_not_this(PULL, OTHER)
     assert found is not None
     assert "stands at cccccccccccc" in found
