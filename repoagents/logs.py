@@ -74,7 +74,9 @@ _SHAPES_HOLD = (
 # Without the letter i: in a pattern that ignores case, it stands for letters of other alphabets.
 _HEADERS_HOLD = ("bearer", "author")
 # The name holds no colon: otherwise a text of many colons would take hours.
-_CREDENTIALS = r"(://)[^/\s\"'\\@\[\]:]*:[^/\s\"'\\]+(?=@)"
+_NAME = r"[^/\s\"'\\@\[\]:]"
+# With no password, the name in a web address is mostly a token.
+_CREDENTIALS = rf"(://)(?:{_NAME}*:[^/\s\"'\\]+|(?:(?<=http://)|(?<=https://)){_NAME}+)(?=@)"
 
 
 class Redactor:
@@ -146,7 +148,9 @@ def secret_values(environment: Mapping[str, str]) -> tuple[str, ...]:
     found = []
     for name, value in environment.items():
         if re.search(_TELLING_NAME, name.upper()) and not re.search(_PLACE_NAME, name.upper()):
-            found.append(value)
+            # Two webhook secrets may stand in one variable, while one replaces the other.
+            parts = re.split(r"[\s,]+", value)
+            found += [value, *(part for part in parts if len(part) >= 2 * SHORTEST)]
         for password in re.findall(_URL_USERINFO, value):
             found += [password, unquote(password)]
     return tuple(dict.fromkeys(found))

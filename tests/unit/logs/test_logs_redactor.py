@@ -65,6 +65,7 @@ def test_a_key_that_was_cut_off_is_hidden_as_far_as_it_goes() -> None:
         ("https://me:hunter2@host/x", f"https://{HIDDEN}@host/x"),
         ("https://me:p@ss:w@host:8080/x?y=a@b", f"https://{HIDDEN}@host:8080/x?y=a@b"),
         ("postgresql://:pw@[::1]/db", f"postgresql://{HIDDEN}@[::1]/db"),
+        ("git clone https://a-token@host/x", f"git clone https://{HIDDEN}@host/x"),
     ],
 )
 def test_credentials_are_hidden_where_they_travel(text: str, shown: str) -> None:
@@ -161,6 +162,13 @@ def test_lines_of_a_secret_are_secrets() -> None:
     value = "-----BEGIN SOMETHING-----\nfirst-long-line-of-it\nsecond-long-line-of-it\nx\n"
     shown = Redactor([value]).redact("only second-long-line-of-it, and x")
     assert shown == f"only {HIDDEN}, and x"
+
+
+def test_each_of_two_secrets_in_one_variable_is_a_secret() -> None:
+    both = "the-old-webhook-secret, the-new-webhook-secret"
+    found = secret_values({"REPOAGENTS_WEBHOOK_SECRET": both, "PASSPHRASE": "words of a phrase"})
+    assert Redactor(found).redact("it was the-old-webhook-secret") == f"it was {HIDDEN}"
+    assert "words" not in found, "a word of a phrase stands everywhere"
 
 
 def test_a_large_text_is_quick() -> None:
