@@ -20,7 +20,6 @@ from repoagents.pipeline.reconcile import call_off, why_stop
 from repoagents.pipeline.stages import Attempt, Built
 from repoagents.pipeline.stepping_back import step_back_if_critical
 from repoagents.policy import retry, safety
-from repoagents.policy.notice import is_worth_a_try
 from repoagents.ports import CLOSED, Approval, CommitRequest, House, Worktree
 from repoagents.views import handoff
 from repoagents.views.snapshot import EffectRow
@@ -316,14 +315,8 @@ def make_up(house: House) -> None:
     since = house.clock.now() - MADE_UP_FOR
     for run_id in house.ledger.unsaid():
         run = house.runs.find(run_id)
-        at_work = run is not None and run.status in (RunStatus.QUEUED, RunStatus.IN_PROGRESS)
-        if run is not None and not at_work and run.updated_at >= since and _is_due(house, run):
+        if run is None or run.status in (RunStatus.QUEUED, RunStatus.IN_PROGRESS):
+            continue
+        if run.updated_at >= since and not publisher.left_alone(house, run):
             notice.close(house, dossier.gather(house, run))
             handover.renew(house, run)
-
-
-def _is_due(house: House, run: Run) -> bool:
-    """Whether to try again what is not known to be done."""
-    rows = house.ledger.rows(run.id)
-    last = max((row.at for row in rows if row.state == "intended"), default=run.updated_at)
-    return is_worth_a_try(run.updated_at, last, house.clock.now())

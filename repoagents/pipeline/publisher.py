@@ -89,6 +89,16 @@ def is_done(house: House, run: Run, name: str) -> bool:
     return any(row.name == name and row.state == "done" for row in house.ledger.rows(run.id))
 
 
+def left_alone(house: House, run: Run) -> tuple[str, ...]:
+    """The keys of what could not be done, and is not tried again yet.
+
+    What is refused for good costs less and less: each wait is as long as all before it.
+    """
+    now = house.clock.now()
+    rows = (row for row in house.ledger.rows(run.id) if row.state == "intended")
+    return tuple(row.key for row in rows if not notice.is_worth_a_try(run.updated_at, row.at, now))
+
+
 def adopt(house: House, effect: Effect, location: str) -> None:
     """Write down as done what was found to stand, whoever did it."""
     now = house.clock.now()

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from repoagents.domain.effect import Effect, ReplyToRemark
 from repoagents.domain.people import Account
 from repoagents.domain.pull_request import (
     Annotation,
@@ -17,7 +18,7 @@ from repoagents.domain.pull_request import (
 from repoagents.domain.reports import BuildReport, Role
 from repoagents.domain.run import Run, RunStatus, Stage
 from repoagents.domain.settings import SafetySettings
-from repoagents.errors import Unavailable
+from repoagents.errors import GitHubError, Unavailable
 from repoagents.pipeline import approval, feedback
 from repoagents.pipeline.followup import follow_up
 from repoagents.ports import RoleTask
@@ -467,3 +468,29 @@ async def test_real_git_pushes_another_run_of_the_issue_without_force(
     assert changed == ["fixed.txt"], "the newest base is below it"
     assert list(hub.opened) == [run.branch]
     assert again.stage is not Stage.BUILD
+
+
+async def test_an_answer_that_is_refused_for_good_is_tried_less_and_less(
+    place: Place, hub: MemoryHub
+) -> None:
+    run = await published(place)
+    hub.remark(run.branch, MAINTAINER, "Name it better.")
+    await next_round(place, run)
+    perform, tries = hub.perform, 0
+
+    def refuse(effect: Effect) -> str:
+        nonlocal tries
+        if not isinstance(effect, ReplyToRemark):
+            return perform(effect)
+        tries += 1
+        raise GitHubError("the conversation is locked")
+
+    hub.perform = refuse  # type: ignore[method-assign]
+    for _ in range(100):
+        place.clock.advance(300)
+        await follow_up(place.house)
+    assert 6 <= tries <= 10, "within eight hours"
+    hub.perform = perform  # type: ignore[method-assign]
+    place.clock.advance(24 * 3600)
+    await follow_up(place.house)
+    assert len(hub.replies) == 1, "it was never given up"

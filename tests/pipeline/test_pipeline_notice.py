@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -434,6 +435,28 @@ def test_an_outage_at_the_end_is_made_up_for_by_the_next_poll_for_a_day(
     writes = hub.writes
     poll(place.house, place.flows, Rhythm())
     assert hub.writes == writes
+
+
+def test_what_is_refused_for_good_is_tried_less_and_less(place: Place, hub: MemoryHub) -> None:
+    run = started(place)
+    change(place.house, run.id, lambda was: was.fail(WHY, place.clock.now()))
+    tries: list[float] = []
+
+    def refuse(effect: Effect) -> str:
+        tries.append(place.clock.monotonic())
+        raise GitHubError("the issue is locked")
+
+    perform, hub.perform = hub.perform, refuse  # type: ignore[method-assign]
+    place.with_settings(safety=SafetySettings(allow_write_comments=True))
+    tracker = replace(place.house.settings.tracker, waiting_label=None, working_label=None)
+    place.with_settings(tracker=tracker)
+    outcome.say(place.house, run.id)
+    for _ in range(24 * 60 - 1):
+        place.clock.advance(60)
+        poll(place.house, place.flows, Rhythm())
+    waits = [round(after - before) for before, after in pairwise(tries)]
+    assert waits == [60, 60, *(60 * 2**n for n in range(1, 10))]
+    hub.perform = perform  # type: ignore[method-assign]
 
 
 def test_what_is_at_work_again_is_told_by_its_flow(place: Place, hub: MemoryHub) -> None:

@@ -19,6 +19,9 @@ class Fault(StrEnum):
     PRIMARY = "403 primary limit"
     TRUNCATED = "truncated JSON"
     LAG = "list lag"
+    MOVED = "307 to the moved repository"
+    UNAUTHORIZED = "401 token expired"
+    PAGE = "a page for an answer"
 
 
 @dataclass

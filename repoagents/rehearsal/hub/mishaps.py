@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from repoagents.rehearsal.hub.admission import signpost
 from repoagents.rehearsal.hub.faults import Fault, Faults, Planned
 from repoagents.rehearsal.hub.forge import Forge
 from repoagents.rehearsal.hub.routing import Reply, Request
@@ -27,6 +28,9 @@ def instead(forge: Forge, request: Request, planned: Planned) -> Reply | None:
     replies = {
         Fault.BAD_GATEWAY: _page(502),
         Fault.LAG: missing,
+        Fault.MOVED: signpost(forge, request),
+        Fault.UNAUTHORIZED: error_reply(401, "Bad credentials"),
+        Fault.PAGE: _page(200),
         Fault.TOO_MANY: error_reply(429, SECONDARY),
         Fault.SECONDARY: replace(error_reply(403, SECONDARY), headers=waiting),
         Fault.PRIMARY: replace(error_reply(403, "API rate limit exceeded."), headers=spent),

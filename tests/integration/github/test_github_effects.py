@@ -286,7 +286,7 @@ MISHAPS = {
     "502 after, and lag": Mishap(Fault.BAD_GATEWAY_AFTER, lag=100),
     "reset, and lag": Mishap(Fault.RESET_AFTER, lag=100),
     "half an answer, and lag": Mishap(Fault.TRUNCATED, lag=100),
-    "a page": Mishap(Fault.HTML),
+    "a page": Mishap(Fault.PAGE),
     "death": Mishap(dies=True),
     "death, and lag": Mishap(Fault.LAG, lag=100, dies=True),
     "a short limit": Mishap(Fault.SECONDARY),
@@ -396,8 +396,8 @@ def test_what_github_itself_takes_once_may_be_asked_for_again(world: World, faul
     asked = hub.comment(run.issue_number, "/repoagents run", by="maya")
     eyes = React("", run.issue_number, asked.id)
     tracker = world.restarted().tracker
-    assert tracker.pulls is not None
-    acts = {
+    assert isinstance(tracker, GitHubTracker)
+    acts: dict[str, Callable[[], object]] = {
         "/api/graphql": lambda: tracker.pulls.mark_ready(number),
         "*/reactions": lambda: tracker.perform(eyes),
     }

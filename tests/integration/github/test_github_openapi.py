@@ -45,6 +45,8 @@ def say_something(hub: LoopbackGitHub, github: GitHub) -> None:
         github.tracker.perform(effect)
     (comment, *_) = hub.comments(1)
     github.tracker.perform(React("", 1, comment.id))
+    hub.comment(1, f"{story.MARKER}\nTwice.", by=github.people.viewer().login)
+    assert github.tracker.amend(story.STATUS, "")
 
 
 def take_a_no(hub: LoopbackGitHub, github: GitHub) -> None:
@@ -136,6 +138,7 @@ WORDS = {
     f"GET {PULL}/reviews",
     f"POST {ISSUE}/comments",
     f"PATCH {REPO}/issues/comments/{{comment_id}}",
+    f"DELETE {REPO}/issues/comments/{{comment_id}}",
     f"POST {REPO}/issues/comments/{{comment_id}}/reactions",
     f"POST {ISSUE}/labels",
     f"DELETE {ISSUE}/labels/{{name}}",

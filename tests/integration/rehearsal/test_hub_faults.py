@@ -35,6 +35,9 @@ def said(hub: LoopbackGitHub) -> list[str]:
         (Fault.SECONDARY, 403, False),
         (Fault.PRIMARY, 403, False),
         (Fault.TRUNCATED, 201, True),
+        (Fault.LAG, 201, True),
+        (Fault.UNAUTHORIZED, 401, False),
+        (Fault.PAGE, 200, False),
     ],
 )
 def test_each_fault_hits_once_and_does_or_does_not_do_the_work(
@@ -97,3 +100,21 @@ def test_bodies_that_are_no_json(hub: LoopbackGitHub, ask: Ask, repo: Repository
     with pytest.raises(GithubException) as page:
         repo.get_issue(1)
     assert "Unicorn" in str(page.value.data)
+
+
+def test_what_was_written_stays_unseen_for_so_many_readings(hub: LoopbackGitHub, ask: Ask) -> None:
+    hub.faults.next("POST", "*/comments", Fault.BAD_GATEWAY_AFTER, reads=2)
+    assert ask("POST", COMMENTS, json={"body": "a"}).status_code == 502
+    assert [len(ask("GET", COMMENTS).json()) for _ in range(3)] == [0, 0, 1]
+    hub.faults.next("POST", "*/comments", Fault.LAG, reads=100)
+    assert ask("POST", COMMENTS, json={"body": "b"}).status_code == 201
+    assert len(ask("GET", COMMENTS).json()) == 1
+    hub.faults.show()
+    assert len(ask("GET", COMMENTS).json()) == 2
+
+
+def test_a_write_to_where_the_repository_was_is_sent_on(hub: LoopbackGitHub, ask: Ask) -> None:
+    hub.faults.next("POST", "*/comments", Fault.MOVED)
+    moved = ask("POST", COMMENTS, json={"body": "a"}, allow_redirects=False)
+    assert (moved.status_code, said(hub)) == (307, [])
+    assert moved.headers["Location"].endswith("/issues/1/comments")
