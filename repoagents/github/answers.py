@@ -119,6 +119,9 @@ def refusal(ask: Ask, answer: Answer) -> GitHubError:
         return Forbidden(
             what, kind="auth", next_step="Renew the credential; `repoagents doctor` says which."
         )
+    if status == 403 and "archived" in told:
+        # Waiting for a better credential would be in vain.
+        return Forbidden(what, kind="failed", next_step="Unarchive the repository, then retry.")
     if status == 403:
         return Forbidden(what, next_step=_missing(answer))
     if status in (404, 410):

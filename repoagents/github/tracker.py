@@ -46,6 +46,9 @@ TITLE_CHARACTERS = 256
 ALREADY = "A pull request already exists"
 """How GitHub refuses (422) a second pull request from a branch."""
 
+NO_DRAFTS = "Draft pull requests are not supported"
+"""How it refuses one in a private repository of a plan without drafts."""
+
 
 class GitHubTracker:
     """`ports.Tracker` over one repository; `problems` says what the latest listing left out.
@@ -254,7 +257,8 @@ class GitHubTracker:
             if standing is not None:
                 return standing.url
             if ALREADY in str(error):
-                raise Unavailable(f"{error}, and does not list it yet") from error
+                raise Unavailable(f"{error} It is not listed yet.") from error
+            error.next_step = error.next_step or _by_hand(str(error), effect)
             raise
         return link(written) or f"{self._client.repo} pull request {number(written, 'number')}"
 
@@ -305,6 +309,13 @@ class GitHubTracker:
 
 def _body_of(effect: PostComment) -> Fields:
     return {"body": render_comment(effect)}
+
+
+def _by_hand(refusal: str, effect: OpenDraftPullRequest) -> str:
+    """What a person can do where GitHub takes no pull request from the bot."""
+    if NO_DRAFTS in refusal:
+        return f"The plan of the repository has no drafts: open one from {effect.head} by hand."
+    return f"Look at the branch {effect.head}, then `repoagents retry {effect.issue_number}`."
 
 
 def _says(posted: PostedComment, effect: PostComment) -> bool:

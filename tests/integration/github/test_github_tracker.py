@@ -6,7 +6,7 @@ import pytest
 
 from repoagents.domain.effect import OpenDraftPullRequest, PostComment, SetLabel
 from repoagents.domain.issue import IssueState
-from repoagents.errors import GitHubError, Unavailable
+from repoagents.errors import Forbidden, GitHubError, Unavailable
 from repoagents.github.comments import signed
 from tests.fakes.clock import FakeClock
 from tests.integration.github.stub import ME, ROOT, Bed, Reply, Stub, build, comment, issue, pull
@@ -169,8 +169,29 @@ def test_a_refused_pull_request_says_why(bed: Bed) -> None:
     bed.stub.get(f"{ROOT}/pulls", Reply([]))
     told = {"message": "Draft pull requests are not supported in this repository."}
     bed.stub.on("POST", f"{ROOT}/pulls", Reply(told, 422))
-    with pytest.raises(GitHubError, match="Draft pull requests are not supported"):
+    with pytest.raises(GitHubError, match="Draft pull requests are not supported") as caught:
         bed.tracker.perform(PULL)
+    assert "open one from repoagents/issue-1 by hand" in caught.value.next_step
+
+
+def test_a_pull_request_that_stands_without_being_listed_is_waited_for(bed: Bed) -> None:
+    bed.stub.get(f"{ROOT}/pulls", Reply([]))
+    told = {"errors": [{"message": "A pull request already exists for octo:repoagents/issue-1."}]}
+    bed.stub.on("POST", f"{ROOT}/pulls", Reply(told, 422))
+    with pytest.raises(Unavailable, match="not listed yet"):
+        bed.tracker.perform(PULL)
+
+
+def test_an_archived_repository_is_no_missing_permission(bed: Bed) -> None:
+    bed.stub.get(f"{ROOT}/pulls", Reply([]))
+    told = {"message": "Repository was archived so is read-only."}
+    bed.stub.on("POST", f"{ROOT}/pulls", Reply(told, 403))
+    with pytest.raises(Forbidden) as caught:
+        bed.tracker.perform(PULL)
+    assert (caught.value.kind, caught.value.next_step) == (
+        "failed",
+        "Unarchive the repository, then retry.",
+    )
 
 
 def test_a_label_may_hold_any_sign(bed: Bed) -> None:
