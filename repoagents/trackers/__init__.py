@@ -5,10 +5,9 @@ from pathlib import Path
 from repoagents.domain.settings import Settings
 from repoagents.ports import Artifacts
 from repoagents.trackers.fixture import FixtureTracker
+from repoagents.trackers.local import LocalTracker
 from repoagents.trackers.local_file import LocalFileTracker
 from repoagents.trackers.local_markdown import LocalMarkdownTracker
-
-EmbeddedTracker = LocalFileTracker | LocalMarkdownTracker | FixtureTracker
 
 
 def lives_on_github(settings: Settings) -> bool:
@@ -18,7 +17,7 @@ def lives_on_github(settings: Settings) -> bool:
 
 def make_tracker(
     settings: Settings, root: Path, control: Path, artifacts: Artifacts
-) -> EmbeddedTracker:
+) -> LocalTracker | FixtureTracker:
     """The tracker that the configuration names; it must not be live on GitHub."""
     tracker = settings.tracker
     if tracker.mode == "fixture":

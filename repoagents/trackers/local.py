@@ -28,23 +28,22 @@ class Entry:
     stray: bool = False
 
 
-class LocalTracker(ABC):
-    """A tracker whose issues are files of the repository; `ports.Tracker`.
+class FileTracker(ABC):
+    """A tracker whose issues are read from files: it knows no accounts and no pull requests.
 
     `problems` says what the latest listing left out, one sentence each.
     """
 
-    def __init__(self, root: Path, path: Path, control: Path, artifacts: Artifacts) -> None:
+    people: People | None = None
+    pulls: PullRequests | None = None
+    inspection: Inspection | None = None
+    hooks: Hooks | None = None
+
+    def __init__(self, root: Path, path: Path) -> None:
         """Issues stand at `path`, below `root`."""
         self._root = root
         self._path = path
-        self._control = control
-        self._artifacts = artifacts
         self.problems: tuple[str, ...] = ()
-        self.people: People | None = None
-        self.pulls: PullRequests | None = None
-        self.inspection: Inspection | None = None
-        self.hooks: Hooks | None = None
 
     def read_issues(self) -> tuple[Issue, ...]:
         """Every open issue, by number; unreadable ones are left out and told in `problems`."""
@@ -54,6 +53,24 @@ class LocalTracker(ABC):
     def read_issue(self, number: int) -> Issue | None:
         """One issue; raises `TrackerError` when it cannot be read, or nobody can say."""
         return single(self._entries(), number)
+
+    def _shown(self, path: Path) -> str:
+        """The path as messages have it: below the repository's root."""
+        return path.relative_to(self._root.resolve()).as_posix()
+
+    @abstractmethod
+    def _entries(self) -> tuple[Entry, ...]:
+        """Everything that stands in the tracker."""
+
+
+class LocalTracker(FileTracker):
+    """A tracker whose issues are files of the repository; our comments are written beside them."""
+
+    def __init__(self, root: Path, path: Path, control: Path, artifacts: Artifacts) -> None:
+        """Issues stand at `path`, below `root`."""
+        super().__init__(root, path)
+        self._control = control
+        self._artifacts = artifacts
 
     def find(self, effect: Effect) -> str | None:
         """Where the effect stands with exactly this content, or None."""
@@ -86,14 +103,6 @@ class LocalTracker(ABC):
         if self._artifacts.read(number, run_id, PULL_REQUEST) != _render_pull_request(effect):
             return None
         return str(self._artifacts.folder(number, run_id) / PULL_REQUEST)
-
-    def _shown(self, path: Path) -> str:
-        """The path as messages have it: below the repository's root."""
-        return path.relative_to(self._root.resolve()).as_posix()
-
-    @abstractmethod
-    def _entries(self) -> tuple[Entry, ...]:
-        """Everything that stands in the tracker."""
 
     @abstractmethod
     def _find_comment(self, effect: PostComment) -> str | None:

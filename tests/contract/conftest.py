@@ -16,7 +16,9 @@ from repoagents.domain.settings import Settings, TrackerSettings
 from repoagents.logs import Redactor
 from repoagents.store.artifacts import FileArtifacts
 from repoagents.store.database import Database, open_database
-from repoagents.trackers import EmbeddedTracker, make_tracker
+from repoagents.trackers import make_tracker
+from repoagents.trackers.fixture import FixtureTracker
+from repoagents.trackers.local import LocalTracker
 from tests.fakes.clock import FakeClock
 
 with warnings.catch_warnings():
@@ -78,7 +80,7 @@ class TrackerBed:
     kind: str
     root: Path
     control: Path
-    tracker: EmbeddedTracker
+    tracker: LocalTracker | FixtureTracker
 
     def fill(self, *samples: Sample) -> None:
         """Put exactly these issues into the tracker."""
