@@ -94,12 +94,16 @@ class Checks:
         states = [status.state == "success" for status in self.latest_statuses(sha)]
         return all(states) and all(run.conclusion in GREEN for run in self.latest(sha))
 
-    def review(self, issue: Issue, pull: Pull, by: str, state: str, sha: str) -> Review:
-        """A person's review of one commit; nobody approves a change of their own."""
+    def review(self, issue: Issue, pull: Pull, by: str, said: tuple[str, str], sha: str) -> Review:
+        """A person's review of one commit: its state and its text.
+
+        Nobody approves a change of their own.
+        """
+        state, body = said
         if by == issue.by and state != "COMMENTED":
             raise Refusal(422, "Unprocessable Entity: Can not approve your own pull request")
         at = self._repository.now()
-        review = Review(self._repository.next_id(), issue.number, by, state, "", sha, at)
+        review = Review(self._repository.next_id(), issue.number, by, state, body, sha, at)
         pull.reviews.append(review)
         self._repository.happen(issue, "reviewed", by, state=state.lower(), commit_id=sha)
         self._repository.tell(Notice("pull_request_review", "submitted", by, issue, review=review))
@@ -116,7 +120,7 @@ class Checks:
     ) -> ReviewComment:
         """A remark on a line of the change; it comes with a review of its own, as on GitHub."""
         check_body("PullRequestReviewComment", body)
-        review = self.review(issue, pull, by, "COMMENTED", pull.head_sha)
+        review = self.review(issue, pull, by, ("COMMENTED", ""), pull.head_sha)
         at, (path, line) = self._repository.now(), place
         number = self._repository.next_id()
         return self._remark(
@@ -127,15 +131,21 @@ class Checks:
         )
 
     def reply(self, issue: Issue, pull: Pull, by: str, body: str, to: int) -> ReviewComment:
-        """A reply in a thread; 404 for an unknown remark, 422 for a reply to a reply."""
+        """A reply in a thread, in a review of its own; 404 for an unknown remark.
+
+        422 for a reply to a reply.
+        """
         check_body("PullRequestReviewComment", body)
         first = next((remark for remark in pull.remarks if remark.id == to), None)
         if first is None:
             raise not_found()
         if first.reply_to is not None:
             raise invalid("PullRequestReviewComment", "in_reply_to", "invalid")
+        review = self.review(issue, pull, by, ("COMMENTED", ""), pull.head_sha)
         at, number = self._repository.now(), self._repository.next_id()
-        said = replace(first, id=number, by=by, body=body, reply_to=to, reactions=[])
+        said = replace(
+            first, id=number, review=review.id, by=by, body=body, reply_to=to, reactions=[]
+        )
         return self._remark(issue, replace(said, created_at=at, updated_at=at))
 
     def _remark(self, issue: Issue, remark: ReviewComment) -> ReviewComment:

@@ -129,6 +129,12 @@ class People:
         return commit
 
     @undisturbed
+    def put_back(self, branch: str, sha: str, *, by: str) -> None:
+        """Force a branch to another commit, an earlier one of its own, say."""
+        self.forge.bare.move(branch, sha, self.forge.bare.heads()[branch])
+        self.forge.pulls.follow(by)
+
+    @undisturbed
     def open_pull(
         self, title: str, *, head: str, by: str, base: str = "main", draft: bool = False
     ) -> int:
@@ -158,16 +164,24 @@ class People:
         self.forge.pulls.mark_ready(number, by)
 
     @undisturbed
-    def review(self, number: int, *, by: str, state: str, sha: str | None = None) -> Review:
+    def review(
+        self, number: int, text: str = "", *, by: str, state: str, sha: str | None = None
+    ) -> Review:
         """Review a pull request at a commit (the head): APPROVED, CHANGES_REQUESTED, COMMENTED."""
         issue, pull = self.forge.pulls.read(number)
-        return self.forge.checks.review(issue, pull, by, state, sha or pull.head_sha)
+        return self.forge.checks.review(issue, pull, by, (state, text), sha or pull.head_sha)
 
     @undisturbed
     def remark(self, number: int, text: str, *, by: str, path: str, line: int = 1) -> ReviewComment:
         """Remark on a line of the change."""
         issue, pull = self.forge.pulls.read(number)
         return self.forge.checks.remark(issue, pull, by, text, (path, line))
+
+    @undisturbed
+    def answer(self, remark: ReviewComment, text: str, *, by: str) -> ReviewComment:
+        """Say more in the thread that a remark began."""
+        issue, pull = self.forge.pulls.read(remark.number)
+        return self.forge.checks.reply(issue, pull, by, text, remark.id)
 
     @undisturbed
     def set_check(

@@ -11,7 +11,7 @@ from tests.integration.equivalence.neighbourhood import Neighbourhood
 PASSING = (
     (re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}"), "RUN"),
     (re.compile(r"\b[0-9a-f]{7,40}\b"), "HASH"),
-    (re.compile(r"(?:issuecomment-|discussion_r)\d+"), "COMMENT"),
+    (re.compile(r"(?:issuecomment-|discussion_r|answers=)\d+"), "COMMENT"),
     (re.compile(r"http://127\.0\.0\.1:\d+"), "SITE"),
     (re.compile(r"\S+/adding\.git"), "CLONE"),
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?(?: UTC|Z|\+00:00)?"), "TIME"),

@@ -108,6 +108,27 @@ def _remark(place: Neighbourhood, pull: Issue, serial: int) -> None:
     place.hub.remark(pull.number, f"and want-{serial}", by="mia", path=path)
 
 
+def _say_more(place: Neighbourhood, pull: Issue, serial: int) -> None:
+    assert pull.pull is not None
+    begun = [remark for remark in pull.pull.remarks if remark.reply_to is None]
+    if begun:
+        place.hub.answer(begun[-1], f"no, want-{serial}", by="mia")
+
+
+def _object(place: Neighbourhood, pull: Issue, serial: int) -> None:
+    words = f"Not so: want-{serial}"
+    place.hub.review(pull.number, words, by="mia", state="CHANGES_REQUESTED")
+
+
+def _put_back(place: Neighbourhood, pull: Issue, _: int) -> None:
+    assert pull.pull is not None
+    head = pull.pull.head_sha
+    shas = [commit.sha for commit in place.hub.forge.bare.log(pull.pull.base_sha, head)]
+    earlier = [sha for sha in shas if sha != head]
+    if earlier:
+        place.hub.put_back(pull.pull.head, earlier[-1], by="max")
+
+
 def _fail(place: Neighbourhood, pull: Issue, serial: int) -> None:
     assert pull.pull is not None
     place.hub.set_check(pull.pull.head_sha, "ci", "failure", log=f"want-{serial} is missing")
@@ -150,7 +171,10 @@ ACTS: dict[str, Act] = {
     "mia says approve below": _say_below("/repoagents approve"),
     "mia says stop below": _say_below("/repoagents stop"),
     "mia remarks": _on_pull(_remark),
+    "mia says more": _on_pull(_say_more),
+    "mia objects": _on_pull(_object),
     "ci fails": _on_pull(_fail),
+    "max puts back": _on_pull(_put_back),
     "max commits": _on_pull(_commit),
     "close pull": _on_pull(lambda place, pull, _: place.hub.close_pull(pull.number, by="mia")),
     "reopen pull": _on_pull(
@@ -230,7 +254,10 @@ STORIES: dict[str, tuple[list[Happening], list[str]]] = {
         ["awaiting_approval", "cancelled", "awaiting_approval"],
     ),
     "sent back and merged": (
-        [LABELLED, Happening("mia remarks"), Happening("mia approves")],
+        [
+            *(LABELLED, Happening("mia objects", look=False), Happening("mia remarks")),
+            *(Happening("mia says more"), Happening("mia approves")),
+        ],
         ["completed"],
     ),
     "nobody who may": (
