@@ -10,19 +10,18 @@ from rich.live import Live
 from rich.table import Table as Grid
 from rich.text import Text
 
-from repoagents.cli.colours import coloured_status
+from repoagents.cli.colours import STATUSES, coloured_status
 from repoagents.domain.run import Run, RunStatus
 
 STYLES = {
-    RunStatus.QUEUED: "dim",
-    RunStatus.IN_PROGRESS: "cyan",
-    RunStatus.RETRY_PENDING: "yellow",
-    RunStatus.AWAITING_APPROVAL: "magenta",
-    RunStatus.BLOCKED: "yellow",
-    RunStatus.COMPLETED: "green",
-    RunStatus.FAILED: "red",
+    "good": "green",
+    "busy": "cyan",
+    "warn": "yellow",
+    "asks": "magenta",
+    "bad": "red",
+    "idle": "dim",
 }
-
+"""The tones of `colours`, as rich names them."""
 COLUMNS = (("issue", 6), ("status", 17), ("stage", 12), ("elapsed", 8))
 """Headings and widths; the last event gets what is left, and is cut where it does not fit."""
 
@@ -57,7 +56,7 @@ class Table:
             # Text, not str: brackets in an event are not markup.
             table.add_row(
                 str(run.issue_number),
-                Text(run.status.value, style=STYLES.get(run.status, "")),
+                Text(run.status.value, style=STYLES[STATUSES[run.status]]),
                 _stage(run),
                 _elapsed(run, self._now()),
                 Text(_last(run)),

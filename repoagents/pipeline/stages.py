@@ -207,7 +207,7 @@ async def build(attempt: Attempt, run: Run, round_: int) -> StepResult:
     async def make() -> Built:
         await asyncio.to_thread(_start_from, house, run, worktree, start)
         brief = attempt.brief(run, Role.BUILDER, round_)
-        told = _tell(brief, planned, contract)
+        told = replace(brief, plan=planned, contract=contract)
         report = await consult(house, Call(run, worktree, told, attempt.seconds_left))
         made = await asyncio.to_thread(_read_change, house, run, worktree)
         return Built(_expect(report, BuildReport), made)
@@ -266,7 +266,9 @@ async def review(attempt: Attempt, run: Run, round_: int) -> StepResult:
         tree = built.change.tree
         await asyncio.to_thread(house.workspaces.restore, worktree, run.base_sha, tree)
         brief = attempt.brief(run, Role.REVIEWER, round_)
-        told = _show(brief, planned, built, proof)
+        told = replace(
+            brief, plan=planned, change=built.change, build=built.report, verification=proof
+        )
         report = await consult(house, Call(run, worktree, told, attempt.seconds_left, ids))
         await asyncio.to_thread(_refuse_changes, house, run, worktree, tree, Role.REVIEWER)
         return _expect(report, Review)
@@ -348,16 +350,6 @@ def _review_of(house: House, run: Run, round_: int) -> Review | None:
     if Role.REVIEWER not in house.settings.roles.enabled:
         return None
     return house.stages.last(run.id, Stage.REVIEW, Review, round_)
-
-
-def _tell(brief: Brief, planned: Plan, contract: tuple[str, ...]) -> Brief:
-    """The builder's brief: the plan, and from the second round the numbered fix contract."""
-    return replace(brief, plan=planned, contract=contract)
-
-
-def _show(brief: Brief, planned: Plan, built: Built, proof: Verification) -> Brief:
-    """The reviewer's brief: the plan, the real diff and the evidence."""
-    return replace(brief, plan=planned, change=built.change, build=built.report, verification=proof)
 
 
 def _start_from(house: House, run: Run, worktree: Worktree, start: str) -> None:
