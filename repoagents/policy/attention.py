@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from repoagents.domain.rollout import Brake
-from repoagents.domain.run import Run, RunStatus
+from repoagents.domain.run import Run, RunStatus, Stage
 from repoagents.policy.wording import age, one_line
 
 MOST = 5
@@ -225,10 +225,23 @@ def _approvals(signs: Signs) -> Iterator[Concern]:
     if waiting:
         oldest = waiting[-1]
         lasts = age(signs.now - oldest.updated_at)
-        evidence = f"the oldest, issue #{oldest.issue_number}, has waited for {lasts}"
+        held = _held_up(oldest)
+        evidence = f"the oldest, issue #{oldest.issue_number}, has waited for {lasts}{held}"
         title = _runs(waiting, "awaiting approval")
         command = f"repoagents approval show {oldest.issue_number}"
         yield Concern("approvals_waiting", Weight.MEDIUM, title, evidence, command)
+
+
+def _stalled(signs: Signs) -> Iterator[Concern]:
+    """Published for a person to merge, and something is in the way that only a person can move."""
+    published = [run for run in current_runs(signs.runs) if run.status is RunStatus.COMPLETED]
+    stalled = [run for run in published if _held_up(run)]
+    if stalled:
+        run = stalled[0]
+        evidence = f"the newest, issue #{run.issue_number}{_held_up(run)}"
+        title = _runs(stalled, "published, and something is in the way")
+        command = f"repoagents status --issue {run.issue_number}"
+        yield Concern("pull_requests_stalled", Weight.MEDIUM, title, evidence, command)
 
 
 def _withheld(signs: Signs) -> Iterator[Concern]:
@@ -289,7 +302,7 @@ def _absent(signs: Signs) -> Iterator[Concern]:
 
 _LOOKS: tuple[Callable[[Signs], Iterator[Concern]], ...] = (
     *(_stuck, _held, _poller, _rate, _receiver, _disk, _failed, _absent, _caps),
-    *(_approvals, _blocked, _withheld, _parked, _drift),
+    *(_approvals, _stalled, _blocked, _withheld, _parked, _drift),
 )
 
 
@@ -335,6 +348,12 @@ def _why(signs: Signs, run: Run) -> str:
     failure = run.failure
     reason = f"{failure.kind.value}: {one_line(failure.message, 160)}" if failure else "no reason"
     return f"issue #{run.issue_number}, {age(signs.now - run.updated_at)} ago: {reason}"
+
+
+def _held_up(run: Run) -> str:
+    """What a pull request waits for beside people, after a colon; empty when it is nothing."""
+    told = run.last_event if run.stage is Stage.PUBLISH else ""
+    return f": {one_line(told, 160)}" if told else ""
 
 
 def _runs(runs: Sequence[Run], words: str) -> str:

@@ -54,6 +54,28 @@ def test_idle_without_a_worker_says_so() -> None:
     assert "no worker is live" in standing.headline
 
 
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (RunStatus.COMPLETED, "pull_requests_stalled"),
+        (RunStatus.AWAITING_APPROVAL, "approvals_waiting"),
+    ],
+)
+def test_what_holds_up_a_pull_request_is_told(status: RunStatus, code: str) -> None:
+    why = "the check ci has not begun"
+    (concern,) = weigh(
+        replace(QUIET, runs=(run(3, status, stage=Stage.PUBLISH, last_event=why),))
+    ).concerns
+    assert concern.code == code
+    assert concern.evidence.endswith(f": {why}")
+
+
+def test_a_published_run_that_nothing_holds_up_is_no_concern() -> None:
+    done = run(3, RunStatus.COMPLETED, stage=Stage.PUBLISH)
+    earlier = run(4, RunStatus.COMPLETED, stage=Stage.REVIEW, last_event="read a file")
+    assert weigh(replace(QUIET, runs=(done, earlier))).concerns == ()
+
+
 def test_a_run_under_way_is_work_not_a_concern() -> None:
     busy = run(3, RunStatus.IN_PROGRESS, stage=Stage.BUILD, stage_started_at=NOW - MINUTE)
 
