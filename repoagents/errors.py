@@ -45,7 +45,8 @@ class ConfigError(RepoAgentsError):
 class GitError(RepoAgentsError):
     """Git refused, or the repository is not what the work needs.
 
-    `kind` tells the attempt boundary how to class it: `unreachable` (host), `auth`, or `failed`.
+    `kind` tells the attempt boundary how to class it: `unreachable` (host), `auth`, `no_base`
+    (nothing to start from until a person sees to it), or `failed`.
     """
 
     def __init__(self, message: str, *, next_step: str = "", kind: str = "failed") -> None:

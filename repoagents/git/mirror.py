@@ -285,6 +285,7 @@ def _advertised(source: Source, wanted: str) -> Base:
     if not heads:
         raise GitError(
             f"{name} has no commit yet",
+            kind="no_base",
             next_step="Commit something first: the bot starts its work from a commit.",
         )
     ref = f"refs/heads/{wanted}" if wanted else links.get("HEAD", "")
@@ -294,6 +295,7 @@ def _advertised(source: Source, wanted: str) -> Base:
         )
         raise GitError(
             f"{name} {problem}",
+            kind="no_base",
             next_step="Set tracker.base_branch to the branch that changes start from.",
         )
     return Base(ref.removeprefix("refs/heads/"), checked_object(heads[ref]))
@@ -305,7 +307,7 @@ def _naming(url: str) -> Iterator[None]:
     try:
         yield
     except GitError as error:
-        if error.kind == "failed":
+        if error.kind in ("failed", "no_base"):
             raise
         message = f"Could not fetch from {redact(url)}: {error}"
         raise GitError(message, kind=error.kind, next_step=error.next_step) from error

@@ -83,6 +83,7 @@ _KINDS = {
     "rate_limited": FailureClass.PROVIDER_LIMIT,
     "auth": FailureClass.AUTH,
     "forbidden": FailureClass.AUTH,
+    "no_base": FailureClass.INVALID_ARGS,
 }
 """What git's and GitHub's own kinds of trouble come to."""
 

@@ -75,6 +75,7 @@ def test_a_branch_that_is_not_there_is_named(site: Site) -> None:
     with pytest.raises(GitError, match="has no branch nowhere") as caught:
         site.bot(tracker=tracker).refresh()
     assert "tracker.base_branch" in caught.value.next_step
+    assert caught.value.kind == "no_base"
 
 
 def test_a_detached_head_asks_for_the_branch(site: Site) -> None:
@@ -82,6 +83,7 @@ def test_a_detached_head_asks_for_the_branch(site: Site) -> None:
     with pytest.raises(GitError, match="names no branch") as caught:
         site.bot().refresh()
     assert "tracker.base_branch" in caught.value.next_step
+    assert (caught.value.kind, str(caught.value).count("HEAD")) == ("no_base", 1)
 
 
 def test_a_repository_without_a_commit_is_told(tmp_path: Path, git: Git) -> None:
@@ -90,6 +92,7 @@ def test_a_repository_without_a_commit_is_told(tmp_path: Path, git: Git) -> None
     with pytest.raises(GitError, match="has no commit yet") as caught:
         bot.refresh()
     assert "Commit something first" in caught.value.next_step
+    assert caught.value.kind == "no_base"
     with pytest.raises(GitError, match="No base was fetched yet"):
         bot.base_branch()
 
