@@ -186,7 +186,10 @@ class Supervisor:
 
 
 def _not_started(error: Exception) -> Ended:
-    return Ended(End.NOT_STARTED, None, 0.0, "", str(error))
+    why = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        why = f"{error.strerror}: {error.filename}"
+    return Ended(End.NOT_STARTED, None, 0.0, "", why)
 
 
 def _same(record: ProcessRecord) -> bool:

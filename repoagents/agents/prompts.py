@@ -110,8 +110,9 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError(
-            f"the control plane's file {path} cannot be read: {error}",
+            f"the control plane's file {path} cannot be read: {why}",
             next_step="`repoagents init --upgrade` writes what is missing",
         ) from error
 

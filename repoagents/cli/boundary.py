@@ -58,9 +58,15 @@ def _explain(error: Exception) -> int:
             step = "Change into the repository, then run the same command again."
             return _refuse("the current folder does not exist any more", step, USAGE)
         case OSError(errno=number) if number in OF_THE_MACHINE:
-            return _refuse(str(error), OF_THE_MACHINE[number], UNFINISHED)
+            return _refuse(_complaint(error), OF_THE_MACHINE[number], UNFINISHED)
         case _:
             return _explain_parsing(error)
+
+
+def _complaint(error: OSError) -> str:
+    """The system's words without its number, and the path where there is one."""
+    why = error.strerror or type(error).__name__
+    return why if error.filename is None else f"{error.filename}: {why}"
 
 
 def _nowhere() -> bool:

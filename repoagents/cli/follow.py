@@ -161,8 +161,8 @@ class Lines:
     def _tell(self, now: datetime, line: str) -> None:
         try:
             self._write(f"{now.astimezone():%H:%M:%S} {line}")
-        except BrokenPipeError:
-            # Whoever read along has enough; the work goes on.
+        except OSError:
+            # Whoever read along has enough, or the disk has; the work goes on.
             self._write = lambda _: None
 
     def close(self) -> None:

@@ -145,7 +145,11 @@ def open_reader(control: Path) -> Reader:
     path = locate(control)
     if path is None:
         raise StateOnServer("the state is in PostgreSQL, not in a file")
-    if not path.exists():
+    try:
+        started = path.exists()
+    except OSError as error:
+        raise fault(error, str(path)) from error
+    if not started:
         refuse_orphaned_log(path)
         return Reader(lambda _sql, _values: (), started=False)
     with closing(connect_readonly(path)) as connection:

@@ -120,7 +120,7 @@ async def test_a_missing_program_is_a_value_not_an_exception(
     command = Command(("no-such-program",), worktree, {"PATH": "/bin"}, RUN, 5)
     ended = await supervisor.run(command)
     assert ended.end is End.NOT_STARTED
-    assert "no-such-program" in ended.errors
+    assert ended.errors == "No such file or directory: no-such-program"
     script = worktree / "script"
     script.write_text("not executable")
     ended = await supervisor.run(Command((str(script),), worktree, {}, RUN, 5))

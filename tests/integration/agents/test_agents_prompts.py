@@ -304,10 +304,13 @@ def test_a_broken_template_is_named_with_its_line(
     assert error.value.next_step
 
 
-@pytest.mark.parametrize("folder", ["prompts", "roles"])
-def test_a_missing_file_is_named(book: PromptBook, control: Path, folder: str) -> None:
+@pytest.mark.parametrize(
+    ("folder", "why"),
+    [("prompts", "is missing"), ("roles", "cannot be read: No such file or directory$")],
+)
+def test_a_missing_file_is_named(book: PromptBook, control: Path, folder: str, why: str) -> None:
     (control / folder / "reviewer.md").unlink()
-    with pytest.raises(ConfigError, match=f"{folder}/reviewer.md") as error:
+    with pytest.raises(ConfigError, match=f"{folder}/reviewer.md {why}") as error:
         book.render(brief(Role.REVIEWER))
     assert "init --upgrade" in error.value.next_step
 

@@ -42,7 +42,8 @@ def test_what_a_person_can_mend_is_said_with_the_next_step(error, code, capsys) 
     said = capsys.readouterr()
     assert said.out == ""
     first, second = said.err.splitlines()
-    assert first == f"error: {error}"
+    words = f"state/x: {error.strerror}" if isinstance(error, OSError) else error
+    assert first == f"error: {words}"
     assert second.strip() in (getattr(error, "next_step", ""), *boundary.OF_THE_MACHINE.values())
 
 
@@ -135,3 +136,8 @@ def test_ctrl_c_while_the_program_is_still_starting(monkeypatch) -> None:
 
     monkeypatch.setattr(door, "_run", interrupted)
     assert door.main() == boundary.INTERRUPTED
+
+
+def test_a_full_disk_below_the_answer_is_said_in_words(capsys) -> None:
+    assert boundary.guard(raises(OSError(errno.ENOSPC, "No space left on device"))) == 1
+    assert capsys.readouterr().err.splitlines()[0] == "error: No space left on device"

@@ -1,5 +1,6 @@
 """Progress: what a watch sees, and which lines a pipe gets."""
 
+import errno
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -167,12 +168,13 @@ def test_a_long_stage_gives_a_sign_of_life_now_and_then() -> None:
     assert told.later(60, run(stage=Stage.BUILD, last_event="b")) == []
 
 
-def test_a_closed_pipe_does_not_stop_the_work() -> None:
+@pytest.mark.parametrize("problem", [BrokenPipeError(), OSError(errno.ENOSPC, "full")])
+def test_what_cannot_be_written_does_not_stop_the_work(problem: OSError) -> None:
     calls = []
 
     def refuse(line: str) -> None:
         calls.append(line)
-        raise BrokenPipeError
+        raise problem
 
     lines = Lines(refuse, lambda: NOON)
     lines.show([run(1)], {})
