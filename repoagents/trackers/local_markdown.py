@@ -54,8 +54,16 @@ class LocalMarkdownTracker(LocalTracker):
                 f"there is no folder {name}, where tracker.path expects the issues",
                 next_step=f"Create it: mkdir -p {shlex.quote(name)}",
             )
-        paths = (path for path in sorted(folder.glob("*.md")) if not path.name.startswith("."))
-        return tuple(self._entry(path, f"{name}/{path.name}") for path in paths)
+        try:
+            names = sorted(path.name for path in folder.iterdir() if path.suffix == ".md")
+        except OSError as error:
+            raise TrackerError(
+                f"the issues in {name} cannot be read: {error.strerror}",
+                next_step=f"Make the folder readable for this user: chmod u+rx {shlex.quote(name)}",
+            ) from error
+        # Those that are hidden are no issues.
+        shown = (each for each in names if not each.startswith("."))
+        return tuple(self._entry(folder / each, f"{name}/{each}") for each in shown)
 
     def _entry(self, path: Path, place: str) -> Entry:
         digits = re.match(r"[0-9]+", path.name)

@@ -1,5 +1,6 @@
 """The Markdown tracker reads what people type, and writes below it only."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -249,3 +250,15 @@ def test_a_link_in_a_circle_is_an_error_with_its_name(tmp_path: Path) -> None:
     assert [issue.number for issue in tracker.read_issues()] == [2]
     with pytest.raises(TrackerError, match=r"3-z\.md"):
         tracker.read_issue(3)
+
+
+def test_a_folder_that_cannot_be_read_is_no_empty_one(tmp_path: Path, monkeypatch) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    tracker = tracker_in(tmp_path, n1_crash="# Crash")
+    for way in ("iterdir", "glob"):
+        monkeypatch.setattr(Path, way, refuse)
+    with pytest.raises(TrackerError, match="in issues cannot be read: Permission") as caught:
+        tracker.read_issue(1)
+    assert caught.value.next_step.endswith("chmod u+rx issues")
