@@ -95,7 +95,7 @@ def story(desk: Desk, run: Run) -> str:
     folder = desk.house.artifacts.folder(run.issue_number, run.id)
     lines = [headline(run, told.verdict, told.effects)]
     for name, what in _SHOWN:
-        if (folder / name).is_file():
+        if (folder / name).is_file() and (folder / name).stat().st_size:
             lines.append(f"  {what}: {shown_path(folder / name)}")
     return "\n".join(lines)
 

@@ -120,6 +120,9 @@ def render_run(
         next_step = failure.next_step or _next_step(run)
         lines += ["", *named_lines((("reason", failure.kind.value), ("message", failure.message)))]
         lines += named_lines((("next step", next_step),))
+    elif run.status is RunStatus.NO_CHANGE:
+        step = f"{_next_step(run)} --note TEXT with a hint, or close the issue"
+        lines += ["", *named_lines((("next step", step),))]
     if timings:
         lines += ["", "stages"]
         lines += [
@@ -152,7 +155,8 @@ def _facts(run: Run, now: datetime) -> Iterator[tuple[str, str]]:
 
 def _present(run: Run, now: datetime) -> Iterator[tuple[str, str]]:
     if run.stage:
-        since = f" for {age(now - run.stage_started_at)}" if run.stage_started_at else ""
+        begun = run.stage_started_at if run.status is RunStatus.IN_PROGRESS else None
+        since = f" for {age(now - begun)}" if begun else ""
         yield "stage", f"{run.stage.value}{since}"
     if run.last_event:
         yield "last event", run.last_event

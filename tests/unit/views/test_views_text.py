@@ -204,6 +204,17 @@ def test_fit_counts_columns() -> None:
     assert fit("日本語", 5) == "日本…"
 
 
+def test_a_builder_that_saw_nothing_leaves_a_next_step() -> None:
+    shown = render_run(a_run(RunStatus.NO_CHANGE, issue_number=7), (), (), LATER)
+    assert "next step   repoagents retry 7 --note TEXT with a hint, or close the issue" in shown
+
+
+def test_only_a_run_under_way_is_in_its_stage_for_a_time() -> None:
+    run = replace(RUNS[1], status=RunStatus.QUEUED)
+    assert "stage       build for 3 m" in render_run(RUNS[1], (), (), LATER)
+    assert "stage       build\n" in render_run(run, (), (), LATER)
+
+
 def test_a_run_row_has_its_promised_keys() -> None:
     row = run_row(RUNS[2])
     assert list(row) == [
