@@ -20,9 +20,9 @@ RECENT = timedelta(minutes=1)
 
 
 @click.command("backup", epilog=examples("ops backup", "ops backup PATH"))
-@click.argument("path", type=click.Path(path_type=Path), required=False)
+@click.argument("path", type=click.Path(), required=False)
 @AS_JSON
-def backup(*, path: Path | None, as_json: bool) -> int:
+def backup(*, path: str | None, as_json: bool) -> int:
     """Back up the state into one archive; a live worker goes on meanwhile.
 
     It holds the database, the key of `ops key`, the control plane and the artifacts, each with its
@@ -35,9 +35,10 @@ def backup(*, path: Path | None, as_json: bool) -> int:
     premises = place.open_premises()
     refuse_server(premises.loaded.settings.state.database_url)
     now = premises.clock.now()
-    folder = path or premises.control / "state" / "backups"
-    name = f"repoagents-{premises.loaded.root.name}-{now.strftime(STAMP)}.zip"
-    target = folder / name if path is None or folder.is_dir() else folder
+    target = Path(path) if path else premises.control / "state" / "backups"
+    # With a slash at its end it is a folder, also one that is not there yet.
+    if not path or path.endswith("/") or target.is_dir():
+        target /= f"repoagents-{premises.loaded.root.name}-{now.strftime(STAMP)}.zip"
     made = make_backup(premises.control, target, now)
     if as_json:
         print_json(made)

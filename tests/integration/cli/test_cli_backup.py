@@ -67,6 +67,12 @@ def test_without_a_path_it_stays_out_of_git(repoagents: Repoagents, begun: Path)
     assert "copy it to another" in made.err
 
 
+def test_a_slash_at_the_end_names_a_folder(repoagents: Repoagents, begun: Path) -> None:
+    made = repoagents(begun, "ops", "backup", f"{begun.parent}/nightly/", "--json")
+    assert made.code == 0
+    assert Path(json.loads(made.out)["path"]).parent == begun.parent / "nightly"
+
+
 def test_a_control_plane_that_is_lost_comes_back(
     repoagents: Repoagents, begun: Path, git_repository
 ) -> None:
