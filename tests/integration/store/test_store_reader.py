@@ -71,6 +71,13 @@ def test_what_a_killed_writer_left_in_its_log_is_seen(
     assert open_reader(copy).runs() == (run,)
 
 
+def test_a_place_that_cannot_be_looked_at_is_named(control: Path) -> None:
+    (control / "state").mkdir(parents=True, exist_ok=True)
+    (control / "state/location.json").write_text(json.dumps({"database": "x" * 300}))
+    with pytest.raises(StoreError, match="xxx cannot be opened: File name too long"):
+        open_reader(control)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs another user's folder")
 def test_a_folder_that_cannot_be_written_can_be_read(
     control: Path, path: Path, books: Database, clock: FakeClock
