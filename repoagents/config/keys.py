@@ -142,7 +142,7 @@ def _expected_plain(kind: object) -> str:
 def _plural(kind: object) -> str:
     if dataclasses.is_dataclass(kind):
         return "sections with the keys " + ", ".join(f.name for f in dataclasses.fields(kind))
-    return expected(kind)
+    return expected(kind).replace("a whole number", "whole numbers")
 
 
 def _bounds(marks: Sequence[object]) -> str:

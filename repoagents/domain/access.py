@@ -1,4 +1,4 @@
-"""What a credential reaches of one repository on GitHub, as far as that is told without a write."""
+"""What a credential can reach in a repository on GitHub, as far as reading alone can tell."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ class Access:
 
     `source` says where the credential comes from. `granted` are a classic token's scopes or an
     App's `name: level`, None where GitHub tells neither. `repo` and `page` are the repository's
-    name and address of today. `refused` are permissions whose reading was tried in vain.
+    name and address of today. `refused` are permissions that were tried and refused.
     `people_problem` says why nobody's permission can be read, and `people_step` what to do; both
     are empty when it can. `clock_ahead` is by how much this machine's clock is ahead of GitHub's.
     """

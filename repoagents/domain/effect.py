@@ -1,6 +1,6 @@
 """What the bot wants to change in the world: values, each with an idempotency key.
 
-Effects with one key but another content are one thing that was changed: the last one counts.
+Two effects with the same key and different content are one thing that changed: the last counts.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class PostComment:
 
     @property
     def key(self) -> str:
-        """Idempotency key: the comment in this run's name, whose text may be edited to and fro."""
+        """Idempotency key: this run's comment, whose text may be edited back and forth."""
         return f"comment:{self.run_id}"
 
 
@@ -109,7 +109,7 @@ class ReplyToRemark:
 class React:
     """A pair of eyes below a comment: what it asks for is kept.
 
-    `run_id` is empty, for there need be no run yet; a tracker takes it twice for once.
+    `run_id` is empty, for there need be no run yet; a tracker counts the same reaction once.
     """
 
     run_id: str

@@ -30,10 +30,10 @@ class WebhookSettings:
     __pydantic_config__ = STRICT
 
     secret_env: Annotated[str, MinLen(1)] = "REPOAGENTS_WEBHOOK_SECRET"  # noqa: S105 - a name
-    """The variable that holds the webhook's secret; two, separated by a space, while one is
-    replaced by the other."""
+    """The variable that holds the webhook's secret; two, separated by a space, while one replaces
+    the other."""
     host: Annotated[str, MinLen(1)] = "127.0.0.1"
-    """The address to listen on; `0.0.0.0` for every one of this machine."""
+    """The address to listen on; `0.0.0.0` for every address of this machine."""
     port: Annotated[int, Ge(1), Le(65_535)] = 8787
     """The port to listen on."""
 
@@ -81,8 +81,8 @@ class RetentionSettings:
     __pydantic_config__ = STRICT
 
     worktree_days: Annotated[float, Gt(0)] = 14
-    """Days that worktrees of finished runs stay."""
+    """How many days the worktrees of finished runs stay."""
     artifact_days: Annotated[float, Gt(0)] = 90
-    """Days that artifacts of finished runs stay."""
+    """How many days the artifacts of finished runs stay."""
     bundles: Annotated[int, Ge(1)] = 30
     """How many handoff bundles stay; an older one is deleted when a new one is made."""

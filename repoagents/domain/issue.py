@@ -46,9 +46,9 @@ class Comment:
 class Issue:
     """One issue, read whole.
 
-    `number` is positive. `labels` are trimmed, lower-case, without doubles. `author` may be empty
-    (a deleted account, a local tracker). `source` names where it was read, for messages. `locked`
-    conversations and pull requests are read like issues; neither gets a run.
+    `number` is positive. `labels` are trimmed, lower-case, without duplicates. `author` may be
+    empty (a deleted account, a local tracker). `source` names where it was read, for messages.
+    `locked` conversations and pull requests are read like issues; neither gets a run.
     """
 
     number: int
@@ -88,5 +88,5 @@ def canonical(text: str) -> str:
 
 
 def normal_labels(labels: tuple[str, ...] | list[str]) -> tuple[str, ...]:
-    """Labels trimmed, lower-cased, blanks dropped, doubles dropped, order kept."""
+    """Labels trimmed, lower-cased, blanks and duplicates dropped, order kept."""
     return tuple(dict.fromkeys(label.strip().lower() for label in labels if label.strip()))

@@ -32,7 +32,7 @@ class FilterSettings:
     __pydantic_config__ = STRICT
 
     labels: tuple[str, ...] = ()
-    """Labels that an issue needs, all of them, beside the trigger label."""
+    """Labels that an issue needs, all of them, in addition to the trigger label."""
     exclude_labels: tuple[str, ...] = ()
     """An issue with any of these labels is left alone."""
     authors: tuple[str, ...] = ()
@@ -40,7 +40,7 @@ class FilterSettings:
     assignee: str = ""
     """Take only issues that are assigned to this person."""
     milestone: str = ""
-    """Take only issues of the milestone with this title."""
+    """Take only issues in the milestone with this title."""
 
 
 @dataclass(frozen=True)
@@ -74,14 +74,14 @@ class TrackerSettings:
     stop_label: str = "repoagents-stop"
     """An issue with this label is left alone, and a run at work on it stops; empty for none."""
     working_label: str | None = None
-    """The label that an issue on GitHub wears while the bot works on it; `null` for none. Comments
-    have to be on."""
+    """The label that an issue on GitHub has while the bot works on it; `null` for none. It needs
+    `safety.allow_write_comments`."""
     waiting_label: str | None = None
-    """The same while its run waits for a person: blocked, failed, or for an approval."""
+    """The same while its run waits for a person: blocked, failed, or awaiting approval."""
     filters: FilterSettings = field(default_factory=FilterSettings)
     """Which of the issues with the trigger label are taken."""
     allowed_bots: tuple[int, ...] = ()
-    """Account ids of bots and Apps that may ask for work; of all others nothing is taken."""
+    """Account ids of bots and Apps that may ask for work; all others are ignored."""
     comment_commands: bool = False
     """Take `/repoagents run`, `stop`, `retry`, `approve` and `status` from comments of people who
     may write."""
@@ -185,7 +185,7 @@ class SafetySettings:
     allow_write_comments: bool = False
     """Let the bot comment below the issue."""
     allow_open_pr: bool = False
-    """Let the bot bring a branch and a draft pull request."""
+    """Let the bot push a branch and open a draft pull request."""
     allow_merge: bool = False
     """Let the bot merge its pull request once a person has approved exactly that commit."""
 
@@ -258,15 +258,15 @@ class GuardrailSettings:
     __pydantic_config__ = STRICT
 
     protected_paths: tuple[str, ...] = ()
-    """Globs, beside the built-in ones, that only a person may change."""
+    """Globs, in addition to the built-in ones, that only a person may change."""
     allowed_paths: tuple[str, ...] = ()
     """Globs that a change must stay inside; empty for everywhere."""
     max_files: Annotated[int, Ge(1)] = 30
-    """Files that a change may touch."""
+    """How many files a change may touch."""
     max_lines: Annotated[int, Ge(1)] = 1500
-    """Lines that a change may add and delete together."""
+    """How many lines a change may add and delete in total."""
     max_file_bytes: Annotated[int, Ge(1)] = 1_000_000
-    """The largest file that a change may bring."""
+    """The largest file that a change may contain, in bytes."""
     outside_plan: Literal["note", "revise"] = "revise"
     """What a changed path outside the plan means: a note to the reviewer, or a fix round."""
 
@@ -278,7 +278,7 @@ class AgentSettings:
     __pydantic_config__ = STRICT
 
     max_concurrent_runs: Annotated[int, Ge(1), Le(16)] = 1
-    """Attempts at the same time."""
+    """How many attempts may run at the same time."""
     role_timeout_seconds: Seconds = 1800
     """How long one role may take."""
     idle_timeout_seconds: Seconds = 600
@@ -286,7 +286,7 @@ class AgentSettings:
     run_timeout_seconds: Seconds = 7200
     """How long one attempt may take in all."""
     retry_limit: Annotated[int, Ge(1), Le(10)] = 3
-    """Attempts in all before a run is failed."""
+    """How many attempts a run gets before it fails."""
     base_retry_seconds: Annotated[int, Ge(0), Le(3600)] = 30
     """The first wait before a retry; doubled each time, capped at 15 minutes, with jitter."""
     env: tuple[str, ...] = ()
@@ -312,12 +312,12 @@ class LimitSettings:
     cost_per_day: Annotated[float, Ge(0)] = 50.0
     """Cost in any 24 hours."""
     open_pull_requests: Annotated[int, Ge(1)] = 5
-    """The bot's own pull requests that may be open at a time; further issues wait."""
+    """How many of the bot's own pull requests may be open at a time; further issues wait."""
 
 
 @dataclass(frozen=True)
 class CommitSettings:
-    """How commits are signed with a name."""
+    """Who commits are by, and what their messages say."""
 
     __pydantic_config__ = STRICT
 
@@ -370,7 +370,7 @@ class Settings:
     limits: LimitSettings = field(default_factory=LimitSettings)
     """Hard caps on calls, tokens and cost."""
     commit: CommitSettings = field(default_factory=CommitSettings)
-    """How commits are signed with a name."""
+    """Who commits are by, and what their messages say."""
     state: StateSettings = field(default_factory=StateSettings)
     """Where the bot remembers."""
     retention: RetentionSettings = field(default_factory=RetentionSettings)

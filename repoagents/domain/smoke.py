@@ -60,7 +60,7 @@ class Section:
 
 @dataclass(frozen=True, kw_only=True)
 class Auth(Section):
-    """The credential: `scopes` are a classic token's and `permissions` an App's, null untold."""
+    """The credential: `scopes` are a classic token's, `permissions` an App's; null is unknown."""
 
     source: str
     token_kind: str

@@ -187,7 +187,7 @@ async def _ask(house: House, call: Call, task: RoleTask) -> str:
 
 
 def why_no_call(house: House, run_id: str, estimate: Usage) -> budget.Refusal | None:
-    """The cap that the run's next call would pass, or None."""
+    """The cap that the run's next call would exceed, or None."""
     spent = house.spend.spent(run_id, house.clock.now())
     return budget.why_not(spent.run, spent.hour, spent.day, estimate, house.settings.limits)
 

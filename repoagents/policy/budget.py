@@ -23,7 +23,7 @@ _LOOK_AGAIN: dict[Scope, timedelta] = {"hour": timedelta(minutes=10), "day": tim
 
 @dataclass(frozen=True)
 class Refusal:
-    """A cap that the next call would pass.
+    """A cap that the next call would exceed.
 
     `scope` is the window that has to free itself; `run` means that waiting does not help and a
     person must raise the limit.
@@ -44,7 +44,7 @@ class _Cap:
     limit: float
 
     @property
-    def passed(self) -> bool:
+    def exceeded(self) -> bool:
         at_cap = self.used > 0 and self.used >= self.limit
         return at_cap or self.used + self.wanted > self.limit
 
@@ -57,7 +57,7 @@ def estimate(prompt: str) -> Usage:
 def why_not(
     run: Usage, hour: Usage, day: Usage, estimate: Usage, limits: LimitSettings
 ) -> Refusal | None:
-    """The first cap that a call of this estimate would pass, or None.
+    """The first cap that a call of this estimate would exceed, or None.
 
     An unknown cost counts as nothing; the refusal says so. What can never fit, however long one
     waits, is refused with scope `run`.
@@ -75,7 +75,7 @@ def why_not(
              limits.cost_per_day),
     )  # fmt: skip
     for cap in caps:
-        if cap.passed:
+        if cap.exceeded:
             return _refusal(cap, cost_known=day.cost is not None)
     return None
 
