@@ -1,4 +1,4 @@
-"""The project's own checks and the operator's hooks: hostile code too, for they run the change."""
+"""The project's own checks and the operator's hooks: hostile code too, as they run the change."""
 
 import hashlib
 from collections.abc import Mapping

@@ -24,7 +24,7 @@ from repoagents.logs import Redactor
 from repoagents.ports import AgentReply, Brief, EngineHealth, RoleReport, RoleTask
 
 HEARD_LIMIT = 2_000
-"""Events of one call that are told; an agent that floods us fills its transcript only."""
+"""How many events of one call are shown; an agent that floods us fills only its transcript."""
 
 
 class AgentCrew:

@@ -13,7 +13,7 @@ ALWAYS = frozenset(
         *("NODE_EXTRA_CA_CERTS", "GIT_SSL_CAINFO"),
     }
 )
-"""What every process gets; LC_* beside these, and a TMPDIR of its own."""
+"""What every process gets; in addition, LC_* and a TMPDIR of its own."""
 
 NEVER = frozenset(
     {"GITHUB_TOKEN", "GH_TOKEN", "GITHUB_ENTERPRISE_TOKEN", "GH_ENTERPRISE_TOKEN", "SSH_AUTH_SOCK"}

@@ -97,7 +97,7 @@ def command(
 def _try(root: Path) -> None:
     """Load what was written: the environment may not fit it, and readers learn where the state is.
 
-    Nothing was written in vain, so a refusal is a remark here and an error in the next command.
+    What was written stays useful, so a refusal is a remark here and an error in the next command.
     """
     from repoagents.config.loader import load
 

@@ -42,7 +42,7 @@ def unanswered(reason: str, *, as_json: bool, **about: object) -> None:
 
 
 def remark(text: str) -> None:
-    """Say something beside the answer."""
+    """Say something on stderr, next to the answer."""
     print(text, file=sys.stderr)
 
 

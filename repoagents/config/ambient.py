@@ -1,4 +1,4 @@
-"""The environment of this process: its one door, beside the loader so that `status` can ask."""
+"""The environment of this process: its one door, apart from the loader so that `status` can ask."""
 
 import os
 

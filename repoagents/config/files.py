@@ -40,7 +40,7 @@ def read_text(path: Path, shown: str) -> str | None:
         if not path.is_file():
             raise ConfigError(f"{shown} is not a file", next_step=f"Move {shown} out of the way.")
         if not path.stat().st_mode & 0o400:
-            # The mode is asked, not the attempt made: root reads what its owner locked.
+            # The mode is checked instead of trying: root may read what its owner locked.
             raise ConfigError(f"{shown} is not readable", next_step=f"chmod u+r {shown}")
         if path.stat().st_size > LARGEST:
             raise ConfigError(f"{shown} is larger than {LARGEST:,} bytes and was not read")
@@ -91,5 +91,5 @@ def why_not_writable(root: Path, relative: str) -> str | None:
 
 
 def _is_locked(path: Path) -> bool:
-    """The mode is asked, too: root writes what its owner locked."""
+    """The mode is checked too: root may write what its owner locked."""
     return not path.stat().st_mode & 0o200 or not os.access(path, os.W_OK)

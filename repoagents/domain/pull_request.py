@@ -26,7 +26,7 @@ class ReviewState(StrEnum):
 
 @dataclass(frozen=True)
 class PeerReview:
-    """One review by an account, of the commit `sha`; `body` is what it says beside its remarks."""
+    """One review by an account, of the commit `sha`; `body` is what it says besides its remarks."""
 
     author: Account
     state: ReviewState

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Part(StrEnum):
-    """The parts of the bot that live for long, each in a process of its own or beside the other."""
+    """The long-lived parts of the bot, each in a process of its own or both in one."""
 
     WORKER = "worker"
     RECEIVER = "receiver"

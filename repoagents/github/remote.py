@@ -7,7 +7,7 @@ from repoagents.github.address import origin_of
 from repoagents.github.auth import Credential
 
 USER = "x-access-token"
-"""The user name that GitHub takes beside any kind of token."""
+"""The user name that GitHub takes with any kind of token."""
 
 
 def web_url(api_url: str) -> str:

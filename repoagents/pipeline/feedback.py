@@ -26,7 +26,7 @@ def send_back(
 ) -> bool:
     """Queue the next round when something is asked for; whether it was.
 
-    Remarks beside an approval ask for nothing.
+    Remarks that come with an approval ask for nothing.
     """
     if _cut_off(house, run):
         queue(house, run)

@@ -27,7 +27,7 @@ STAGE_OF = {Role.PLANNER: Stage.PLAN, Role.BUILDER: Stage.BUILD, Role.REVIEWER: 
 
 @dataclass(frozen=True)
 class Call:
-    """What one call needs beside its brief; `seconds_left` is what the attempt still has."""
+    """What one call needs besides its brief; `seconds_left` is what the attempt still has."""
 
     run: Run
     worktree: Worktree

@@ -153,7 +153,7 @@ def parse_host(url: str) -> str:
 
 
 def web_host(tracker: TrackerSettings) -> str:
-    """The host of GitHub's pages and of git beside an API: github.com for api.github.com."""
+    """The host of the pages and of git that belongs to an API: github.com for api.github.com."""
     return parse_host(f"{tracker.api_url}/").removeprefix("api.")
 
 

@@ -351,7 +351,7 @@ def _why(signs: Signs, run: Run) -> str:
 
 
 def _held_up(run: Run) -> str:
-    """What a pull request waits for beside people, after a colon; empty when it is nothing."""
+    """What a pull request waits for besides people, after a colon; empty when it is nothing."""
     told = run.last_event if run.stage is Stage.PUBLISH else ""
     return f": {one_line(told, 160)}" if told else ""
 

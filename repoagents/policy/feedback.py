@@ -97,7 +97,7 @@ def contract(
 def that_fit(
     checks: Sequence[tuple[CheckRun, CheckDetail]], asked: Sequence[Thread]
 ) -> tuple[Thread, ...]:
-    """The threads that one round has room for beside the checks; the others wait for the next."""
+    """The threads that one round has room for besides the checks; the others wait for the next."""
     left = ROUND_LIMIT - sum(len(_failed(check, detail)) for check, detail in checks)
     taken: list[Thread] = []
     for thread in asked:

@@ -22,7 +22,7 @@ BEGINS = timedelta(minutes=15)
 
 @dataclass(frozen=True)
 class Terms:
-    """What a merge hangs on beside the pull request itself.
+    """What a merge depends on besides the pull request itself.
 
     `approved` is the commit that an approval stands for, empty when there is none. `base` is the
     branch that the change was proven on, `required` its required checks. `objecting` are the logins

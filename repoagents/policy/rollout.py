@@ -27,14 +27,14 @@ FINISHED = (
     RunStatus.BLOCKED,
     RunStatus.FAILED,
 )
-"""How a run ends by what the bot did; what a person called off or a newer run replaced is none."""
+"""How a run ends by what the bot did: not called off by a person, not replaced by a newer run."""
 
 WELL = (RunStatus.COMPLETED, RunStatus.AWAITING_APPROVAL, RunStatus.NO_CHANGE)
 
 
 @dataclass(frozen=True)
 class Share:
-    """So many of so many."""
+    """A part of a whole, both counted."""
 
     part: int = 0
     whole: int = 0

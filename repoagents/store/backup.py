@@ -123,7 +123,7 @@ def _new_file(place: Path) -> Iterator[IO[bytes]]:
 
 
 def _pack(file: IO[bytes], control: Path, copy: Path, about: dict[str, object]) -> int:
-    """Fill the archive; returns how many files it holds beside its manifest."""
+    """Fill the archive; returns how many files it holds besides its manifest."""
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         rows = [_put(archive, DATABASE, copy)]
         # After the database: what it speaks of is there already.
@@ -136,7 +136,7 @@ def _pack(file: IO[bytes], control: Path, copy: Path, about: dict[str, object]) 
 
 
 def _names(control: Path) -> Iterator[str]:
-    """The plain files that a backup holds beside the database; links are never followed."""
+    """The plain files that a backup holds besides the database; links are never followed."""
     for top in (KEY, *CONTROL_PLANE, ARTIFACTS):
         for path in (control / top, *sorted((control / top).rglob("*"))):
             name = path.relative_to(control).as_posix()

@@ -68,8 +68,8 @@ def render_pull_request(
 ) -> tuple[str, str]:
     """Title and body of the draft pull request.
 
-    `later` are effects beside this one that a flag withholds; `merges` is true where the bot merges
-    what was approved.
+    `later` are other effects that a flag withholds; `merges` is true where the bot merges what was
+    approved.
     """
     title = _outside(handoff.issue.title, TITLE_LIMIT)
     build = handoff.build

@@ -40,7 +40,7 @@ class CommandEngine:
         return self._argv or ("(command.argv is empty)",)
 
     def variables(self, call: Call) -> dict[str, str]:
-        """The protocol's variables, beside the run's marker that every process gets."""
+        """The protocol's variables, in addition to the run's marker that every process gets."""
         return {
             "REPOAGENTS_ROLE": call.task.role.value,
             "REPOAGENTS_ISSUE": str(call.task.issue_number),

@@ -39,7 +39,7 @@ def repository(call: Call) -> Reply:
 
 @route("GET", f"{REPO}/collaborators/{{login}}/permission", "metadata:read")
 def permission(call: Call) -> Reply:
-    """What somebody may do here; a bot is no user, and only those who may push may ask."""
+    """What somebody may do here; a bot is not a user, and only those who may push may ask."""
     if not call.caller.has_role("write"):
         raise Refusal(403, "Must have push access to view collaborator permission.")
     login = call.parameters["login"]
