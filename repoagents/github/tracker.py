@@ -102,7 +102,7 @@ class GitHubTracker:
         """Where the effect stands with this content, or None.
 
         A pull request whose text a person has written or edited stands as it is. A reaction is not
-        looked for: GitHub takes the same one twice for once.
+        looked for: GitHub keeps the same one once.
         """
         match effect:
             case PostComment():
