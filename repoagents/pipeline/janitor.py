@@ -28,7 +28,7 @@ EVENTS_STAY = timedelta(days=7)
 STILL_AT_WORK = timedelta(hours=2)
 """How long a dry run may take; nobody else knows of it."""
 
-_DRY_RUN = re.compile(rf"{DRY_RUN}([0-9]{{8}}-[0-9]{{6}})-[0-9a-f]+")
+_BEGUN = re.compile(rf"(?:{DRY_RUN})?([0-9]{{8}}-[0-9]{{6}})-[0-9a-f]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 
@@ -114,16 +114,28 @@ async def _clear(
 
 
 def _why_remove(house: House, worktree: Worktree, *, expired_only: bool) -> str | None:
-    run, now = house.runs.find(worktree.run_id), house.clock.now()
+    now, run_id = house.clock.now(), worktree.run_id
     days = house.settings.retention.worktree_days
+    if expired_only and _is_young(run_id, days, now):
+        return None
+    run = house.runs.find(run_id)
     if run is None:
-        begun = _begun(worktree.run_id)
+        begun = _begun(run_id) if run_id.startswith(DRY_RUN) else None
         still = begun is not None and now - begun < STILL_AT_WORK
-        gone = _older(begun, days, now) if expired_only else not still
+        gone = begun is not None if expired_only else not still
         return "no run of this id is known" if gone else None
     if expired_only and not _older(run.finished_at, days, now):
         return None
-    return None if _is_needed(house, run) else f"run of issue {run.issue_number} is {run.status}"
+    if _is_needed(house, run) and not (expired_only and _has_long_waited(house, run)):
+        return None
+    return f"run of issue {run.issue_number} is {run.status}"
+
+
+def _has_long_waited(house: House, run: Run) -> bool:
+    """Whether nobody has come for a blocked run: its worktree is made again when somebody does."""
+    days = house.settings.retention.artifact_days
+    blocked = run.status is RunStatus.BLOCKED and _older(run.finished_at, days, house.clock.now())
+    return blocked and all(each.id != run.id for each in with_open_pull_request(house))
 
 
 def _is_needed(house: House, run: Run) -> bool:
@@ -154,16 +166,26 @@ def _remove(house: House, worktree: Worktree) -> None:
 
 def _why_expired(house: House, run_id: str) -> str | None:
     """Why the artifacts of a run, or of a dry run, may go, or None."""
-    run, days = house.runs.find(run_id), house.settings.retention.artifact_days
-    ended = _begun(run_id) if run is None else run.finished_at
-    if not _older(ended, days, house.clock.now()) or (run and _is_needed(house, run)):
+    now, days = house.clock.now(), house.settings.retention.artifact_days
+    if _is_young(run_id, days, now):
         return None
-    return f"older than {days:g} days"
+    run = house.runs.find(run_id)
+    if run is None:
+        gone = run_id.startswith(DRY_RUN) and _begun(run_id) is not None
+    else:
+        gone = _older(run.finished_at, days, now) and not _is_needed(house, run)
+    return f"older than {days:g} days" if gone else None
+
+
+def _is_young(run_id: str, days: float, now: datetime) -> bool:
+    """Whether the name alone tells that nothing of the run is old: so nobody need be asked."""
+    begun = _begun(run_id)
+    return begun is not None and not _older(begun, days, now)
 
 
 def _begun(run_id: str) -> datetime | None:
-    """When a dry run began, as its name tells; None for any other name."""
-    named = _DRY_RUN.fullmatch(run_id)
+    """When a run or a dry run began, as its name tells; None for any other name."""
+    named = _BEGUN.fullmatch(run_id)
     return datetime.strptime(f"{named[1]}+0000", "%Y%m%d-%H%M%S%z") if named else None
 
 
@@ -172,22 +194,24 @@ def _is_at_rest(house: House, run_id: str) -> bool:
 
     When a person sends it back to work, that begins a flow of its own.
     """
+    now, days = house.clock.now(), house.settings.retention.worktree_days
+    if _is_young(run_id, days, now):
+        return False
     run = house.runs.find(run_id)
-    if run is None:
-        return True
-    days = house.settings.retention.worktree_days
-    return run.status not in ACTIVE and _older(run.updated_at, days, house.clock.now())
+    return run is None or (run.status not in ACTIVE and _older(run.updated_at, days, now))
 
 
 def _tidy_clone(house: House) -> None:
     heads = {run.head_sha for run in _with_commits(house)}
 
     def is_over(name: str) -> bool:
-        run = house.runs.find(name)
-        if run is None:  # The merge of a base goes by its own name.
-            return _COMMIT.fullmatch(name) is not None and name not in heads
-        days = house.settings.retention.worktree_days
-        return _older(run.finished_at, days, house.clock.now()) and not _is_needed(house, run)
+        if _COMMIT.fullmatch(name):  # The merge of a base goes by its own name.
+            return name not in heads
+        now, days = house.clock.now(), house.settings.retention.worktree_days
+        run = None if _is_young(name, days, now) else house.runs.find(name)
+        return run is not None and (
+            _older(run.finished_at, days, now) and not _is_needed(house, run)
+        )
 
     house.workspaces.tidy(is_over)
 

@@ -8,6 +8,7 @@ import pytest
 
 from repoagents.domain.effect import PostComment, PushBranch
 from repoagents.domain.host_settings import RetentionSettings
+from repoagents.domain.reports import BuildReport, CriterionRow, Decision, Review, Role
 from repoagents.domain.run import Failure, FailureClass, Run, RunStatus
 from repoagents.errors import GitError, StateUnreadable
 from repoagents.pipeline.boundary import change
@@ -110,6 +111,8 @@ async def test_the_loop_takes_only_what_outlived_its_retention(
     later(place, days)
     found = await sweep(place.house, dry_run=False, expired_only=True)
     expected = gone if status in FINISHED else (False, False)
+    if status is RunStatus.BLOCKED:  # Its worktree can be made again; what it tells cannot.
+        expected = (gone[1], False)
     assert kept(place, run) == (not expected[0], not expected[1])
     assert len(found) == sum(expected)
     assert place.now(run).status is status, "the run itself is never forgotten"
@@ -299,6 +302,7 @@ async def test_the_state_that_cannot_be_read_ends_the_cleaning(
     place: Place, spaces: MemoryWorkspaces
 ) -> None:
     left_by(place, RunStatus.FAILED)
+    later(place, 1000)
 
     def damaged(_run_id: str) -> None:
         raise StateUnreadable("damaged")
@@ -306,6 +310,35 @@ async def test_the_state_that_cannot_be_read_ends_the_cleaning(
     place.house.runs.find = damaged
     with pytest.raises(StateUnreadable):
         await tidy(place.house, place.flows)
+
+
+async def test_a_blocked_run_goes_on_from_its_tree_without_its_worktree(place: Place) -> None:
+    honest, place.agents.reviewer = place.agents.reviewer, refuse
+    run = await place.flow(place.queue())
+    assert run.status is RunStatus.BLOCKED
+    before, asked = place.artifact(run, "changes.patch"), place.agents.count(Role.PLANNER)
+    later(place, 90.1)
+    await tidy(place.house, place.flows)
+    assert kept(place, run) == (False, True)
+    place.agents.reviewer = honest
+    place.agents.builder = look_only
+    run = change(place.house, run.id, lambda was: was.requeue(place.clock.now()))
+    run = await place.flow(run)
+    assert run.status is RunStatus.COMPLETED
+    assert place.artifact(run, "changes.patch") == before
+    assert place.agents.count(Role.PLANNER) == asked
+
+
+def refuse(task: RoleTask, _count: int) -> Review:
+    """A reviewer who is never content."""
+    rows = tuple(CriterionRow(one, met=False, evidence="no") for one in task.criteria)
+    return Review(Decision.REQUEST_CHANGES, rows)
+
+
+def look_only(task: RoleTask, _count: int) -> BuildReport:
+    """A builder who finds what an earlier round built, and adds nothing."""
+    assert (task.worktree / "fixed.txt").exists()
+    return BuildReport("it is there", ("fixed.txt",))
 
 
 @pytest.mark.parametrize("status", RunStatus)
