@@ -46,6 +46,9 @@ _SPELLED = {
 }
 _URL_USERINFO = r"://[^/\s:@]*:([^/\s@]+)@"
 
+_OBEYED = "[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+"""What JSON may hold as it is, and a terminal obeys, or no encoding takes."""
+
 # Patterns are texts here and compiled on use: importing this module must cost nothing.
 _TOKEN68 = r"[A-Za-z0-9._~+/=-]"
 _SHAPES = (
@@ -239,6 +242,7 @@ class _Sinks:
 
     def info(self, line: dict[str, object]) -> None:
         text = json_text.dumps(line, ensure_ascii=False)
+        text = re.sub(_OBEYED, lambda found: f"\\u{ord(found[0]):04x}", text)
         if self._file is not None:
             problem = self._file.append(text)
             if problem:
@@ -254,7 +258,8 @@ def _plain(line: dict[str, object]) -> str:
     shown = ("at", "level", "message")
     rest = " ".join(f"{name}={value}" for name, value in line.items() if name not in shown)
     # A line break inside a message would make one event look like several.
-    words = " ".join(f"{line['message']} ({rest})".split())
+    text = f"{line['message']} ({rest})"
+    words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return f"{line['at']} {line['level']:<7} {words}"
 
 

@@ -92,9 +92,12 @@ def _explain_parsing(error: Exception) -> int:
 
 
 def _refuse(message: str, next_step: str, code: int) -> int:
-    print(
-        f"error: {message}", *([f"  {next_step}"] if next_step else []), sep="\n", file=sys.stderr
-    )
+    # Late, because most commands end well. What was refused may be the words of a stranger's host.
+    from repoagents.logs import Redactor, secret_values
+    from repoagents.policy.wording import clean
+
+    told = f"error: {message}\n  {next_step}" if next_step else f"error: {message}"
+    print(Redactor(secret_values(_environment)).redact(clean(told)), file=sys.stderr)
     return code
 
 

@@ -1,7 +1,11 @@
 """JSON documents: the one way that a report, an answer and a page's rows become text."""
 
 import json
+import re
 from collections.abc import Callable
+
+_OBEYED = "[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+"""What JSON may hold as it is, and a terminal obeys, or no encoding takes."""
 
 
 def render_json(
@@ -10,8 +14,9 @@ def render_json(
     plain: Callable[[object], object] | None = None,
     indent: int | None = 2,
 ) -> str:
-    """The text of a document, non-ASCII as it is; `plain` makes values of ours into simple ones.
+    """The text of a document, letters of all languages as they are.
 
+    `plain` makes values of ours into simple ones.
     JSON has no infinity and no NaN: such a number is unknown, and becomes null.
     """
     try:
@@ -23,7 +28,7 @@ def render_json(
 
 def _dump(document: object, plain: Callable[[object], object] | None, indent: int | None) -> str:
     close = None if indent else (",", ":")
-    return json.dumps(
+    text = json.dumps(
         document,
         default=plain,
         indent=indent,
@@ -31,3 +36,4 @@ def _dump(document: object, plain: Callable[[object], object] | None, indent: in
         ensure_ascii=False,
         allow_nan=False,
     )
+    return re.sub(_OBEYED, lambda found: f"\\u{ord(found[0]):04x}", text)

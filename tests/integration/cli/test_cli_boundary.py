@@ -47,6 +47,13 @@ def test_what_a_person_can_mend_is_said_with_the_next_step(error, code, capsys) 
     assert second.strip() in (getattr(error, "next_step", ""), *boundary.OF_THE_MACHINE.values())
 
 
+def test_a_refusal_sends_a_terminal_no_command_and_tells_no_secret(capsys, monkeypatch) -> None:
+    monkeypatch.setattr(boundary, "_environment", {"WEBHOOK_SECRET": "never-to-be-shown"})
+    words = "remote: \x1b]52;c;ZXZpbA==\x07no\u202e \x9b2J never-to-be-shown"
+    assert boundary.guard(raises(GitError(words, next_step="look\x1b[2J"))) == 1
+    assert capsys.readouterr().err == "error: remote: no  [redacted]\n  look\n"
+
+
 def test_an_interruption_is_130_and_a_result_is_the_code(capsys) -> None:
     assert boundary.guard(raises(KeyboardInterrupt())) == 130
     assert boundary.guard(raises(click.Abort())) == 130

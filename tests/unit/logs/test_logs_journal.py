@@ -100,6 +100,17 @@ def test_a_pipe_gets_json_or_plain_lines(open_: Open, capsys: pytest.CaptureFixt
     )
 
 
+@pytest.mark.parametrize("json_", [True, False])
+def test_no_line_moves_a_cursor(
+    open_: Open, path: Path, capsys: pytest.CaptureFixture[str], json_: bool
+) -> None:
+    open_(path, terminal=False, json=json_).note("c", "\x1b]0;x\x07 \x9b2J \u202eevil é")
+    for text in (path.read_text(), capsys.readouterr().err):
+        assert text.rstrip("\n").isprintable()
+        assert "evil é" in text
+    assert lines(path)[0]["message"] == "\x1b]0;x\x07 \x9b2J \u202eevil é"
+
+
 def test_a_reader_that_left_does_not_stop_the_work() -> None:
     code = (
         "import os, sys\nfrom tests.fakes.clock import FakeClock\n"

@@ -54,6 +54,14 @@ def test_every_document_is_json_and_only_odd_numbers_become_null(value: object) 
         assert json.loads(text, parse_constant=refuse) == without_odd(value)
 
 
+def test_no_document_moves_a_cursor_or_turns_text_around() -> None:
+    value = {"title": "\x9b2J\u202eevil\x7f \udcff é 漢"}
+    text = render_json(value)
+    assert text.replace("\n", "").isprintable()
+    assert "é 漢" in text
+    assert json.loads(text) == value
+
+
 @pytest.mark.parametrize(
     "text",
     [
