@@ -80,7 +80,7 @@ class PromptBook:
         except (TemplateError, UnicodeDecodeError, TypeError, ValueError, OSError) as error:
             raise ConfigError(
                 f"the prompt template {_where(error, place)} cannot be rendered: {error}",
-                next_step="mend the template; `repoagents init --upgrade` shows the preset's",
+                next_step="fix the template; `repoagents init --upgrade` shows the preset's",
             ) from error
         return text.strip() + _rules(brief)
 

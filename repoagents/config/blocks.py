@@ -39,6 +39,6 @@ def _span(text: str, path: str) -> tuple[int, int] | None:
     if counts != (1, 1) or end < start:
         raise ConfigError(
             f"{path}: expected `{BEGIN}` once and `{END}` once after it",
-            next_step=f"Mend or remove these marks in {path}, then run the command again.",
+            next_step=f"Fix or remove these marks in {path}, then run the command again.",
         )
     return start, end + len(END)

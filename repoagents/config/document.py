@@ -87,7 +87,7 @@ def parse_document(text: str, source: str) -> Document:
         raise ConfigError(
             f"{source}: the whole file must be a mapping (`key: value` lines), not "
             f"{'a list' if isinstance(tree, list) else 'a single value'}",
-            next_step="Mend it, or start afresh: repoagents init --force --tracker-kind KIND",
+            next_step="Fix it, or start afresh: repoagents init --force --tracker-kind KIND",
         )
     return Document(tree, source, reading.lines, tuple(reading.problems))
 
@@ -123,7 +123,7 @@ def _compose(text: str, source: str) -> yaml.Node | None:
 
 
 def _broken(where: str, problem: str) -> ConfigError:
-    return ConfigError(f"{where}: broken YAML: {problem}", next_step="Mend the line that is named.")
+    return ConfigError(f"{where}: broken YAML: {problem}", next_step="Fix the line that is named.")
 
 
 class _Reading:

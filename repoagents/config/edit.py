@@ -95,7 +95,7 @@ def _with(tree: dict[str, Plain], key: str, value: bool | str) -> dict[str, Plai
     section, name = key.split(".")
     inside = tree.get(section) or {}
     if not isinstance(inside, dict):
-        raise ConfigError(f"{CONFIG_PATH}: {section} must be a section", next_step="Mend it first.")
+        raise ConfigError(f"{CONFIG_PATH}: {section} must be a section", next_step="Fix it first.")
     return {**tree, section: {**inside, name: value}}
 
 

@@ -129,5 +129,5 @@ def _refusal(name: str, problems: list[str]) -> ConfigError:
     text = "\n  ".join([f"{KEY}: {name} cannot be used:", *shown, *more])
     if len(problems) == 1:
         text = f"{KEY}: {name}: {shown[0]}"
-    step = "Mend it; a report of `repoagents github smoke` on a live repository is one."
+    step = "Fix it; a report of `repoagents github smoke` on a live repository is one."
     return ConfigError(text, next_step=step)

@@ -161,7 +161,7 @@ def _refusal(problems: Iterable[Problem]) -> ConfigError:
     if len(rows) > 1:
         text = "\n  ".join([f"the configuration has {len(rows)} problems:", *rows])
     return ConfigError(
-        text, next_step="Mend what is named; `repoagents config schema` lists every key."
+        text, next_step="Fix what is named; `repoagents config schema` lists every key."
     )
 
 

@@ -69,7 +69,7 @@ def _parse(text: str) -> tuple[dict[str, str], dict[str, int]]:
         match = ASSIGNMENT.fullmatch(bare)
         if match is None or UNFIT.search(bare):
             # The line is not quoted: what does not parse may still hold a secret.
-            raise ConfigError(f"{SHOWN}:{number}: expected NAME=value", next_step="Mend the line.")
+            raise ConfigError(f"{SHOWN}:{number}: expected NAME=value", next_step="Fix the line.")
         values[match[1]], lines[match[1]] = _unquote(match[2], number), number
     return values, lines
 

@@ -211,7 +211,7 @@ def _quote(complaint: str, why: str) -> str:
 def _advise(reason: str) -> tuple[str, str]:
     """The kind of a refusal and what the operator can do."""
     found = (advice for sign, advice in _ADVICE.items() if re.search(sign, reason, re.IGNORECASE))
-    return next(found, ("failed", "Mend what the remote names, or its hook, then retry."))
+    return next(found, ("failed", "Fix what the remote names, or its hook, then retry."))
 
 
 def _without_login(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -139,7 +139,7 @@ async def _hook(house: House, name: str, worktree: Worktree, *, remove: bool) ->
         Failure(
             FailureClass.INFRA,
             f"the hook {name} failed: {problem}",
-            f"mend workspace.hooks.{name} in .ai-repoagents/repoagents.yaml",
+            f"fix workspace.hooks.{name} in .ai-repoagents/repoagents.yaml",
         )
     )
 

@@ -8,7 +8,7 @@ from repoagents.trackers.local import Entry
 from repoagents.trackers.shapes import Fields, Misshapen, parse_issue, parse_number
 from repoagents.trackers.spans import Span
 
-MEND = "Mend the file by hand."
+MEND = "Fix the file by hand."
 
 
 def read_spans(text: str, name: str) -> list[Span]:

@@ -136,7 +136,7 @@ def single(entries: Sequence[Entry], number: int) -> Issue | None:
     unknown = [entry for entry in entries if entry.number is None and not entry.stray]
     for entry in same or unknown:
         if entry.problem:
-            raise TrackerError(entry.problem, next_step="Mend it by hand.")
+            raise TrackerError(entry.problem, next_step="Fix it by hand.")
     return same[0].issue if same else None
 
 
