@@ -16,6 +16,8 @@ import hypothesis
 import pytest
 from pytest_socket import socket_allow_hosts
 
+from tests.prepared import end_running
+
 LOOPBACK = ["127.0.0.1", "::1"]
 NOBODY_LISTENS = "http://127.0.0.1:9"
 MEMORY = Path("/dev/shm")
@@ -131,6 +133,13 @@ def untouchable_home(
     if home.exists():
         left = sorted(str(path.relative_to(home)) for path in home.rglob("*"))
         pytest.fail(f"the test wrote into $HOME: {', '.join(left) or 'an empty folder'}")
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_running(clean_environment: None) -> Iterator[None]:
+    """A test that fails leaves no command behind."""
+    yield
+    end_running()
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """The command line, forked from a process that has imported it already.
 
-Importing is most of what a short command does, and tests run hundreds of them to their end. Each is
-a process of its own, with its own folder, environment, streams and exit code; only Python does not
-start anew. How the program starts from nothing is seen where tests start it themselves.
+Importing is most of what a short command does, and tests run hundreds of them. Each is a process of
+its own, with its own folder, environment, streams and exit code; only Python does not start anew.
+How the program starts from nothing is seen where tests start it themselves.
 """
 
 import gc
@@ -18,9 +18,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from concurrent import futures
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from functools import cache
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).parents[1]
 
@@ -39,6 +42,104 @@ def _parent() -> tuple[socket.socket, "subprocess.Popen[bytes]"]:
     return ours, process
 
 
+class Running:
+    """A command that was just begun; what it has, it has as `subprocess.Popen` has it.
+
+    `stdout` and `stderr` are text, as long as no file is given for them to go to.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        stdin: int = subprocess.DEVNULL,
+        stdout: int = subprocess.PIPE,
+        stderr: int = subprocess.PIPE,
+        start_new_session: bool = False,
+    ) -> None:
+        asked = {"arguments": list(arguments), "cwd": str(cwd), "env": dict(env)}
+        self.args = list(arguments)
+        self.returncode: int | None = None
+        with ExitStack() as sent:
+            request = sent.enter_context(tempfile.TemporaryFile())
+            request.write(json.dumps({**asked, "session": start_new_session}).encode())
+            request.seek(0)
+            _, given = _ends(stdin, sent)
+            self.stdout, out = _ends(stdout, sent)
+            self.stderr, err = (None, out) if stderr == subprocess.STDOUT else _ends(stderr, sent)
+            self._result, result = _ends(subprocess.PIPE, sent)
+            files = [request.fileno(), given, out, err, result]
+            socket.send_fds(_parent()[0], [b"."], files)
+        self.pid = int(self._result.readline())
+        _begun.append(self)
+
+    def poll(self) -> int | None:
+        """Its exit code, once it has ended."""
+        with suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its exit code."""
+        if self.returncode is None:
+            if not select.select([self._result], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(self.args, timeout or 0)
+            self.returncode = int(self._result.readline())
+            self._result.close()
+        return self.returncode
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """Wait for its end; what it said that nobody has read yet."""
+        streams = [stream for stream in (self.stdout, self.stderr) if stream]
+        readers = ThreadPoolExecutor(2)
+        said = {stream: readers.submit(stream.read) for stream in streams if not stream.closed}
+        readers.shutdown(wait=False)
+        if futures.wait(said.values(), timeout).not_done:
+            raise subprocess.TimeoutExpired(self.args, timeout or 0)
+        self.wait(timeout)
+        for stream in streams:
+            stream.close()
+        out, err = (said[s].result() if s in said else "" for s in (self.stdout, self.stderr))
+        return out, err
+
+    def send_signal(self, which: int) -> None:
+        """Send a signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, which)
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it."""
+        self.send_signal(signal.SIGKILL)
+
+
+def _ends(wanted: int, sent: ExitStack) -> tuple[IO[str] | None, int]:
+    """Our end of a stream, and the one to send; what is opened to be sent is closed after it."""
+    if wanted == subprocess.DEVNULL:
+        return None, sent.enter_context(Path(os.devnull).open("r+b", buffering=0)).fileno()
+    if wanted != subprocess.PIPE:
+        return None, wanted
+    reading, writing = os.pipe()
+    sent.callback(os.close, writing)
+    return os.fdopen(reading), writing
+
+
+_begun: list[Running] = []
+
+
+def end_running() -> None:
+    """Kill every command that was begun and goes on; their output is read to its end."""
+    while _begun:
+        command = _begun.pop()
+        command.kill()
+        command.communicate()
+
+
 def run_prepared(
     arguments: Sequence[str],
     *,
@@ -48,35 +149,23 @@ def run_prepared(
     timeout: float = 100,
 ) -> subprocess.CompletedProcess[str]:
     """Run `repoagents` with these arguments to its end, as `subprocess.run` would."""
-    asked = json.dumps({"arguments": list(arguments), "cwd": str(cwd), "env": dict(env)})
     with ExitStack() as files:
-        streams = [files.enter_context(tempfile.TemporaryFile()) for _ in range(4)]
-        for file, text in zip(streams, (asked, stdin), strict=False):
-            file.write(text.encode())
-            file.seek(0)
-        reading, writing = os.pipe()
-        result = files.enter_context(os.fdopen(reading))
-        with os.fdopen(writing, "w"):
-            sent = [*(stream.fileno() for stream in streams), writing]
-            socket.send_fds(_parent()[0], [b"."], sent)
-        code = _wait(result.fileno(), timeout, arguments)
-        for stream in streams[2:]:
+        typed, *streams = [files.enter_context(tempfile.TemporaryFile()) for _ in range(3)]
+        typed.write(stdin.encode())
+        typed.seek(0)
+        given, out, err = (file.fileno() for file in (typed, *streams))
+        command = Running(arguments, cwd=cwd, env=env, stdin=given, stdout=out, stderr=err)
+        try:
+            code = command.wait(timeout)
+        finally:
+            # It takes too long, or the test is ended.
+            command.kill()
+            command.wait()
+            _begun.remove(command)
+        for stream in streams:
             stream.seek(0)
-        out, err = (stream.read().decode() for stream in streams[2:])
-    return subprocess.CompletedProcess(list(arguments), code, out, err)
-
-
-def _wait(result: int, timeout: float, arguments: Sequence[str]) -> int:
-    """The exit code of the command; it is killed when it takes too long, or the test is ended."""
-    pid = int(os.read(result, 100))
-    try:
-        if not select.select([result], [], [], timeout)[0]:
-            raise subprocess.TimeoutExpired(list(arguments), timeout)
-        return int(os.read(result, 100))
-    except BaseException:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-        raise
+        texts = [stream.read().decode() for stream in streams]
+    return subprocess.CompletedProcess(list(arguments), code, *texts)
 
 
 def _import_everything() -> None:
@@ -106,6 +195,12 @@ def _become(request: int, streams: Sequence[int]) -> None:
         os.close(stream)
     with os.fdopen(request) as file:
         asked = json.load(file)
+    if asked["session"]:
+        os.setsid()
+    # What Python found out about the old ones as it started, they would believe of the new ones.
+    sys.stdin = os.fdopen(0, closefd=False)
+    sys.stdout = os.fdopen(1, "w", buffering=1 if os.isatty(1) else -1, closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
     os.environ.clear()
     os.environ.update(asked["env"])
     time.tzset()
@@ -122,9 +217,11 @@ def main() -> int:
         return 0
     request, *streams, result = files
     if pid := os.fork():
+        for stream in streams:
+            os.close(stream)
         with suppress(BrokenPipeError):
-            os.write(result, b"%d" % pid)
-            os.write(result, b"%d" % os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+            os.write(result, b"%d\n" % pid)
+            os.write(result, b"%d\n" % os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
         os._exit(0)
     os.close(result)
     _become(request, streams)

@@ -13,7 +13,7 @@ import pytest
 
 from repoagents.domain.run import Run
 from repoagents.store.reader import open_reader
-from tests.prepared import run_prepared
+from tests.prepared import Running, run_prepared
 
 AGENT = Path(__file__).parents[1] / "samples" / "agent.py"
 
@@ -74,10 +74,6 @@ class Project:
         """The environment of the command line."""
         return {**os.environ, "CALL_LOG": str(self.calls), **extra}
 
-    def command(self, *argv: str) -> list[str]:
-        """The argument list of one command."""
-        return [sys.executable, "-m", "repoagents", *argv]
-
     def run(
         self, *argv: str, code: int | None = 0, **extra: str
     ) -> subprocess.CompletedProcess[str]:
@@ -86,16 +82,13 @@ class Project:
         assert code is None or done.returncode == code, done.stdout + done.stderr
         return done
 
-    def start(self, *argv: str, **extra: str) -> subprocess.Popen[str]:
+    def start(self, *argv: str, **extra: str) -> Running:
         """Start a command in a session of its own."""
-        return subprocess.Popen(
-            self.command(*argv),
+        return Running(
+            argv,
             cwd=self.root,
             env=self.environment(**extra),
-            stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
-            stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
 

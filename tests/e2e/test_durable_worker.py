@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -17,6 +17,7 @@ import pytest
 from repoagents.domain.run import FailureClass, RunStatus, Stage
 from repoagents.store.reader import open_reader
 from tests.e2e.conftest import AGENT, Project
+from tests.prepared import Running
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
 
@@ -36,16 +37,6 @@ import runpy, signal
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 runpy.run_path({agent!r}, run_name="__main__")
 """
-
-
-@pytest.fixture(autouse=True)
-def nothing_left_running() -> Iterator[None]:
-    """A test that fails leaves no worker behind."""
-    yield
-    for child in psutil.Process().children():
-        if "repoagents" in child.cmdline():
-            child.kill()
-            child.wait()
 
 
 def add_issues(project: Project, *numbers: int, title: str = "add() subtracts") -> None:
@@ -92,7 +83,7 @@ def silent(output: str) -> bool:
     return not any(word in output.lower() for word in NOISE)
 
 
-def end(worker: "subprocess.Popen[str]", *signals: int) -> str:
+def end(worker: Running, *signals: int) -> str:
     """Send these and return all that the worker said."""
     for number in signals:
         with contextlib.suppress(ProcessLookupError):

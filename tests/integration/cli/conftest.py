@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,7 @@ from repoagents import bootstrap
 from repoagents.domain.issue import Issue
 from repoagents.domain.run import Run
 from repoagents.pipeline.intake import Wish, accept
-from tests.prepared import run_prepared
+from tests.prepared import Running, run_prepared
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "python-lib"
 CONFIG = ".ai-repoagents/repoagents.yaml"
@@ -55,28 +53,13 @@ def repoagents() -> Repoagents:
 
 
 @pytest.fixture
-def started() -> Callable[..., subprocess.Popen[str]]:
+def started() -> Callable[..., Running]:
     """Start a command in a folder and leave it running; what still runs is killed at the end."""
-    running: list[subprocess.Popen[str]] = []
 
-    def start(folder: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "repoagents", *arguments],
-            cwd=folder,
-            env={**os.environ, **variables},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        running.append(process)
-        return process
+    def start(folder: Path, *arguments: str, **variables: str) -> Running:
+        return Running(arguments, cwd=folder, env={**os.environ, **variables})
 
-    yield start
-    for process in running:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+    return start
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The top of the command line: help, version, completion, what is refused at the door."""
 
 import importlib
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -93,15 +94,19 @@ def test_wrong_usage_ends_with_2(repoagents, tmp_path: Path, typed: list[str], n
     assert ended.out == ""
 
 
-def test_the_shell_completes_commands_without_importing_them(
-    repoagents, started, tmp_path: Path
-) -> None:
-    variables = {"_REPOAGENTS_COMPLETE": "bash_complete", "COMP_WORDS": "repoagents r"}
-    completing = started(tmp_path, **variables, COMP_CWORD="1", PYTHONPROFILEIMPORTTIME="1")
-    out, err = completing.communicate(timeout=100)
-    assert set(out.split()) == {"plain,run", "plain,retry", "plain,rollout"}
-    assert "repoagents.cli.app" in err
-    assert "repoagents.cli.retry" not in err
+def test_the_shell_completes_commands_without_importing_them(repoagents, tmp_path: Path) -> None:
+    asked = {"_REPOAGENTS_COMPLETE": "bash_complete", "COMP_WORDS": "repoagents r"}
+    ended = subprocess.run(
+        [sys.executable, "-m", "repoagents"],
+        env={**os.environ, **asked, "COMP_CWORD": "1", "PYTHONPROFILEIMPORTTIME": "1"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert set(ended.stdout.split()) == {"plain,run", "plain,retry", "plain,rollout"}
+    assert "repoagents.cli.app" in ended.stderr
+    assert "repoagents.cli.retry" not in ended.stderr
     script = repoagents(tmp_path, _REPOAGENTS_COMPLETE="bash_source")
     assert "complete -o nosort" in script.out
 

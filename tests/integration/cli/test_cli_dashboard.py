@@ -3,7 +3,6 @@
 import json
 import re
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from urllib.parse import unquote
 import pytest
 
 from tests.integration.cli.conftest import Repoagents, queue
+from tests.prepared import Running
 
 PAGE = Path(".ai-repoagents") / "dashboard" / "index.html"
 LOG = Path(".ai-repoagents") / "logs" / "repoagents.jsonl"
@@ -76,7 +76,7 @@ def test_only_a_page_is_replaced_by_one(repoagents: Repoagents, control: Path) -
     for path in (config, control / "link.html"):
         ended = repoagents(control, "dashboard", "--output", str(path))
         assert (ended.code, config.read_bytes()) == (2, before)
-        assert "is no page" in ended.err
+        assert "is not a page" in ended.err
     for _ in range(2):
         assert repoagents(control, "dashboard", "--output", str(page)).code == 0
     assert (control / "link.html").is_symlink()
@@ -111,7 +111,7 @@ def test_without_a_display_the_path_is_said(
 
 
 def test_a_watched_page_follows_what_happens(
-    started: Callable[..., subprocess.Popen[str]], control: Path
+    started: Callable[..., Running], control: Path
 ) -> None:
     watching = started(control, "dashboard", "--watch")
     assert watching.stdout is not None

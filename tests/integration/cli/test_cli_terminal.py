@@ -7,8 +7,6 @@ import re
 import select
 import signal
 import struct
-import subprocess
-import sys
 import termios
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.cli.conftest import queue
+from tests.prepared import Running
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*3[1-7]m")
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
@@ -33,8 +32,8 @@ class Terminal:
         self._master, slave = pty.openpty()
         self.resize(*size)
         self.text = ""
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "repoagents", *arguments],
+        self.process = Running(
+            arguments,
             cwd=folder,
             env={**os.environ, "TERM": "xterm-256color", **variables},
             stdin=slave,

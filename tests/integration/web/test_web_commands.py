@@ -7,7 +7,6 @@ import signal
 import socket
 import sqlite3
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -16,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.web.conftest import LABELED, SECRET, signature
-from tests.prepared import run_prepared
+from tests.prepared import Running, run_prepared
 
 CONFIG = ".ai-repoagents/repoagents.yaml"
 GITHUB = "tracker:\n  kind: github\n  repo: octo/cat\nllm:\n  mode: rehearsal\n"
@@ -30,14 +29,11 @@ class Serving:
     """A `serve` process and the port that it said it listens on."""
 
     def __init__(self, root: Path, *arguments: str, **variables: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "repoagents", "serve", "--port", "0", *arguments],
+        self.process = Running(
+            ["serve", "--port", "0", *arguments],
             cwd=root,
             env={**os.environ, **variables},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            text=True,
         )
         assert self.process.stdout is not None
         self.said = self.process.stdout.readline()
@@ -260,14 +256,11 @@ def test_the_worker_serves_beside_its_work(root: Path) -> None:
         "REPOAGENTS_TRACKER__API_URL": "http://127.0.0.1:9",
         "GITHUB_TOKEN": "ghp_" + "0" * 36,
     }
-    worker = subprocess.Popen(
-        [sys.executable, "-m", "repoagents", "run", "--serve"],
+    worker = Running(
+        ["run", "--serve"],
         cwd=root,
         env={**os.environ, **settings},
-        stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
     )
     try:
         assert worker.stderr is not None
