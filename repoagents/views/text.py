@@ -106,6 +106,13 @@ def _elapsed(run: Run, now: datetime) -> str:
 # --- one run ------------------------------------------------------------------------------------
 
 
+_ASKED = {
+    RunStatus.NO_CHANGE: "repoagents retry {n} --note TEXT with a hint, or close the issue",
+    RunStatus.AWAITING_APPROVAL: "approve its pull request, or repoagents approval show {n}",
+}
+"""What is asked of a person about a run that no failure has stopped."""
+
+
 def render_run(
     run: Run,
     effects: "Sequence[EffectRow]",
@@ -120,8 +127,8 @@ def render_run(
         next_step = failure.next_step or _next_step(run)
         lines += ["", *named_lines((("reason", failure.kind.value), ("message", failure.message)))]
         lines += named_lines((("next step", next_step),))
-    elif run.status is RunStatus.NO_CHANGE:
-        step = f"{_next_step(run)} --note TEXT with a hint, or close the issue"
+    elif run.status in _ASKED:
+        step = _ASKED[run.status].format(n=run.issue_number)
         lines += ["", *named_lines((("next step", step),))]
     if timings:
         lines += ["", "stages"]

@@ -209,6 +209,11 @@ def test_a_builder_that_saw_nothing_leaves_a_next_step() -> None:
     assert "next step   repoagents retry 7 --note TEXT with a hint, or close the issue" in shown
 
 
+def test_a_published_change_asks_for_its_approval() -> None:
+    shown = render_run(a_run(RunStatus.AWAITING_APPROVAL, issue_number=7), (), (), LATER)
+    assert "next step   approve its pull request, or repoagents approval show 7" in shown
+
+
 def test_only_a_run_under_way_is_in_its_stage_for_a_time() -> None:
     run = replace(RUNS[1], status=RunStatus.QUEUED)
     assert "stage       build for 3 m" in render_run(RUNS[1], (), (), LATER)
