@@ -45,7 +45,7 @@ class CheckRun:
 
     `conclusion` is None while it runs, `tail` the end of its own words. `id` is 0 for a commit
     status; `has_log` says whether there is the log of a job of this id. `app_id` is the App that
-    gave it, 0 where that is not told, as of a status.
+    gave it, 0 where that is not told, as of a status. `queued` is true until it begins.
     """
 
     name: str
@@ -54,6 +54,7 @@ class CheckRun:
     id: int = 0
     has_log: bool = False
     app_id: int = 0
+    queued: bool = False
 
     @property
     def green(self) -> bool:

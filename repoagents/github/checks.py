@@ -17,6 +17,8 @@ LOG_BYTES = 64 * 1024
 """Bytes of a job's log, from its end."""
 ACTIONS = "github-actions"
 """The App whose check runs are jobs of the same id, with a log."""
+NOT_BEGUN = ("queued", "waiting", "requested", "pending")
+"""A check run's states before it begins: for a runner, or for somebody's word."""
 WORST_FIRST = ("failure", "warning", "notice")
 
 
@@ -77,7 +79,8 @@ class GitHubChecks:
         for fields in self._wrapped(f"{self._client.root}/commits/{sha}/check-runs", "check_runs"):
             output, app = mapping(fields.get("output")), mapping(fields.get("app"))
             words = "\n".join(filter(None, (text(output, n) for n in ("title", "summary", "text"))))
-            done = text(fields, "status") == "completed"
+            status = text(fields, "status")
+            done = status == "completed"
             conclusion = text(fields, "conclusion") or None
             yield CheckRun(
                 text(fields, "name"),
@@ -86,6 +89,7 @@ class GitHubChecks:
                 number(fields, "id"),
                 has_log=text(app, "slug") == ACTIONS,
                 app_id=number(app, "id"),
+                queued=status in NOT_BEGUN,
             )
 
     def _statuses(self, sha: str) -> Iterator[CheckRun]:

@@ -20,6 +20,9 @@ FOLLOWED = (RunStatus.AWAITING_APPROVAL, RunStatus.COMPLETED, *STOPPED)
 ACTIVE = (RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.RETRY_PENDING)
 """The runs that are at work, or will be by themselves."""
 
+MOST_NAMED = 10
+"""Issues that are named whose pull requests are open."""
+
 LOOKS, SECONDS = 3, 2.0
 """How often, and how long apart, it is asked again whether a pull request can be merged."""
 
@@ -63,15 +66,17 @@ def why_too_many(house: House) -> str | None:
     Runs at work count too, where they will open one: or those of one poll would pass the limit.
     """
     limit = house.settings.limits.open_pull_requests
-    found, coming = len(with_open_pull_request(house)), 0
+    found, coming = with_open_pull_request(house), 0
     if house.tracker.pulls is not None and publisher.lets_out_pull_requests(house):
         coming = len(house.runs.select(ACTIVE, limit=limit))
-    if found + coming < limit:
+    if len(found) + coming < limit:
         return None
+    whose = ", ".join(f"#{run.issue_number}" for run in found[:MOST_NAMED])
+    named = f" (of {whose})" if whose else ""
     more = f" and {coming} runs may open another" if coming else ""
     return (
-        f"{found} pull requests of the bot are open{more}, and limits.open_pull_requests is "
-        f"{limit}: merge or close one"
+        f"{len(found)} pull requests of the bot are open{named}{more}, and "
+        f"limits.open_pull_requests is {limit}: merge or close one"
     )
 
 

@@ -22,6 +22,9 @@ from repoagents.policy.wording import clean, one_line, tail
 ROUNDS = 3
 """How often failing checks, and how often remarks, go back to the builder."""
 
+FAILED = ("failure", "error", "timed_out", "action_required")
+"""The conclusions that go back to the builder; `error` is a commit status's."""
+
 ASKS = (ReviewState.CHANGES_REQUESTED, ReviewState.COMMENTED)
 """Reviews whose own words ask for something; one that was dismissed, or approves, does not."""
 
@@ -80,7 +83,7 @@ def failed_checks(pull: PullRequest, required: Sequence[RequiredCheck]) -> tuple
     counted = tuple(c for c in pull.checks if not required or any(r.counts(c) for r in required))
     if any(check.conclusion is None for check in counted):
         return ()
-    return tuple(c for c in counted if c.conclusion in ("failure", "timed_out", "action_required"))
+    return tuple(check for check in counted if check.conclusion in FAILED)
 
 
 def contract(

@@ -103,13 +103,22 @@ def why_not_begun(
     if pushed < BEGINS:
         return None
     for asked in required:
-        if not any(asked.counts(check) for check in checks):
-            return (
-                f"the check {_named(asked)} has not begun {BEGINS.seconds // 60} minutes after the "
-                "push: approve its workflow where the pull request asks for that, and see whether "
-                "it leaves out drafts or these paths; pushes with an Actions token start no check"
-            )
+        if all(check.queued for check in checks if asked.counts(check)):
+            late = f"has not begun {BEGINS.seconds // 60} minutes after the push"
+            return f"the check {_named(asked)} {late}: {_to_look_at(asked, checks)}"
     return None
+
+
+def _to_look_at(asked: RequiredCheck, checks: Sequence[CheckRun]) -> str:
+    """The likely causes of a check that does not begin."""
+    if any(asked.counts(check) for check in checks):
+        return "see whether a runner is there for it, and whether somebody has to let it run"
+    if any(check.name == asked.name for check in checks):
+        return "one of its name is there, but not as that App's check run; a person can merge it"
+    return (
+        "approve its workflow where the pull request asks for that, and see whether it leaves out "
+        "drafts or these paths; pushes with an Actions token start no check"
+    )
 
 
 def latest_words(pull: PullRequest) -> tuple[PeerReview, ...]:

@@ -200,7 +200,7 @@ async def test_the_pull_request_of_a_cancelled_run_counts_until_it_ends(
     assert cancel(place.house, wish).startswith("cancelled")
     reason = why_too_many(place.house)
     assert reason is not None
-    assert "1 pull requests of the bot are open" in reason
+    assert "1 pull requests of the bot are open (of #1)" in reason
     hub.remark(run.branch, MAINTAINER, "Name it better.")
     hub.review(run.branch, MAINTAINER, ReviewState.APPROVED, run.head_sha)
     await follow_up(place.house)

@@ -64,6 +64,18 @@ def test_annotations_and_the_log_of_a_job_are_read(hub: LoopbackGitHub, tmp_path
     assert hub.token_of(BOT) not in str(fetched)
 
 
+@pytest.mark.parametrize(
+    ("status", "queued"),
+    [("queued", True), ("waiting", True), ("in_progress", False), ("completed", False)],
+)
+def test_a_check_run_says_whether_it_has_begun(bed: Bed, status: str, queued: bool) -> None:
+    told = {"id": 7, "name": "ci", "status": status, "conclusion": None}
+    bed.stub.get(f"{ROOT}/commits/abc/check-runs", Reply({"check_runs": [told]}))
+    bed.stub.get(f"{ROOT}/commits/abc/status", Reply({"statuses": []}))
+    (check,) = GitHubChecks(bed.client).of("abc")
+    assert check.queued is queued
+
+
 def test_a_status_has_neither(hub: LoopbackGitHub, tmp_path: Path) -> None:
     github = connected(hub, tmp_path, hub.token_of(BOT))
     count = len(hub.requests)

@@ -175,6 +175,13 @@ def test_a_thread_hears_what_became_of_it(asked_at: str, before: int, told: str)
     assert "the review by mona" in feedback.answer(replace(thread, id=0), "b", asked_at, before)
 
 
+@pytest.mark.parametrize("conclusion", ["failure", "error", "timed_out", "cancelled", "success"])
+def test_what_has_failed_goes_back(conclusion: str) -> None:
+    check = CheckRun("ci", conclusion)
+    found = feedback.failed_checks(replace(PULL, checks=(check,)), ())
+    assert found == (() if conclusion in ("cancelled", "success") else (check,))
+
+
 def test_only_the_check_of_the_app_that_is_asked_for_fails() -> None:
     theirs, ours = CheckRun("ci", "failure", app_id=1), CheckRun("ci", "failure", app_id=2)
     pull = replace(PULL, checks=(theirs, ours))

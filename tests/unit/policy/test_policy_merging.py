@@ -137,6 +137,23 @@ def test_a_check_that_does_not_begin_is_told_with_what_to_look_at() -> None:
     assert why_not_green(red, (CI, lint), late) == "the check lint has failed"
 
 
+@pytest.mark.parametrize(
+    ("seen", "told"),
+    [
+        (CheckRun("ci", None, app_id=2, queued=True), "a runner is there for it"),
+        (CheckRun("ci", "success"), "not as that App's check run"),
+        (CheckRun("lint", "success", app_id=2), "approve its workflow"),
+    ],
+)
+def test_the_likely_cause_of_a_check_that_does_not_begin_is_named(
+    seen: CheckRun, told: str
+) -> None:
+    found = why_not_begun((seen,), (RequiredCheck("ci", 2),), timedelta(hours=1))
+    assert found is not None
+    assert found.startswith("the check ci of App 2 has not begun")
+    assert told in found
+
+
 def test_a_check_that_an_app_has_to_give_is_no_other_of_its_name() -> None:
     asked = RequiredCheck("ci", 2)
     theirs, status = CheckRun("ci", "success", app_id=1), CheckRun("ci", "success")
