@@ -1,13 +1,16 @@
 """The landing of a handoff bundle: what happened, what is asked of you, what to open first."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from repoagents.domain.run import RunStatus
 from repoagents.policy.attention import MOST, Standing
 from repoagents.ports import BundleEntry, Member
+from repoagents.views import tones
 from repoagents.views.brief import concern_table
 from repoagents.views.html import render_page
-from repoagents.views.markdown import code, document, inline, neutral, section, table
+from repoagents.views.markdown import bullets, code, document, inline, neutral, section, table
+from repoagents.views.permits import permits_of, why_held
 from repoagents.views.snapshot import Snapshot, instant
 
 READING = (
@@ -61,8 +64,16 @@ def render_landing_page(landing: Landing) -> str:
             "landing": landing,
             "reading": landing.reading(".html"),
             "concerns": landing.standing.concerns[:MOST],
+            "weights": tones.WEIGHTS,
+            "level": tones.LEVELS[landing.standing.level],
             "more": max(len(landing.standing.concerns) - MOST, 0),
-            "made_at": instant(landing.snapshot.now),
+            "outcomes": [
+                (_words(status), tones.STATUSES[status], count)
+                for status, count in _outcomes(landing.snapshot)
+            ],
+            "permits": list(permits_of(landing.snapshot)),
+            "held": why_held(landing.snapshot),
+            "made_at": f"{landing.snapshot.now:%Y-%m-%d %H:%M} UTC",
         },
     )
 
@@ -80,6 +91,7 @@ def render_landing(landing: Landing) -> str:
         neutral(landing.headline),
         f"The bot: {neutral(standing.headline)}" if landing.told else "",
         section("What is asked of you", concern_table(standing.concerns[:MOST]) or "Nothing."),
+        section("How things stand", bullets(_facts(snapshot))),
         section("What to open, in this order", "\n".join(steps)),
         section(
             "Is this what was made?",
@@ -89,6 +101,28 @@ def render_landing(landing: Landing) -> str:
         ),
         f"{instant(snapshot.now)}, repoagents {snapshot.version}.",
     )
+
+
+def _facts(snapshot: Snapshot) -> Iterator[str]:
+    """What became of the runs, who works on them, and what is withheld by which flag."""
+    counted = [f"{count:,} {_words(status)}" for status, count in _outcomes(snapshot)]
+    yield f"Runs: {', '.join(counted) or 'none yet'}."
+    yield neutral(snapshot.holder) or "No worker is live: nothing moves."
+    for permit in permits_of(snapshot):
+        yield f"{inline(permit.words)}: **{permit.state}** ({code(permit.flag)})"
+    held = why_held(snapshot)
+    if held:
+        yield inline(held)
+
+
+def _outcomes(snapshot: Snapshot) -> Iterator[tuple[RunStatus, int]]:
+    """How many runs have each status that any has."""
+    counts = snapshot.counts or {}
+    yield from ((status, counts[status]) for status in RunStatus if counts.get(status))
+
+
+def _words(status: RunStatus) -> str:
+    return status.value.replace("_", " ")
 
 
 def render_manifest(members: Sequence[Member], snapshot: Snapshot) -> str:

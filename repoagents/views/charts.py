@@ -44,7 +44,7 @@ LEFT_OUT = ("", "style", "script", "defs", "desc", "title")
 
 GROUPS: tuple[tuple[str, str, tuple[RunStatus, ...]], ...] = (
     ("good", "done", (RunStatus.COMPLETED, RunStatus.AWAITING_APPROVAL)),
-    ("idle", "ended", (RunStatus.NO_CHANGE, RunStatus.CANCELLED, RunStatus.SUPERSEDED)),
+    ("idle", "other", (RunStatus.NO_CHANGE, RunStatus.CANCELLED, RunStatus.SUPERSEDED)),
     ("warn", "blocked", (RunStatus.BLOCKED,)),
     ("bad", "failed", (RunStatus.FAILED,)),
 )

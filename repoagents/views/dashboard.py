@@ -8,12 +8,13 @@ from markupsafe import Markup
 
 from repoagents.domain.pulse import Part
 from repoagents.domain.run import Run, RunStatus, Stage
-from repoagents.policy.attention import MOST, Level, Standing, Weight
+from repoagents.policy.attention import MOST, Standing
 from repoagents.policy.wording import age, clean, one_line
 from repoagents.views import tones
 from repoagents.views.charts import draw_charts
 from repoagents.views.headline import ASKED
 from repoagents.views.html import embed, link, render_page
+from repoagents.views.permits import permits_of, why_held
 from repoagents.views.snapshot import Card, Snapshot, instant
 from repoagents.views.text import signs_of_life
 
@@ -29,8 +30,6 @@ PLAIN = 50
 KEPT = 20_000
 """How many runs' texts are kept for the next page."""
 
-LEVELS = {Level.BROKEN: "bad", Level.ATTENTION: "warn", Level.WORKING: "busy", Level.IDLE: "good"}
-WEIGHTS = {Weight.CRITICAL: "bad", Weight.HIGH: "bad", Weight.MEDIUM: "warn", Weight.LOW: "idle"}
 KINDS = {
     Stage.BASE_CHECK: "check",
     Stage.VERIFY: "check",
@@ -40,12 +39,6 @@ KINDS = {
 }
 """What does the work of a stage: an agent, a check of the project, or else code of ours."""
 
-PERMITS = {
-    "safety.allow_write_comments": "Comment below the issue",
-    "safety.allow_open_pr": "Push a branch, open a draft pull request",
-    "safety.allow_merge": "Merge what a person approved",
-}
-"""What each safety flag lets the bot do."""
 
 _OPENED = ("handoff.html", "handoff.md", "changes.patch")
 
@@ -80,16 +73,15 @@ def render_dashboard(
             "rehearsal": snapshot.rehearsal,
             "snapshot": snapshot,
             "standing": standing,
-            "level": LEVELS[standing.level],
-            "weights": {weight.value: colour for weight, colour in WEIGHTS.items()},
+            "level": tones.LEVELS[standing.level],
+            "weights": tones.WEIGHTS,
             "concerns": standing.concerns[:MOST],
             "more": len(standing.concerns[MOST:]),
             "made_at": instant(snapshot.now),
             "signs": list(signs_of_life(snapshot.pulses, snapshot.now)),
             "meters": list(_meters(snapshot)),
-            "permits": [
-                (PERMITS.get(flag, flag), flag, is_on) for flag, is_on in snapshot.flags.items()
-            ],
+            "permits": list(permits_of(snapshot)),
+            "held": why_held(snapshot),
             "statuses": [
                 (status.value, _words(status.value), tones.STATUSES[status], counts.get(status, 0))
                 for status in RunStatus

@@ -53,6 +53,14 @@ _BY_VERDICT = {
     VerdictKind.NO_CHANGE: RunStatus.NO_CHANGE,
 }
 
+_RESULT = ("branch", "draft_pull_request")
+_MADE_UP = ("llm.mode", "tracker.mode")
+"""The keys that withhold a result because something about it is not real."""
+
+_WHEN = {
+    "merge_policy.mode": "with `merge_policy.mode: human_approval`, ",
+    "rollout.step_back": "once `repoagents rollout advance` has let go, ",
+}
 
 ASKED = "Asked of you: "
 """What stands before the second half of a headline."""
@@ -91,8 +99,20 @@ def _completed(run: Run, effects: Sequence[EffectRow]) -> tuple[str, str]:
         return f"{what} is published", "review it and merge it"
     if set(states.values()) == {"discarded"}:
         return f"{what} was rejected; it is kept", "nothing, or `repoagents trigger {n} --force`"
-    publish = "review it; `repoagents approval approve {n}` publishes it, or take `changes.patch`"
-    return f"{what} is ready and not published", publish
+    return f"{what} is ready and not published", _how_to_publish(effects)
+
+
+def _how_to_publish(effects: Sequence[EffectRow]) -> str:
+    """How the result gets out, and what has to be so for that: the flag that withholds it."""
+    held = (flag for name, state, flag, *_ in effects if name in _RESULT and state == "withheld")
+    flag = next(held, "")
+    if flag in _MADE_UP:
+        return "look at `changes.patch`: what a rehearsal made is not published"
+    when = f"with `{flag}` on, " if flag.startswith("safety.") else _WHEN.get(flag, "")
+    return (
+        f"review it; {when}`repoagents approval approve {{n}}` publishes it, or take "
+        "`changes.patch`"
+    )
 
 
 def _stopped(run: Run) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """Which tone a word has on a page: a class of the style sheet, the same on every page."""
 
 from repoagents.domain.run import RunStatus
+from repoagents.policy.attention import Level, Weight
 
 STATUSES = {
     RunStatus.QUEUED: "idle",
@@ -14,4 +15,6 @@ STATUSES = {
     RunStatus.CANCELLED: "idle",
     RunStatus.SUPERSEDED: "idle",
 }
+LEVELS = {Level.BROKEN: "bad", Level.ATTENTION: "warn", Level.WORKING: "busy", Level.IDLE: "good"}
+WEIGHTS = {Weight.CRITICAL: "bad", Weight.HIGH: "bad", Weight.MEDIUM: "warn", Weight.LOW: "idle"}
 EFFECTS = {"done": "good", "withheld": "warn", "intended": "busy", "discarded": "idle"}

@@ -258,7 +258,7 @@ def test_a_card_tells_what_happened_and_what_was_withheld(shown: Callable[..., P
     )
 
     expect(held.locator(".happened")).to_have_text("a proven change is ready and not published.")
-    expect(held.locator(".asked code").first).to_have_text("repoagents approval approve 141")
+    expect(held.locator(".asked code").nth(1)).to_have_text("repoagents approval approve 141")
     expect(held.locator(".effects")).to_contain_text("withheldbranchbysafety.allow_open_pr")
     expect(waiting.locator(".effects a").last).to_have_attribute("href", f"{PULL}/211")
     expect(waiting.locator("summary .facts")).to_contain_text("round 2 of 4")

@@ -12,16 +12,19 @@ from hypothesis import strategies as st
 
 from repoagents.domain.pulse import Part, Pulse, Quota
 from repoagents.domain.reports import Usage
+from repoagents.domain.rollout import Brake, Phase
 from repoagents.domain.run import RunStatus, Stage
 from repoagents.policy.attention import Concern, Level, Standing, Weight
 from repoagents.policy.wording import one_line
 from repoagents.ports import Day
 from repoagents.views import dashboard
+from repoagents.views.bundle import Landing, render_landing, render_landing_page
 from repoagents.views.charts import GROUPS, QUEUE, draw_charts, scale
-from repoagents.views.dashboard import FIRST, KINDS, LEVELS, WEIGHTS, render_dashboard
+from repoagents.views.dashboard import FIRST, KINDS, render_dashboard
 from repoagents.views.html import embed, prose
+from repoagents.views.permits import permits_of
 from repoagents.views.snapshot import Caps, Snapshot
-from repoagents.views.tones import STATUSES
+from repoagents.views.tones import LEVELS, STATUSES, WEIGHTS
 from tests.fakes.board import (
     NOW,
     PULL,
@@ -194,6 +197,19 @@ def test_what_is_typed_is_shown_as_code() -> None:
 # --- words and colours --------------------------------------------------------------------------
 
 
+def test_what_a_brake_holds_back_is_not_called_on() -> None:
+    flags = {"safety.allow_write_comments": True, "safety.allow_open_pr": True}
+    brake = Brake(Phase.COMMENT, "a change held a <secret>", "r", 141, NOW)
+    snapshot = replace(a_story(), flags={**flags, "safety.allow_merge": False}, brake=brake)
+    assert [permit.state for permit in permits_of(snapshot)] == ["on", "held", "off"]
+    landing = Landing(snapshot, stand(snapshot), ())
+    for text in (drawn(snapshot), render_landing_page(landing)):
+        assert "a change held a &lt;secret&gt; (issue #141, " in text
+        assert text.count(">held</span>") == 1
+    assert "**held** (`safety.allow_open_pr`)" in (told := render_landing(landing))
+    assert "Held to comment: " in told
+
+
 def test_every_status_level_and_weight_has_its_colour() -> None:
     colours = {"good", "warn", "bad", "busy", "idle"}
     assert set(STATUSES) == set(RunStatus)
@@ -299,7 +315,7 @@ def test_a_chart_tells_its_numbers_in_words_too() -> None:
     assert outcomes.summary == "105 runs in 30 days"
     assert outcomes.legend == (
         ("good", "90 done"),
-        ("idle", "5 ended"),
+        ("idle", "5 other"),
         ("warn", "7 blocked"),
         ("bad", "3 failed"),
     )

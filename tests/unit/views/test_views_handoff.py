@@ -286,3 +286,23 @@ def test_any_text_makes_a_message_of_the_templates_form(title: str, summary: str
 def test_an_empty_change_is_not_offered_as_a_patch() -> None:
     story = replace(stories.published(), change=a_change())
     assert "git apply" not in render_handoff(story)
+
+
+@pytest.mark.parametrize(
+    ("flag", "asked"),
+    [
+        ("safety.allow_open_pr", "with `safety.allow_open_pr` on, `repoagents approval approve 7`"),
+        ("merge_policy.mode", "with `merge_policy.mode: human_approval`, `repoagents approval"),
+        ("rollout.step_back", "once `repoagents rollout advance` has let go, `repoagents approval"),
+        ("llm.mode", "look at `changes.patch`: what a rehearsal made is not published"),
+        ("", "review it; `repoagents approval approve 7` publishes it"),
+    ],
+)
+def test_what_withholds_a_result_is_named_with_how_it_gets_out(flag: str, asked: str) -> None:
+    effects = (
+        ("comment", "withheld", "safety.allow_write_comments", "", ""),
+        ("branch", "withheld" if flag else "intended", flag, "", ""),
+    )
+    line = headline(ended(RunStatus.COMPLETED, verified=True), None, effects)
+    assert "is ready and not published. Asked of you: " in line
+    assert asked in line

@@ -214,6 +214,13 @@ def test_a_published_change_asks_for_its_approval() -> None:
     assert "next step   approve its pull request, or repoagents approval show 7" in shown
 
 
+@pytest.mark.parametrize(("stage", "told"), [(Stage.PUBLISH, True), (Stage.REVIEW, False)])
+def test_what_holds_up_a_published_change_is_shown(stage: Stage, told: bool) -> None:
+    why = "the check ci has not begun"
+    run = replace(a_run(RunStatus.COMPLETED), stage=stage, last_event=why)
+    assert (f"last event  {why}" in render_run(run, (), (), LATER)) is told
+
+
 def test_only_a_run_under_way_is_in_its_stage_for_a_time() -> None:
     run = replace(RUNS[1], status=RunStatus.QUEUED)
     assert "stage       build for 3 m" in render_run(RUNS[1], (), (), LATER)
