@@ -146,6 +146,8 @@ def _facts(run: Run, now: datetime) -> Iterator[tuple[str, str]]:
     yield "status", run.status.value
     if not run.status.terminal:
         yield from _present(run, now)
+    elif run.status is RunStatus.COMPLETED and run.stage is Stage.PUBLISH and run.last_event:
+        yield "last event", run.last_event  # Of the pull request, which a person merges.
     yield "attempt", f"{run.attempt}, round {run.round} of {run.round_limit}"
     yield "time", _elapsed(run, now)
     if run.status in (RunStatus.COMPLETED, RunStatus.AWAITING_APPROVAL):
