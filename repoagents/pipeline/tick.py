@@ -109,9 +109,9 @@ async def ask_again_when_due(house: House, rhythm: Rhythm) -> None:
     now, hooks = house.clock.now(), house.tracker.hooks
     if hooks is None or rhythm.issue is not None or not rhythm.may_ask:
         return
-    if not may_ask_for_deliveries(house.settings):
+    if not _due(rhythm.asked_at, ASK_AGAIN_EVERY, now):
         return
-    if _due(rhythm.asked_at, ASK_AGAIN_EVERY, now):
+    if may_ask_for_deliveries(house.settings, house.brakes.find()):
         rhythm.asked_at = now
         rhythm.may_ask = await ask_again(house, hooks)
 
