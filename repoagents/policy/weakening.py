@@ -48,6 +48,19 @@ _THRESHOLD = re.compile(
     r"(fail[_-]under|minimum_coverage|coverage_threshold|\b(?:branches|functions|lines|statements)\b)"
     r"[\"'\]\s:=]{1,5}(\d+(?:\.\d+)?)"
 )
+_RUNNER = re.compile(
+    r"(?:src/)?(?:unittest|_?pytest|nose2?|coverage|sitecustomize|usercustomize)"
+    r"(?:\.py|/__init__\.py)\Z|.*\.pth\Z"
+)
+"""Where Python looks before its own library: whoever stands there is what the tests run in."""
+
+_RUN_BENT = re.compile(
+    r"\bos\._exit\(\s*0?\s*\)|\bexitstatus\s*=(?!=)"
+    r"|^\s*def\s+pytest_(?:cmdline_main|collection_modifyitems|ignore_collect|pyfunc_call"
+    r"|runtest_(?:call|makereport|protocol)|sessionfinish)\b"
+)
+"""How Python code ends or bends the very run that is to test it."""
+
 _COMMAND_FILE = re.compile(
     r"(?:Makefile|GNUmakefile|justfile|Dockerfile|package\.json|Rakefile|Taskfile\.ya?ml|.*\.mk"
     r"|.*\.(?:sh|bash|zsh|ya?ml|toml|cfg|ini|json|bat|ps1)|[^.]+)\Z",
@@ -75,6 +88,7 @@ def find_weakening(change: ChangeSet, patch: Patch) -> Iterator[Finding]:
             removed = file.removed + (patch.find(origin).removed if origin else ())
             yield from _fewer(FilePatch(path, file.added, removed))
         yield from _slacker(file)
+        yield from _bent(file, kind)
 
 
 def _moved(kinds: dict[str, ChangeKind]) -> dict[str, str]:
@@ -120,6 +134,14 @@ def _slacker(file: FilePatch) -> Iterator[Finding]:
             if after.get(key, 0.0) < before:
                 shown = f"{after[key]:g}" if key in after else "none"
                 yield _weakened(file, f"lowers a threshold: {key} {before:g} to {shown}", 0)
+
+
+def _bent(file: FilePatch, kind: ChangeKind) -> Iterator[Finding]:
+    if kind is ChangeKind.ADDED and _RUNNER.match(file.path):
+        yield _weakened(file, "stands where the program that runs the tests is looked for", 0)
+    hits = _hits(_live(file.added), _RUN_BENT) if file.path.endswith(".py") else []
+    if len(hits) > len(_hits(_live(file.removed), _RUN_BENT)):
+        yield _weakened(file, "ends or bends the run that tests it", hits[0])
 
 
 def _live(lines: Iterable[PatchLine]) -> tuple[PatchLine, ...]:

@@ -544,6 +544,9 @@ def test_a_deleted_test_is_high_a_moved_one_is_not() -> None:
         ("a.test.js", "-  expect(f()).toBe(true)\n+  expect(true).toBe(true)"),
         ("a_test.go", "-\tassert.Equal(t, f(), 3)\n+\tassert.True(t, true)"),
         ("tests/it.rs", "-    assert!(f());\n+    assert!(true);"),
+        ("src/a.py", "+os._exit(0)"),
+        ("conftest.py", "+    session.exitstatus = 0"),
+        ("conftest.py", "+def pytest_collection_modifyitems(items):\n+    items.clear()"),
     ],
 )
 def test_weakened_proof_is_high(path: str, body: str) -> None:
@@ -569,10 +572,22 @@ def test_weakened_proof_is_high(path: str, body: str) -> None:
         ("docs/a.md", "+run `pytest || true`"),
         ("pyproject.toml", "-fail_under = 50\n+fail_under = 90"),
         ("data.csv", "-lines: 90\n+lines: 10"),
+        ("src/a.py", "+os._exit(3)\n+if session.exitstatus == 0:\n+# os._exit(0)"),
+        ("conftest.py", "+def pytest_configure(config):"),
     ],
 )
 def test_honest_changes_are_not_weakening(path: str, body: str) -> None:
     assert weight(a_change((path, body)), "test_weakened") == ""
+
+
+@pytest.mark.parametrize(
+    "path", ["unittest.py", "src/pytest/__init__.py", "sitecustomize.py", "a.pth"]
+)
+def test_what_takes_the_runners_place_is_weakening(path: str) -> None:
+    added = a_file(path, "+print('OK')", kind=ChangeKind.ADDED)
+    assert weight(a_change(added), "test_weakened") == "high"
+    assert weight(a_change(replace(added, kind=ChangeKind.MODIFIED)), "test_weakened") == ""
+    assert weight(a_change(replace(added, path=f"docs/x{path}x")), "test_weakened") == ""
 
 
 # --- what cannot be seen -------------------------------------------------------------------------
