@@ -1,7 +1,7 @@
 """Progress, for a screen and for a pipe: one watch polls the records and shows what changed."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import IO, NoReturn, Protocol
@@ -115,12 +115,17 @@ def follow(watch: Watch) -> NoReturn:
         pause.wait(POLL_SECONDS)
 
 
-def display_on(stream: IO[str], now: Callable[[], datetime]) -> Display:
-    """A live table when a person looks at the stream, plain lines when it is a pipe or file."""
+def display_on(
+    stream: IO[str], now: Callable[[], datetime], signs: Callable[[], Iterable[str]] = tuple
+) -> Display:
+    """A live table when a person looks at the stream, plain lines when it is a pipe or file.
+
+    `signs` are the lines below the table; elsewhere the log says the same between the lines.
+    """
     if at_terminal(stream):
         from repoagents.cli.screen import Table
 
-        return Table(stream, now)
+        return Table(stream, now, signs)
     return Lines(lambda line: print(line, file=stream, flush=True), now)
 
 

@@ -1,11 +1,11 @@
 """What is redrawn in place on a terminal. The only user of rich."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import IO
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table as Grid
 from rich.text import Text
@@ -27,11 +27,18 @@ COLUMNS = (("issue", 6), ("status", 17), ("stage", 12), ("elapsed", 8))
 
 
 class Table:
-    """A live table of stage, elapsed time and last event per run."""
+    """A live table of stage, elapsed time and last event per run, with the signs of life below."""
 
-    def __init__(self, stream: IO[str], now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        stream: IO[str],
+        now: Callable[[], datetime],
+        signs: Callable[[], Iterable[str]] = tuple,
+    ) -> None:
         self._now = now
+        self._signs = signs
         self._runs: Sequence[Run] = ()
+        self._below: tuple[str, ...] = ()
         # A function, so that elapsed times go on between two polls.
         self._live = Live(
             get_renderable=self._draw, console=Console(file=stream), refresh_per_second=4
@@ -40,14 +47,14 @@ class Table:
 
     def show(self, runs: Sequence[Run], _finished: object) -> None:
         """Redraw."""
-        self._runs = runs
+        self._runs, self._below = runs, tuple(self._signs())
         self._live.refresh()
 
     def close(self) -> None:
         """Leave the last state on the screen."""
         self._live.stop()
 
-    def _draw(self) -> Grid:
+    def _draw(self) -> Group:
         table = Grid(box=None, padding=(0, 1, 0, 0), expand=True, show_header=bool(self._runs))
         for heading, width in COLUMNS:
             table.add_column(heading, no_wrap=True, width=width)
@@ -61,7 +68,7 @@ class Table:
                 _elapsed(run, self._now()),
                 Text(_last(run)),
             )
-        return table
+        return Group(table, *(Text(line, style="dim") for line in self._below))
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from repoagents.errors import StoreError
 from repoagents.pipeline.dossier import gather
 from repoagents.ports import Request
 from repoagents.views.headline import headline
+from repoagents.views.text import signs_of_life
 
 WELL_ENDED = (RunStatus.COMPLETED, RunStatus.NO_CHANGE, RunStatus.AWAITING_APPROVAL)
 _SHOWN = (
@@ -101,5 +102,9 @@ def story(desk: Desk, run: Run) -> str:
 
 
 def _watch(desk: Desk, issue: int | None, *, quiet: bool) -> Watch:
-    stream = sys.stderr if quiet else sys.stdout
-    return Watch(desk.reader, display_on(stream, desk.house.clock.now), issue)
+    stream, now = sys.stderr if quiet else sys.stdout, desk.house.clock.now
+
+    def signs() -> Iterable[str]:
+        return () if issue else signs_of_life(desk.reader.pulses(), now())
+
+    return Watch(desk.reader, display_on(stream, now, signs), issue)

@@ -217,7 +217,7 @@ def test_the_table_shows_stage_time_and_event() -> None:
 
     stream = io.StringIO()
     clock: Callable[[], datetime] = lambda: NOON + timedelta(minutes=2, seconds=5)  # noqa: E731
-    table = Table(stream, clock)
+    table = Table(stream, clock, lambda: ["last poll 31 s ago"])
     moving = run(1, stage=Stage.BUILD, stage_started_at=NOON, last_event="[bold]edited x[/bold]")
     failure = Failure(FailureClass.NETWORK, "no route\nto host")
     ended = run(
@@ -237,3 +237,4 @@ def test_the_table_shows_stage_time_and_event() -> None:
     assert "0:00:07" in shown
     assert "no route" in shown
     assert "to host" not in shown
+    assert shown.splitlines()[-1].startswith("last poll 31 s ago")
