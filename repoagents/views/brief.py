@@ -6,7 +6,7 @@ from repoagents.policy.attention import MOST, Concern, Standing
 from repoagents.policy.wording import one_line
 from repoagents.views.layout import hanging
 from repoagents.views.markdown import code, document, inline, neutral, section, table
-from repoagents.views.snapshot import Snapshot, instant
+from repoagents.views.snapshot import Snapshot, instant, minute
 
 _INDENT = " " * 10
 
@@ -49,7 +49,7 @@ def render_brief(snapshot: Snapshot, standing: Standing) -> str:
             concern_table(shown) or "Nothing.",
             f"{more} more in ops-status.md." if more else "",
         ),
-        f"{inline(snapshot.repo)}, {instant(snapshot.now)}.",
+        f"{inline(snapshot.repo)}, {minute(snapshot.now)}.",
     )
 
 
@@ -67,7 +67,7 @@ def render_brief_text(snapshot: Snapshot, standing: Standing, width: int) -> str
         lines += [f"{_INDENT}$ {one_line(point.command, 500)}"] if point.command else []
     if more:
         lines += ["", f"{more} more in ops-status.md"]
-    return "\n".join([*lines, "", f"{one_line(snapshot.repo)}, {snapshot.now:%Y-%m-%d %H:%M} UTC"])
+    return "\n".join([*lines, "", f"{one_line(snapshot.repo)}, {minute(snapshot.now)}"])
 
 
 def concern_table(concerns: Sequence[Concern]) -> str:

@@ -11,7 +11,7 @@ from repoagents.views.brief import concern_table
 from repoagents.views.html import render_page
 from repoagents.views.markdown import bullets, code, document, inline, neutral, section, table
 from repoagents.views.permits import permits_of, why_held
-from repoagents.views.snapshot import Snapshot, instant
+from repoagents.views.snapshot import Snapshot, minute
 
 READING = (
     ("ops-brief.md", "how things stand, in a minute"),
@@ -73,7 +73,7 @@ def render_landing_page(landing: Landing) -> str:
             ],
             "permits": list(permits_of(landing.snapshot)),
             "held": why_held(landing.snapshot),
-            "made_at": f"{landing.snapshot.now:%Y-%m-%d %H:%M} UTC",
+            "made_at": minute(landing.snapshot.now),
         },
     )
 
@@ -99,7 +99,7 @@ def render_landing(landing: Landing) -> str:
             f"compare the fingerprint with {code('repoagents ops key')} on the bot's machine. "
             f"{code('bundle.md')} lists every file.",
         ),
-        f"{instant(snapshot.now)}, repoagents {snapshot.version}.",
+        f"{minute(snapshot.now)}, repoagents {snapshot.version}.",
     )
 
 

@@ -99,11 +99,11 @@ def _completed(run: Run, effects: Sequence[EffectRow]) -> tuple[str, str]:
         return f"{what} is published", "review it and merge it"
     if set(states.values()) == {"discarded"}:
         return f"{what} was rejected; it is kept", "nothing, or `repoagents trigger {n} --force`"
-    return f"{what} is ready and not published", _how_to_publish(effects)
+    return f"{what} is ready and not published", how_to_publish(effects)
 
 
-def _how_to_publish(effects: Sequence[EffectRow]) -> str:
-    """How the result gets out, and what has to be so for that: the flag that withholds it."""
+def how_to_publish(effects: Sequence[EffectRow]) -> str:
+    """How the result gets out, and what has to be so for that; `{n}` stands for the issue."""
     held = (flag for name, state, flag, *_ in effects if name in _RESULT and state == "withheld")
     flag = next(held, "")
     if flag in _MADE_UP:

@@ -9,7 +9,7 @@ from repoagents.policy.attention import Standing
 from repoagents.policy.wording import age
 from repoagents.views.brief import concern_row, concern_table
 from repoagents.views.markdown import bullets, code, document, inline, neutral, section, table
-from repoagents.views.snapshot import Card, Snapshot, instant, snapshot_row
+from repoagents.views.snapshot import Card, Snapshot, minute, snapshot_row
 from repoagents.views.text import signs_of_life
 
 LISTED = 500
@@ -79,7 +79,7 @@ def render_ops_status(snapshot: Snapshot, standing: Standing) -> str:
         section("Runs", *_runs(snapshot)),
         section("Spent and allowed", _spent(snapshot)),
         section("Days", _days(snapshot)),
-        f"{inline(snapshot.repo)}, {instant(snapshot.now)}, repoagents {snapshot.version}.",
+        f"{inline(snapshot.repo)}, {minute(snapshot.now)}, repoagents {snapshot.version}.",
     )
 
 

@@ -16,7 +16,7 @@ from repoagents.domain.smoke import (
 from repoagents.policy.wording import one_line
 from repoagents.views.layout import hanging
 from repoagents.views.markdown import bullets, code, document, inline, neutral, section, table
-from repoagents.views.snapshot import instant
+from repoagents.views.snapshot import instant, minute
 
 TITLES = {
     "auth": "Credential",
@@ -64,7 +64,7 @@ def render_smoke(smoke: Smoke) -> str:
         table(("part", "status"), [(TITLES[n], part.status.value) for n, part in smoke.parts()]),
         *(_section(TITLES[name], part, smoke) for name, part in smoke.parts()),
         section("Sampled issue", _sampled(smoke.sampled_issue)),
-        f"{inline(meta.tracker_repo)}, {instant(meta.rendered_at)}, from {origin}.",
+        f"{inline(meta.tracker_repo)}, {minute(meta.rendered_at)}, from {origin}.",
     )
 
 
@@ -86,9 +86,7 @@ def render_smoke_text(smoke: Smoke, width: int) -> str:
         taken = "would be taken up" if row.eligible else f"is left: {one_line(row.reason, 300)}"
         told = f"#{row.number} {one_line(row.title, 120)}: {taken}"
         lines += ["", *hanging("looked at  ", told, width)]
-    return "\n".join(
-        [*lines, "", f"{one_line(meta.tracker_repo)}, {meta.rendered_at:%Y-%m-%d %H:%M} UTC"]
-    )
+    return "\n".join([*lines, "", f"{one_line(meta.tracker_repo)}, {minute(meta.rendered_at)}"])
 
 
 def _section(title: str, part: Section, smoke: Smoke) -> str:

@@ -188,5 +188,7 @@ def _effects(run: Run, effects: "Sequence[EffectRow]") -> list[str]:
         lines.append(f"  {pad(name, 18)} {state}{by}{f': {why}' if why else ''}")
     withheld = {name for name, state, *_ in effects if state == "withheld"}
     if withheld - {"comment"} and run.status is RunStatus.COMPLETED:
-        lines.append(f"  publish what is withheld: repoagents approval approve {run.issue_number}")
+        from repoagents.views.headline import how_to_publish
+
+        lines += ["", f"next: {how_to_publish(effects).replace('{n}', str(run.issue_number))}"]
     return lines
