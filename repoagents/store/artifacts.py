@@ -6,10 +6,10 @@ import shutil
 import stat
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
 
 from repoagents.domain.reports import Plan
 from repoagents.errors import StoreError
+from repoagents.logs import Redactor
 from repoagents.store.codec import decode, encode
 from repoagents.store.faults import fault
 from repoagents.store.files import write_atomically
@@ -21,17 +21,10 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,150}")
 _ISSUE = re.compile(r"issue-([1-9][0-9]{0,17})")
 
 
-class Redacts(Protocol):
-    """Takes secrets out of a text."""
-
-    def redact(self, text: str) -> str:
-        """The text without them."""
-
-
 class FileArtifacts:
     """`ports.Artifacts` as plain files."""
 
-    def __init__(self, control: Path, redactor: Redacts) -> None:
+    def __init__(self, control: Path, redactor: Redactor) -> None:
         self._root = control / "artifacts"
         self._redactor = redactor
 

@@ -14,8 +14,8 @@ from io import BytesIO
 from pathlib import Path
 
 from repoagents.errors import StoreError
+from repoagents.logs import HIDDEN, Redactor
 from repoagents.ports import BundleDraft, BundleEntry, Member
-from repoagents.store.artifacts import Redacts
 from repoagents.store.faults import fault
 from repoagents.store.files import write_atomically
 from repoagents.store.signing import SigningKey, load_key
@@ -24,7 +24,6 @@ MANIFEST, SIGNATURE = "bundle.json", "bundle.json.sig"
 FORMAT = 1
 """The schema of the manifest."""
 
-HIDDEN = b"[redacted]"
 FOLDER = "reports/ops"
 _NAME = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9._-]{0,150}/){0,4}[A-Za-z0-9_][A-Za-z0-9._-]{0,150}")
 _STAMP = re.compile(r"\d{8}T\d{6}Z(-\d+)?")
@@ -34,7 +33,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 class FileBundles:
     """`ports.Bundles` below `reports/ops/`."""
 
-    def __init__(self, control: Path, redactor: Redacts) -> None:
+    def __init__(self, control: Path, redactor: Redactor) -> None:
         self._control = control
         self._root = control / FOLDER
         self._redactor = redactor
@@ -47,7 +46,7 @@ class FileBundles:
                 raise StoreError(f"{name!r} is not a name for a member of a bundle")
             contents[name] = self._redactor.redact(text).encode("utf-8", "replace")
         members = tuple(
-            Member(name, len(raw), hashlib.sha256(raw).hexdigest(), raw.count(HIDDEN))
+            Member(name, len(raw), hashlib.sha256(raw).hexdigest(), raw.count(HIDDEN.encode()))
             for name, raw in sorted(contents.items())
         )
         return BundleDraft(contents, members)

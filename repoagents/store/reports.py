@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 from repoagents.errors import StoreError
-from repoagents.store.artifacts import Redacts, read_plainly
+from repoagents.logs import Redactor
+from repoagents.store.artifacts import read_plainly
 from repoagents.store.files import write_atomically
 
 _NAME = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]{0,100}/){0,4}[A-Za-z0-9][A-Za-z0-9._-]{0,100}")
@@ -13,7 +14,7 @@ _NAME = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]{0,100}/){0,4}[A-Za-z0-9][A-Za-
 class FileReports:
     """`ports.Reports` as plain files below the control plane's folder."""
 
-    def __init__(self, control: Path, redactor: Redacts) -> None:
+    def __init__(self, control: Path, redactor: Redactor) -> None:
         self._control = control
         self._redactor = redactor
 
