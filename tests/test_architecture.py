@@ -1,18 +1,21 @@
 """The house rules that a machine can check, checked over the source as it stands."""
 
 import ast
-import io
 import json
 import re
 import statistics
 import subprocess
 import sys
-import tokenize
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 from repoagents.domain.run import MOVES, RunStatus
+
+# In one process, which reads each module once.
+pytestmark = pytest.mark.xdist_group("architecture")
 
 ROOT = Path(__file__).parent.parent
 PRODUCT = ROOT / "repoagents"
@@ -86,13 +89,9 @@ def tracked_files() -> list[Path]:
 
 def code_lines(path: Path) -> int:
     """Lines with code on them: neither blank, comment nor docstring."""
-    text = path.read_text(encoding="utf-8")
-    silent = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
-    lines: set[int] = set()
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type not in silent and token.type != tokenize.ENDMARKER:
-            lines.update(range(token.start[0], token.end[0] + 1))
-    for node in ast.walk(ast.parse(text)):
+    written = path.read_text(encoding="utf-8").splitlines()
+    lines = {n for n, line in enumerate(written, 1) if line.strip() and line.strip()[0] != "#"}
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             lines.difference_update(range(node.lineno, (node.end_lineno or 0) + 1))
     return len(lines)

@@ -179,7 +179,7 @@ def outcome(text: str) -> tuple[Smoke | None, str]:
         return None, str(error)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150)
 @given(place=st.sampled_from(PLACES), value=VALUES, act=st.sampled_from(["put", "drop", "add"]))
 def test_a_changed_fixture_is_refused_in_words_or_is_valid(
     place: tuple[Any, ...], value: Any, act: str

@@ -197,7 +197,7 @@ class RunLife(RuleBasedStateMachine):
 
 
 TestRunLife = RunLife.TestCase
-TestRunLife.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestRunLife.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 
 
 def test_every_status_has_a_move_that_leads_to_it() -> None:

@@ -35,7 +35,14 @@ def test_text_from_outside_stays_text() -> None:
     assert not {"\u202e", "\u200b", "\x1b"} & set(page)
 
 
-@given(st.recursive(st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+VALUES = st.recursive(
+    st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(VALUES)
 def test_embedded_json_comes_back_and_cannot_end_its_element(value: object) -> None:
     text = str(embed(value))
 
