@@ -84,8 +84,9 @@ def test_a_folder_that_cannot_be_written_can_be_read(
 ) -> None:
     add_run(books, clock)
     books.close()
+    # From Python 3.13 on, pathlib imports urllib as late as it needs it; Python may be only ours.
     code = (
-        "import os, sys\n"
+        "import os, sys, urllib.parse\n"
         "from pathlib import Path\n"
         "from repoagents.store.reader import open_reader\n"
         "os.setuid(65534)\n"
