@@ -85,8 +85,8 @@ class GitHubError(RepoAgentsError):
     """GitHub refused a request, or what it answered cannot be used.
 
     `kind` tells the attempt boundary how to class it: `unreachable`, `rate_limited`, `auth` (the
-    credential is refused or expired), `forbidden` (a permission is missing), `not_found`, or
-    `failed`.
+    credential is refused or expired), `forbidden` (a permission is missing), `not_found`,
+    `declined` (a person said no to it), or `failed`.
     """
 
     def __init__(self, message: str, *, next_step: str = "", kind: str = "failed") -> None:

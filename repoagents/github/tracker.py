@@ -291,6 +291,7 @@ class GitHubTracker:
             if pull.head_sha == head:
                 raise GitHubError(
                     f"pull request {pull.number} with this very content was closed: that is a no",
+                    kind="declined",
                     next_step=f"Reopen {pull.url}, or ask for something else:"
                     f" `repoagents retry {effect.issue_number} --note TEXT`.",
                 )

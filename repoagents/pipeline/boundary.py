@@ -84,6 +84,7 @@ _KINDS = {
     "auth": FailureClass.AUTH,
     "forbidden": FailureClass.AUTH,
     "no_base": FailureClass.INVALID_ARGS,
+    "declined": FailureClass.PULL_REQUEST,
 }
 """What git's and GitHub's own kinds of trouble come to."""
 

@@ -56,6 +56,7 @@ CLASSES = [
     (GitError("no host", kind="unreachable"), FailureClass.NETWORK),
     (GitError("who are you", kind="auth"), FailureClass.AUTH),
     (GitError("no commit yet", kind="no_base"), FailureClass.INVALID_ARGS),
+    (GitHubError("closed by a person", kind="declined"), FailureClass.PULL_REQUEST),
     (GitError("odd", kind="never heard of"), FailureClass.INFRA),
     (GitHubError("422"), FailureClass.INFRA),
     (Unavailable("502"), FailureClass.NETWORK),

@@ -124,6 +124,7 @@ def test_a_closed_pull_request_is_a_no(bed: Bed) -> None:
     with pytest.raises(GitHubError, match="that is a no") as caught:
         bed.tracker.perform(PULL)
     assert "pull/3" in caught.value.next_step
+    assert caught.value.kind == "declined", "nobody else can decide on it"
     assert bed.tracker.perform(PULL).endswith("/pull/4")
 
 
