@@ -86,8 +86,9 @@ def explain_interruption(stop: Interrupted) -> int:
 
 
 def code_of_runs(runs: Iterable[Run]) -> int:
-    """The exit code: unfinished unless every run ended well."""
-    return DONE if all(run.status in WELL_ENDED for run in runs) else UNFINISHED
+    """The exit code: unfinished unless the newest run of each issue ended well."""
+    newest = {run.issue_number: run for run in sorted(runs, key=lambda run: run.created_at)}
+    return DONE if all(run.status in WELL_ENDED for run in newest.values()) else UNFINISHED
 
 
 def story(desk: Desk, run: Run) -> str:

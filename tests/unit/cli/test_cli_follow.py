@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from repoagents.cli.follow import Lines, Timing, Watch, in_background, render_place
+from repoagents.cli.work import code_of_runs
 from repoagents.domain.run import Failure, FailureClass, Run, RunStatus, Stage
 from repoagents.errors import StoreError
 
@@ -208,6 +209,17 @@ def test_what_cannot_be_written_does_not_stop_the_work(problem: OSError) -> None
 )
 def test_where_a_run_stands_fits_one_line(there: Run, text: str) -> None:
     assert render_place(there) == text
+
+
+@pytest.mark.parametrize(
+    ("newest", "code"), [(RunStatus.COMPLETED, 0), (RunStatus.BLOCKED, 1), (RunStatus.FAILED, 1)]
+)
+def test_the_exit_code_is_that_of_the_newest_run_of_each_issue(
+    newest: RunStatus, code: int
+) -> None:
+    later = run(1, newest, created_at=NOON + timedelta(minutes=1))
+    earlier = [run(1, RunStatus.SUPERSEDED), run(2, RunStatus.NO_CHANGE)]
+    assert code_of_runs([later, *earlier]) == code
 
 
 def test_the_table_shows_stage_time_and_event() -> None:
