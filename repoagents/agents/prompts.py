@@ -1,5 +1,6 @@
 """Prompts, from the target repository's own role, prompt and policy files."""
 
+import errno
 import json
 import traceback
 from functools import lru_cache
@@ -108,6 +109,8 @@ def _schema(role: Role, criteria: tuple[int, ...]) -> str:
 
 def _read(path: Path) -> str:
     try:
+        if path.is_fifo():
+            raise OSError(errno.EINVAL, "a pipe has no end to wait for")
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"

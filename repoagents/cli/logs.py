@@ -162,7 +162,8 @@ class Log:
 
 def _open(path: Path) -> BinaryIO | None:
     try:
-        return path.open("rb")
+        # A pipe in its place would be waited for.
+        return path.open("rb") if path.is_file() else None
     except FileNotFoundError:
         return None
 

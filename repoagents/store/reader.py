@@ -169,8 +169,10 @@ def open_reader(control: Path) -> Reader:
 
 def locate(control: Path) -> Path | None:
     """The SQLite file that `state/location.json` names; None when it names PostgreSQL."""
+    note = control / LOCATION
     try:
-        noted = json.loads((control / LOCATION).read_bytes())
+        # A pipe in its place would be waited for.
+        noted = json.loads(note.read_bytes()) if note.is_file() else {}
         database = noted["database"]
     except (OSError, ValueError, TypeError, KeyError):
         # The note is rewritten whenever the configuration is loaded; the default is a good guess.

@@ -1,5 +1,6 @@
 """Prompts rendered from the shipped templates, and what happens to hostile text and bad files."""
 
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -274,6 +275,15 @@ def test_policies_are_joined_in_order(book: PromptBook, control: Path) -> None:
     (control / "policies" / "b.md").write_text("Second rule.\n")
     (control / "policies" / "a.md").write_text("First rule.\n")
     assert "First rule.\n\nSecond rule." in book.render(brief(Role.PLANNER))
+
+
+@pytest.mark.parametrize("place", ["roles/planner.md", "policies/a.md"])
+def test_a_pipe_in_a_files_place_is_named(book: PromptBook, control: Path, place: str) -> None:
+    (control / place).parent.mkdir(exist_ok=True)
+    (control / place).unlink(missing_ok=True)
+    os.mkfifo(control / place)
+    with pytest.raises(ConfigError, match=f"{place} cannot be read: a pipe"):
+        book.render(brief(Role.PLANNER))
 
 
 def test_role_guidance_is_text_not_a_template(book: PromptBook, control: Path) -> None:

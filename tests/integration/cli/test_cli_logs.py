@@ -118,6 +118,12 @@ def test_a_log_that_appears_later_is_read(log: Path) -> None:
         assert list(lines.new_lines()) == [b"one\n"]
 
 
+def test_a_pipe_in_its_place_is_not_waited_for(log: Path) -> None:
+    os.mkfifo(log)
+    with closing(Log(log)) as lines:
+        assert list(lines.new_lines()) == []
+
+
 def test_a_message_cannot_move_the_cursor() -> None:
     line = render_line({"at": "\x1b[2J", "level": "info", "code": "x", "message": "a\x1b[31m\nb"})
     assert "\x1b" not in line

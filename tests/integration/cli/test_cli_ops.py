@@ -39,6 +39,8 @@ def test_from_a_run_to_a_bundle_that_another_machine_believes(
 
     other = repoagents(elsewhere, "ops", "verify", archive, "--fingerprint", "SHA256:x", "--json")
     assert (other.code, json.loads(other.out)["sound"]) == (1, False)
+    alone = json.loads(repoagents(elsewhere, "ops", "verify", archive, "--json").out)
+    assert (alone["sound"], alone["compared"]) == (True, False), "whose key it is, nobody has said"
     page = example / bundle["folder"] / "README.md"
     page.write_text(page.read_text() + "!")
     touched = repoagents(example, "ops", "verify", bundle["folder"])

@@ -1,5 +1,6 @@
 """A state that is damaged, foreign or newer is never an empty queue, and is never touched."""
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -229,3 +230,12 @@ def test_a_folder_that_is_a_file_is_named(tmp_path: Path, clock: FakeClock) -> N
     (tmp_path / "state").write_text("")
     with pytest.raises(StoreError, match=r"repoagents\.sqlite"):
         open_database(tmp_path / "state" / "repoagents.sqlite", clock=clock)
+
+
+def test_a_pipe_in_the_place_of_the_note_is_not_waited_for(
+    control: Path, path: Path, books: Database, clock: FakeClock
+) -> None:
+    fill(books, clock, count=1)
+    (control / "state" / "location.json").unlink(missing_ok=True)
+    os.mkfifo(control / "state" / "location.json")
+    assert len(open_reader(control).runs()) == 1
