@@ -121,8 +121,8 @@ def _write_smoke(premises: "Premises") -> "tuple[dict[str, str], tuple[Path, ...
 def verify(*, path: Path, fingerprint: str | None, as_json: bool) -> int:
     """Check a bundle, folder or archive, offline: every file, the manifest and the signature.
 
-    It needs nothing but the bundle: neither a repository nor a configuration. Anybody can sign with a
-    key of their own: only --fingerprint says that it was yours.
+    It needs nothing but the bundle: neither a repository nor a configuration. Anybody can sign with
+    a key of their own: only --fingerprint says that it was yours.
     """
     from repoagents.store.bundle_check import examine
 
