@@ -108,6 +108,10 @@ Example:
 """
 
 
+WHOLE = 200
+"""Long enough for every first sentence; click itself cuts what does not fit one line."""
+
+
 class Program(click.Group):
     """The top group: commands come from the table, under its headings."""
 
@@ -122,6 +126,8 @@ class Program(click.Group):
             return None
         module = importlib.import_module(f"repoagents.cli.{entry.module}")
         command: click.Command = module.command
+        for child in command.commands.values() if isinstance(command, click.Group) else ():
+            child.short_help = child.get_short_help_str(WHOLE)
         return command
 
     def resolve_command(

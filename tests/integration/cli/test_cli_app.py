@@ -76,7 +76,7 @@ def test_version_names_program_python_and_schema(repoagents, tmp_path: Path) -> 
         (["tigger", "1"], "No such command 'tigger'"),
         (["trigger"], "Missing argument 'NUMBER'"),
         (["trigger", "0"], "0 is not in the range"),
-        (["trigger", "one"], "'one' is not a valid integer"),
+        (["trigger", "one"], "'one' is not a valid whole number"),
         (["trigger", "1", "--no-agent"], "--no-agent goes with --dry-run"),
         (["run", "--once", "--until-idle"], "exclude each other"),
         (["retry"], "name one issue, or --blocked"),
@@ -122,6 +122,12 @@ def test_windows_is_refused_with_one_line() -> None:
     assert ended.returncode == 2
     assert len(ended.stderr.splitlines()) == 1
     assert "WSL" in ended.stderr
+
+
+def test_the_help_of_a_group_says_whole_sentences(repoagents, tmp_path: Path) -> None:
+    for group in ("ops", "rollout", "config"):
+        shown = repoagents(tmp_path, group, "--help").out
+        assert "..." not in shown.partition("Commands:")[2], group
 
 
 def test_a_mistyped_command_gets_the_nearest(repoagents, tmp_path: Path) -> None:
