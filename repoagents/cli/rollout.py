@@ -151,11 +151,13 @@ def back(*, to: str | None, yes: bool) -> int:
 def _judge(premises: "Premises") -> "Assessment":
     from repoagents import __version__
     from repoagents.pipeline.checkup import examine
-    from repoagents.pipeline.rollout import judge
+    from repoagents.pipeline.rollout import judge, look_for_reverts
 
-    checks = examine(premises.bench(), premises.host_facts())
+    bench = premises.bench()
+    checks = examine(bench, premises.host_facts())
     with premises.books() as books:
-        return judge(books, premises.reports(), checks, __version__)
+        reverted = look_for_reverts(bench, books)
+        return judge(books, premises.reports(), checks, __version__, reverted)
 
 
 def _why_not(found: "Assessment", *, forced: bool) -> str | None:

@@ -31,6 +31,15 @@ class FileChange:
 
 
 @dataclass(frozen=True)
+class TakenBack:
+    """A commit of the base that a later one reverts; its parents, and its subject line."""
+
+    commit: str
+    parents: tuple[str, ...]
+    subject: str
+
+
+@dataclass(frozen=True)
 class SkippedPath:
     """A path of the tree that was not taken into the change, and why (a socket, a nested .git)."""
 

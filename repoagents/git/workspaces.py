@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from repoagents.domain.change import Base, ChangeSet, Conflict
+from repoagents.domain.change import Base, ChangeSet, Conflict, TakenBack
 from repoagents.domain.settings import CommitSettings, TrackerSettings, WorkspaceSettings
 from repoagents.errors import GitError
 from repoagents.git import changes, worktrees
@@ -19,6 +19,7 @@ from repoagents.git.mirror import Mirror, checked_object
 from repoagents.git.places import Grounds, RunFolder
 from repoagents.git.plain_folder import record_folder
 from repoagents.git.remote import Remote, RemoteBranches
+from repoagents.git.reverts import read_taken_back
 from repoagents.git.sparse import Cone
 from repoagents.ports import Clock, CommitRequest, Worktree
 
@@ -77,6 +78,11 @@ class GitWorkspaces:
     def base_branch(self) -> str:
         """The name of the branch that `refresh` last fetched, in this process or another."""
         return self._mirror.base_branch()
+
+    def taken_back(self, since: datetime) -> tuple[TakenBack, ...]:
+        """Commits that the base, as it was last fetched, says it reverts since then."""
+        with reporting("read what was reverted on the base"):
+            return read_taken_back(self._mirror, self._mirror.base_branch(), since)
 
     def open(self, issue_number: int, run_id: str, base_sha: str) -> tuple[Worktree, bool]:
         """The run's worktree at the base, and whether it was made just now."""

@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
+from repoagents.domain.change import TakenBack
 from repoagents.domain.check import Check
 from repoagents.domain.engines import rehearses
 from repoagents.domain.reports import Decision, Review, Role, Verification
 from repoagents.domain.rollout import Soak
 from repoagents.domain.run import Run, RunStatus, Stage
 from repoagents.domain.settings import Settings
+from repoagents.errors import GitError
 from repoagents.pipeline.approval import REJECT
 from repoagents.pipeline.dossier import Kept
 from repoagents.pipeline.stages import Built
@@ -24,14 +27,16 @@ from repoagents.policy.rollout import (
     Share,
     assess,
     is_refuted,
+    is_taken_back,
 )
 from repoagents.policy.safety import phase_of, phase_within
-from repoagents.ports import CLOSED, Books, Reports
+from repoagents.ports import CLOSED, Bench, Books, Reports
 
+MERGE, PULL_REQUEST = "merge", "draft_pull_request"
 SOAK, DASHBOARD = "reports/soak.json", "dashboard/index.html"
 
 
-def measure(books: Books) -> Kpis:
+def measure(books: Books, reverted: Sequence[TakenBack] = ()) -> Kpis:
     """The figures of the newest runs that ended within the window."""
     runs = _recent(books)
     kept = {run.id: Kept(books.stages, run.id) for run in runs}
@@ -46,12 +51,33 @@ def measure(books: Books) -> Kpis:
         passed_reviews=_share([review.decision is Decision.APPROVE for review in reviews]),
         blocked=_share([run.status is RunStatus.BLOCKED for run in runs]),
         recovered=_share([run.status in WELL for run in stumbled]),
-        overridden=_share([_turned_down(books, run) for run in runs]),
+        overridden=_share([_turned_down(books, run, reverted) for run in runs]),
         unreadable=tuple(run.id for run in runs if kept[run.id].unreadable),
     )
 
 
-def judge(books: Books, reports: Reports, checks: Sequence[Check], version: str) -> Assessment:
+def look_for_reverts(bench: Bench, books: Books) -> tuple[TakenBack, ...]:
+    """What was reverted on the base within the window, fetched where anything of ours is merged.
+
+    Without a connection what was fetched last counts.
+    """
+    if not any(_merged(books, run) for run in _recent(books)):
+        return ()
+    with suppress(GitError):
+        bench.workspaces.refresh()
+    try:
+        return bench.workspaces.taken_back(books.clock.now() - WINDOW)
+    except GitError:
+        return ()
+
+
+def judge(
+    books: Books,
+    reports: Reports,
+    checks: Sequence[Check],
+    version: str,
+    reverted: Sequence[TakenBack] = (),
+) -> Assessment:
     """Whether the phase after the one in force is justified."""
     settings, brake = books.settings, books.brakes.find()
     phase = phase_of(settings)
@@ -61,7 +87,7 @@ def judge(books: Books, reports: Reports, checks: Sequence[Check], version: str)
             now=books.clock.now(),
             version=version,
             phase=phase_within(settings, brake) if phase and brake else phase,
-            kpis=measure(books),
+            kpis=measure(books, reverted),
             soak=read_soak(reports),
             checks=checks,
             rehearsed=rehearses(settings),
@@ -105,9 +131,18 @@ def _claims(kept: Kept, run: Run) -> Iterator[bool]:
             yield is_refuted(claimed, built.change.paths, proof, base)
 
 
-def _turned_down(books: Books, run: Run) -> bool:
-    """Whether a person rejected the result, or closed its pull request."""
-    return any(word.decision in (REJECT, CLOSED) for word in books.approvals.select(run.id))
+def _turned_down(books: Books, run: Run, reverted: Sequence[TakenBack]) -> bool:
+    """Whether a person rejected the result, closed its pull request, or reverted the merge."""
+    if any(word.decision in (REJECT, CLOSED) for word in books.approvals.select(run.id)):
+        return True
+    locations = (row.location for row in books.ledger.rows(run.id) if row.name == PULL_REQUEST)
+    pull = next((place.rpartition("/")[2] for place in locations if "/pull/" in place), "")
+    return _merged(books, run) and is_taken_back(run.head_sha, pull, reverted)
+
+
+def _merged(books: Books, run: Run) -> bool:
+    rows = books.ledger.rows(run.id)
+    return any(row.name == MERGE and row.state == "done" for row in rows)
 
 
 def _share(facts: Sequence[bool]) -> Share:

@@ -1,10 +1,12 @@
 """Whether the next phase is justified: recorded figures in, a row per criterion out."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from repoagents.domain.change import TakenBack
 from repoagents.domain.check import Check
 from repoagents.domain.reports import CheckOutcome, Verdict, Verification
 from repoagents.domain.rollout import Phase, Soak
@@ -55,8 +57,8 @@ class Kpis:
     `false_claims` counts the builder's answers that git or the checks refuted, `passed_reviews` the
     reviewed runs whose last review approved, `blocked` the finished runs that stopped for a person,
     `recovered` the runs that ended well after a failed attempt among all with one, `overridden` the
-    finished runs whose result a person turned down. `dry_runs` counts stored plans. `unreadable`
-    are the ids of runs of which another version wrote something, which counts nowhere.
+    finished runs whose result a person turned down, or reverted. `dry_runs` counts stored plans.
+    `unreadable` are the ids of runs of which another version wrote something, which counts nowhere.
     """
 
     finished: int = 0
@@ -162,6 +164,19 @@ def is_refuted(
         and result.outcome is not CheckOutcome.PASSED
         and not failed_before(result, base)
         for result in results
+    )
+
+
+def is_taken_back(head: str, pull: str, reverted: Iterable[TakenBack]) -> bool:
+    """Whether a merged change was reverted.
+
+    `head` is the commit that was merged, `pull` the number of its pull request: of a squashed one
+    GitHub's subject line is all that names it.
+    """
+    named = re.compile(rf"\(#{pull}\)$|^Merge pull request #{pull} ") if pull else None
+    return any(
+        head in (one.commit, *one.parents[1:]) or bool(named and named.search(one.subject))
+        for one in reverted
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from repoagents.domain.access import Access, Backlog, BranchRules
-from repoagents.domain.change import Base, ChangeSet, Conflict
+from repoagents.domain.change import Base, ChangeSet, Conflict, TakenBack
 from repoagents.domain.delivery import Sending
 from repoagents.domain.effect import Effect
 from repoagents.domain.engines import EngineChoice
@@ -218,6 +218,9 @@ class Workspaces(Protocol):
 
     def base_branch(self) -> str:
         """The name of the branch that `refresh` last fetched."""
+
+    def taken_back(self, since: datetime) -> tuple[TakenBack, ...]:
+        """Commits that the base, as it was last fetched, says it reverts since then."""
 
     def open(self, issue_number: int, run_id: str, base_sha: str) -> tuple[Worktree, bool]:
         """The run's worktree at the base, and whether it was made just now.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from repoagents.domain.change import Base, ChangeKind, ChangeSet, Conflict, FileChange
+from repoagents.domain.change import Base, ChangeKind, ChangeSet, Conflict, FileChange, TakenBack
 from repoagents.errors import GitError
 from repoagents.ports import CommitRequest, Worktree
 
@@ -20,7 +20,7 @@ class MemoryWorkspaces:
 
     `dirty`, `left` and `ahead` are what the operator's checkout is like, `unreachable` is raised by
     `refresh`. `branches` are the operator's, `pushes` counts what was written to them. `kept` are
-    the names that commits are kept under.
+    the names that commits are kept under, `taken` what was reverted.
     """
 
     grounds: Path
@@ -32,6 +32,7 @@ class MemoryWorkspaces:
     branches: dict[str, str] = field(default_factory=dict)
     pushes: int = 0
     kept: set[str] = field(default_factory=set)
+    taken: tuple[TakenBack, ...] = ()
     _trees: dict[str, Files] = field(default_factory=dict)
     _commits: dict[str, str] = field(default_factory=dict)
     _parents: dict[str, str] = field(default_factory=dict)
@@ -55,6 +56,10 @@ class MemoryWorkspaces:
     def base_branch(self) -> str:
         """Always main."""
         return "main"
+
+    def taken_back(self, since: datetime) -> tuple[TakenBack, ...]:
+        """What the test says was reverted, whenever it was."""
+        return self.taken
 
     def open(self, issue_number: int, run_id: str, base_sha: str) -> tuple[Worktree, bool]:
         """A folder with the base's files; made once for each base."""

@@ -68,7 +68,7 @@ async def test_a_bundle_holds_what_a_person_needs_in_reading_order(
     headline = "Issue #1: a proven change is ready and not published."
     assert manifest["headline"].startswith(headline)
     assert made.entry.headline == manifest["headline"]
-    assert f"<h1>{headline}" in page
+    assert f'<h1 id="happened">{headline}' in page
     assert examine(made.folder).sound
     assert made.archive is not None
     assert examine(made.archive).sound

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from repoagents.cli.app import run
+from repoagents.domain.change import TakenBack
 from repoagents.domain.effect import (
     Effect,
     MergePullRequest,
@@ -20,11 +21,11 @@ from repoagents.domain.reports import BuildReport, Decision, Plan, Role
 from repoagents.domain.rollout import Brake, Phase
 from repoagents.domain.run import Failure, FailureClass, RunStatus, Stage
 from repoagents.domain.settings import AgentSettings, LlmSettings, RolesSettings, SafetySettings
-from repoagents.errors import Exited
+from repoagents.errors import Exited, GitError
 from repoagents.logs import Redactor
 from repoagents.pipeline import publisher
 from repoagents.pipeline.boundary import StepResult
-from repoagents.pipeline.rollout import judge, measure, read_soak
+from repoagents.pipeline.rollout import judge, look_for_reverts, measure, read_soak
 from repoagents.pipeline.stepping_back import step_back_if_critical
 from repoagents.pipeline.survey import Host, stand, survey
 from repoagents.policy.attention import Weight
@@ -147,6 +148,21 @@ async def test_a_result_that_a_person_turns_down_counts(
     light.house.approvals.add(word)
     light.house.approvals.add(word)
     assert measure(light.house).overridden == Share(count, 1)
+
+
+@pytest.mark.parametrize("merged", [True, False])
+async def test_a_merge_that_was_reverted_counts(light: Place, merged: bool) -> None:
+    run = await light.flow(light.queue())
+    if merged:
+        publisher.adopt(light.house, publisher.merge_of(run), "https://github.com/o/r/pull/9")
+    spaces = light.house.workspaces
+    assert isinstance(spaces, MemoryWorkspaces)
+    spaces.taken = (TakenBack("d" * 40, ("e" * 40, run.head_sha), "Merge it"),)
+    reverted = look_for_reverts(light.house, light.house)
+    assert bool(reverted) == merged
+    assert measure(light.house, reverted).overridden == Share(int(merged), 1)
+    spaces.unreachable = GitError("no way there", kind="unreachable")
+    assert look_for_reverts(light.house, light.house) == reverted, "as it was fetched last"
 
 
 async def test_old_runs_and_those_called_off_do_not_count(light: Place) -> None:
