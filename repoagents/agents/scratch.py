@@ -7,6 +7,7 @@ the operator's checkout, and sockets need short paths (104 bytes on macOS).
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 from pathlib import Path
 
@@ -26,6 +27,10 @@ def make_home(scratch: Path) -> str:
 def remove_scratch(folder: Path) -> None:
     """Delete the folder with all that was left in it, locked or nested without end."""
     try:
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+            # Everybody may write there: a link, or a folder that its owner may swap for one.
+            return
         folder.chmod(0o700)
         waiting, moved = [folder], 0
         while waiting:
@@ -39,16 +44,14 @@ def remove_scratch(folder: Path) -> None:
                     moved += 1
                 waiting.append(Path(entry).rename(folder / f"{moved}"))
         shutil.rmtree(folder, ignore_errors=True)
-    except OSError:  # somebody else's: it stays
+    except OSError:  # it stays, and harms nobody
         return
 
 
 def sweep_scratch(run_id: str) -> None:
     """Delete the folders that a dead worker left behind for the run."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_prefix(run_id)}*"):
-        # Everybody may write there: a link of that name is nothing that we made.
-        if not folder.is_symlink():
-            remove_scratch(folder)
+        remove_scratch(folder)
 
 
 def _prefix(run_id: str) -> str:

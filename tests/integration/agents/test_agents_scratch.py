@@ -169,3 +169,12 @@ def test_a_socket_in_it_goes_too(temporary: Path, monkeypatch: pytest.MonkeyPatc
         listening.bind("s")
         remove_scratch(folder)
     assert not folder.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs another user's folder")
+def test_what_somebody_else_has_made_is_not_entered(temporary: Path) -> None:
+    scratch = make_scratch(RUN)
+    (scratch / "file").touch()
+    os.chown(scratch, 1234, 1234)
+    sweep_scratch(RUN)
+    assert (scratch / "file").exists(), "its owner could swap it for a link to anywhere"
