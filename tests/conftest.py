@@ -147,9 +147,9 @@ def git() -> Callable[..., str]:
     """Run real git in a folder and return its output, stripped."""
 
     def run(folder: Path, *arguments: str) -> str:
-        result = subprocess.run(
-            ["git", "-C", str(folder), *arguments], check=True, capture_output=True, text=True
-        )
+        # No commit looks for what it might tidy up: that is a process more for each.
+        command = ["git", "-C", str(folder), "-c", "maintenance.auto=false", *arguments]
+        result = subprocess.run(command, check=True, capture_output=True, text=True)
         return result.stdout.strip()
 
     return run

@@ -1,5 +1,6 @@
 """A house of real git and real SQLite, scripted agents and a clock that waits for nobody."""
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -73,8 +74,16 @@ class Place:
         return text
 
 
+@pytest.fixture(scope="session")
+def new_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state that nobody has written to yet; a copy costs a quarter of making one."""
+    path = tmp_path_factory.mktemp("new") / "repoagents.sqlite"
+    open_database(path, clock=FakeClock()).close()
+    return path
+
+
 @pytest.fixture
-def place(git_repository: Callable[[Mapping[str, str]], Path]) -> Iterator[Place]:
+def place(git_repository: Callable[[Mapping[str, str]], Path], new_state: Path) -> Iterator[Place]:
     """A repository with one file that is not fixed yet."""
     root = git_repository({"README.md": "hello\n", "broken.txt": "broken\n"})
     control = root / ".ai-repoagents"
@@ -84,7 +93,10 @@ def place(git_repository: Callable[[Mapping[str, str]], Path]) -> Iterator[Place
     )
     clock = FakeClock()
     redactor = Redactor(())
-    database = open_database(control / "state" / "repoagents.sqlite", clock=clock)
+    (control / "state").mkdir()
+    state = shutil.copy(new_state, control / "state")
+    clock.token(1)  # the installation has the first one
+    database = open_database(state, clock=clock)
     supervisor = Supervisor(control / "state" / "processes")
     environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(control / "cache")}
     artifacts = FileArtifacts(control, redactor)
