@@ -281,7 +281,7 @@ class Premises:
             free_bytes=shutil.disk_usage(self.control).free,
             edited=drift.edited,
             behind=drift.behind,
-            mend=drift.mend,
+            fix=drift.fix,
             uncommitted=self._uncommitted(),
             line_for_issues=line_for_issues(loaded.settings, loaded.root),
             origin=self.checkout()[0],

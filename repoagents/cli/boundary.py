@@ -21,7 +21,7 @@ OF_THE_MACHINE = {
     errno.EACCES: "Give this user access to the path, then run the same command again.",
     errno.EPERM: "Give this user access to the path, then run the same command again.",
 }
-"""Errors of the operating system that a person can mend; any other is a bug of ours."""
+"""Errors of the operating system that a person can fix; any other is a bug of ours."""
 
 
 _environment: dict[str, str] = {}

@@ -94,26 +94,26 @@ class Managed:
 class Drift:
     """The texts that are not as this program would write them, each with how: `path (edited)`.
 
-    Edited texts are the operator's right. What is missing or outdated is `behind`, and `mend` is
-    the line that mends it.
+    Edited texts are the operator's right. What is missing or outdated is `behind`, and `fix` is
+    the line that fixes it.
     """
 
     edited: tuple[str, ...] = ()
     behind: tuple[str, ...] = ()
-    mend: str = ""
+    fix: str = ""
 
 
 def find_drift(control: Path) -> Drift:
     """Compare every managed text with the file; a `WORKFLOW.md` that was never ours is no drift."""
     root = control.parent
     if not (root / LOCK).exists():
-        mend = f"git checkout -- {LOCK}, or: repoagents init --upgrade --preset NAME"
-        return Drift(behind=(f"{LOCK} (missing)",), mend=mend)
+        fix = f"git checkout -- {LOCK}, or: repoagents init --upgrade --preset NAME"
+        return Drift(behind=(f"{LOCK} (missing)",), fix=fix)
     try:
         lock = read_lock(root)
         rows = managed_texts(root, lock.preset, lock)
     except ConfigError as error:
-        return Drift(behind=(str(error),), mend=error.next_step)
+        return Drift(behind=(str(error),), fix=error.next_step)
     edited = (Standing.EDITED, Standing.DIVERGED)
     behind = (Standing.MISSING, Standing.OUTDATED)
     return Drift(

@@ -13,7 +13,7 @@ class RunStatus(StrEnum):
     IN_PROGRESS = "in_progress"
     """An attempt is under way."""
     RETRY_PENDING = "retry_pending"
-    """Waits for its next attempt: after a failure, or until what blocks the host is mended."""
+    """Waits for its next attempt: after a failure, or until what blocks the host is fixed."""
     AWAITING_APPROVAL = "awaiting_approval"
     """Proven and published; a person decides on the merge."""
     BLOCKED = "blocked"

@@ -22,7 +22,7 @@ Number = Annotated[int, Ge(1)]
 
 
 class Level(StrEnum):
-    """How a part stands; `issues` has to be mended before it is relied on."""
+    """How a part stands; `issues` has to be fixed before it is relied on."""
 
     OK = "ok"
     WARN = "warn"

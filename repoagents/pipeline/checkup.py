@@ -1,4 +1,4 @@
-"""`doctor`: every condition that a run depends on, each with why it matters and how to mend it."""
+"""`doctor`: every condition that a run depends on, each with why it matters and how to fix it."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ class HostFacts:
     """What the composition root measured on this machine.
 
     `unwritable` are folders of the control plane that cannot be written. `edited` are texts of
-    `init` that were edited, `behind` those that are missing or outdated, and `mend` is what mends
+    `init` that were edited, `behind` those that are missing or outdated, and `fix` is what fixes
     these. `fixture_step` says what to delete so that GitHub is asked again, empty when it is.
     `uncommitted` are files of the control plane that git does not have as they are.
     `line_for_issues` makes a local tracker that is not there yet, `worker` is the live worker in
@@ -36,7 +36,7 @@ class HostFacts:
     free_bytes: int = 0
     edited: tuple[str, ...] = ()
     behind: tuple[str, ...] = ()
-    mend: str = ""
+    fix: str = ""
     uncommitted: tuple[str, ...] = ()
     line_for_issues: str = ""
     origin: str = ""
@@ -49,7 +49,7 @@ class HostFacts:
 
 
 def examine(bench: Bench, facts: HostFacts) -> tuple[Check, ...]:
-    """Every check, in the order in which a person would mend them."""
+    """Every check, in the order in which a person would fix them."""
     checks = [Check("config", "ok", "read without an error")]
     checks += [Check("config", "warn", warning) for warning in facts.warnings]
     checks += _state(facts)
@@ -120,7 +120,7 @@ def _control_plane(facts: HostFacts) -> list[Check]:
                 "warn",
                 f"not as this version writes them: {', '.join(facts.behind)}",
                 "roles and prompts are read from these files",
-                facts.mend,
+                facts.fix,
             )
         )
     if facts.edited:

@@ -56,7 +56,7 @@ class Evidence:
 
 
 class _Point(NamedTuple):
-    """One thing to be mended."""
+    """One thing to be fixed."""
 
     severity: Severity
     source: str

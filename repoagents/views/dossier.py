@@ -186,7 +186,7 @@ class Handoff:
             yield Proof(result, _words(result.outcome.value), remark, on_base)
 
     def contract(self) -> Iterator[str]:
-        """What would have to be mended, without the output that stands with the checks."""
+        """What would have to be fixed, without the output that stands with the checks."""
         points = self.verdict.contract if self.verdict else ()
         for number, point in enumerate(points, 1):
             yield point.partition("\n")[0].removeprefix(f"{number}. ")

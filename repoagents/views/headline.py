@@ -24,7 +24,7 @@ _BLOCKED = {
     ),
     FailureClass.ENVIRONMENT: (
         "the project's checks cannot be run on this machine",
-        "mend the environment, then `repoagents retry {n}`",
+        "fix the environment, then `repoagents retry {n}`",
     ),
     FailureClass.BUDGET: (
         "a limit was reached",

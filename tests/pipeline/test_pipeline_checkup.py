@@ -50,7 +50,7 @@ def by_name(bench: Bench, facts: HostFacts = FINE) -> dict[str, Check]:
         assert check.status in order
         assert check.message
         if check.status == "error":
-            assert check.fix, f"an error says how to mend it: {check}"
+            assert check.fix, f"an error says how to fix it: {check}"
         known = worst.get(check.name)
         if known is None or order.index(check.status) > order.index(known.status):
             worst[check.name] = check
@@ -72,14 +72,14 @@ def test_a_house_in_order_has_nothing_to_mend(place: Place) -> None:
         ({"clock_ahead_of_files": True}, "clock", "warn", "in the future", "NTP"),
         ({"edited": ("roles/a.md (edited)",)}, "templates", "ok", "edited since init: roles/a", ""),
         (
-            {"behind": ("roles/a.md (missing)",), "mend": "repoagents init --upgrade"},
+            {"behind": ("roles/a.md (missing)",), "fix": "repoagents init --upgrade"},
             "templates",
             "warn",
             "roles/a.md (missing)",
             "repoagents init --upgrade",
         ),
         (
-            {"behind": ("a (missing)",), "edited": ("b (edited)",), "mend": "x"},
+            {"behind": ("a (missing)",), "edited": ("b (edited)",), "fix": "x"},
             "templates",
             "warn",
             "a (missing)",
@@ -117,7 +117,7 @@ def test_what_each_fact_of_the_machine_means(
 
 
 def test_edits_and_what_is_behind_are_told_apart(place: Place) -> None:
-    facts = replace(FINE, behind=("a (outdated)",), edited=("b (edited)",), mend="m")
+    facts = replace(FINE, behind=("a (outdated)",), edited=("b (edited)",), fix="m")
     rows = [c for c in examine(place.house, facts) if c.name == "templates"]
     assert [(c.status, "edited since init" in c.message) for c in rows] == [
         ("warn", False),

@@ -35,7 +35,7 @@ META = Meta("octo/tool", datetime(2026, 3, 4, 9, 0, tzinfo=UTC))
 
 
 def a_smoke(word: str = "main", meta: Meta = META) -> Smoke:
-    """A repository with one thing to mend and one to know; `word` comes from outside."""
+    """A repository with one thing to fix and one to know; `word` comes from outside."""
     row = IssueRow(number=7, title=word, url="https://x.test/7", labels=(word,), eligible=True)
     left = IssueRow(number=3, title="Old", eligible=False, reason=f"it carries {word}")
     smoke = Smoke(
