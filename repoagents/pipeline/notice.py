@@ -79,9 +79,10 @@ def close(house: House, told: Handoff) -> None:
     marker = _marker(house, run)
     body = handoff.render_comment(replace(told, effects=effects), marker)
     comment = PostComment(run.id, run.issue_number, marker, body)
+    anew = not notice.only_edits(run.status)
     with unharmed(house, comment):
-        if not notice.only_edits(run.status) or _is_there(house, run):
-            publisher.publish(house, run.id, (comment,))
+        if anew or _is_there(house, run):
+            publisher.publish(house, run.id, (comment,), anew=anew)
     _dress(house, run)
 
 

@@ -152,15 +152,19 @@ def _carry_out(house: House, run_id: str, effect: Effect, *, anew: bool) -> Rece
         return known
     now = house.clock.now()
     rows = _earlier(house, effect)
-    unanswered = max((row.at for row in rows if row.state == "intended"), default=None)
+    sent = (row.at for row in rows if row.state == "intended" and not row.location)
+    unanswered = max(sent, default=None)
     unseen = unanswered is not None and notice.may_be_unseen(unanswered, now)
     # A wait that has begun goes on, but for one that a clock set back would make longer.
     house.ledger.intend(run_id, effect, min(unanswered, now) if unanswered and unseen else now)
     location = _find(house, effect) or _amend(house, effect, rows)
     found = location is not None
-    if location is None and (unseen or not anew):
-        return None
-    location = location or _perform(house, effect)
+    if location is None:
+        if unseen or not anew:
+            return None
+        if rows:
+            house.ledger.intend(run_id, effect, now, "")
+        location = _perform(house, effect)
     receipt = Receipt(effect.key, location, house.clock.now())
     if found or unanswered is None:
         house.ledger.close(run_id, effect, receipt)

@@ -134,8 +134,13 @@ class LedgerRow:
 class Ledger(Protocol):
     """Effects: the intent is durable before the call, the receipt after it."""
 
-    def intend(self, run_id: str, effect: Effect, at: datetime, location: str = "") -> None:
-        """Write the intent row; with a location where it stands that is not sure to be alone."""
+    def intend(
+        self, run_id: str, effect: Effect, at: datetime, location: str | None = None
+    ) -> None:
+        """Write the intent row, which keeps the location that it had unless one is given.
+
+        An empty one says that it is about to be made anew.
+        """
 
     def receipt(self, effect: Effect) -> Receipt | None:
         """The receipt, when the effect is known to have taken place."""

@@ -42,9 +42,11 @@ class StoredLedger:
         self._door = door
         self._reader = reader
 
-    def intend(self, run_id: str, effect: Effect, at: datetime, location: str = "") -> None:
+    def intend(
+        self, run_id: str, effect: Effect, at: datetime, location: str | None = None
+    ) -> None:
         """Write the intent; an effect that is done with this very content stays done."""
-        place = {"location": storable(location)} if location else {}
+        place = {} if location is None else {"location": storable(location)}
         self._put(run_id, effect, {"state": INTENDED, "at": render_instant(at)} | place)
 
     def receipt(self, effect: Effect) -> Receipt | None:

@@ -26,15 +26,15 @@ from repoagents.domain.effect import (
     SetLabel,
 )
 from repoagents.domain.issue import Issue
-from repoagents.domain.run import Run, RunStatus
+from repoagents.domain.run import Failure, FailureClass, Run, RunStatus, Stage
 from repoagents.errors import RepoAgentsError, Unavailable
 from repoagents.github.auth import Surroundings
 from repoagents.github.connection import connect
 from repoagents.github.tracker import GitHubTracker
 from repoagents.github.wire import Fields
 from repoagents.logs import Redactor
-from repoagents.pipeline import publisher
-from repoagents.pipeline.boundary import classify
+from repoagents.pipeline import notice, outcome, publisher
+from repoagents.pipeline.boundary import change, classify
 from repoagents.policy.retry import PARKED
 from repoagents.policy.safety import app_permissions
 from repoagents.ports import CommitRequest, House, LedgerRow
@@ -471,3 +471,39 @@ def test_the_wait_outlives_a_clock_that_is_set_back(world: World) -> None:
         publisher.publish(world.restarted(), case.effect.run_id, (case.effect,))
         assert len(case.standing()) == count
     world.clock.instant += timedelta(hours=6)
+
+
+ENDS: dict[str, Callable[[Run, datetime], Run]] = {
+    "failed": lambda was, now: was.fail(Failure(FailureClass.INFRA, "no disk"), now),
+    "cancelled": lambda was, now: was.cancel(now, "maya"),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_what_a_person_deletes_comes_back_with_the_last_word_at_most(
+    world: World, end: str
+) -> None:
+    run = world.begin()
+
+    def delete() -> None:
+        for comment in world.hub.comments(run.issue_number):
+            world.hub.forge.repository.delete_comment(comment.id, "maya")
+
+    notice.tell(world.restarted(), run, Stage.PLAN, 1)
+    assert len(world.hub.comments(run.issue_number)) == 1
+    delete()
+    for _ in range(4):
+        world.clock.advance(200)
+        notice.tell(world.restarted(), run, Stage.BUILD, 1)
+        assert world.hub.comments(run.issue_number) == ()
+    change(world.house, run.id, lambda was: ENDS[end](was, world.clock.now()))
+    world.clock.advance(200)
+    outcome.say(world.restarted(), run.id)
+    comments = world.hub.comments(run.issue_number)
+    assert ["no disk" in comment.body for comment in comments] == [True] * (end == "failed")
+    outcome.make_up(world.restarted())
+    delete()
+    for _ in range(4):
+        world.clock.advance(2_000)
+        outcome.make_up(world.restarted())
+        assert world.hub.comments(run.issue_number) == ()
