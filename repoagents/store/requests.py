@@ -15,17 +15,19 @@ from repoagents.store.rows import (
 )
 
 AT_ONCE = 1000
+"""How many requests are forgotten at a time."""
+
 NEWEST = 1000
 """So many requests stay known whatever the clock says: a comment that was followed must not be
 followed again because the clock stood wrong for an hour."""
 
-FORGET = f"""
+FORGET = """
 DELETE FROM inbox WHERE seq IN (
     SELECT seq FROM inbox
-    WHERE taken_at < :at AND outcome IS NOT NULL AND seq <= (SELECT max(seq) FROM inbox) - {NEWEST}
-    ORDER BY seq LIMIT {AT_ONCE}
+    WHERE taken_at < :at AND outcome IS NOT NULL AND seq <= (SELECT max(seq) FROM inbox) - :newest
+    ORDER BY seq LIMIT :most
 ) RETURNING seq
-"""  # noqa: S608 - numbers only
+"""
 
 
 class StoredInbox:
@@ -71,8 +73,10 @@ class StoredInbox:
 
     def forget_before(self, at: datetime) -> bool:
         """Forget what was taken before this instant, a portion at a time, but never the newest."""
+        which = {"at": render_instant(at), "newest": NEWEST, "most": AT_ONCE}
         with self._door.begin() as execute:
-            return len(execute(FORGET, {"at": render_instant(at)})) == AT_ONCE
+            gone = execute(FORGET, which)
+        return len(gone) == AT_ONCE
 
 
 def _parse_request(row: Row) -> Request:

@@ -1,5 +1,6 @@
 """What the inbox of deliveries promises, on SQLite and on a real PostgreSQL."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -8,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from repoagents.domain.delivery import Delivery
+from repoagents.store import deliveries as stored
 from repoagents.store.database import Database
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, 890123, tzinfo=UTC)
@@ -112,6 +114,30 @@ def test_what_is_pending_is_never_forgotten(books: Database) -> None:
     inbox.forget_before(NOW - timedelta(days=7))
     assert inbox.pending() == (waiting,)
     assert inbox.put_all((old, FULL)) == (True, False)
+
+
+def test_what_is_old_is_forgotten_in_portions_by_however_many(
+    books: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored, "AT_ONCE", 10)
+    old = [replace(BARE, id=f"old-{number}") for number in range(35)]
+    books.deliveries.put_all((*old, FULL))
+    for delivery in old:
+        books.deliveries.take(delivery.id, "looked", NOW)
+    after = NOW + timedelta(days=8)
+    assert books.deliveries.forget_before(after)
+    assert len(books.deliveries.knows([delivery.id for delivery in old])) == 25
+
+    def forget_all(_worker: int) -> int:
+        portions = 0
+        while books.deliveries.forget_before(after):
+            portions += 1
+        return portions
+
+    with ThreadPoolExecutor(2) as both:
+        assert sum(both.map(forget_all, range(2))) <= 3
+    assert books.deliveries.knows([delivery.id for delivery in old]) == set()
+    assert books.deliveries.pending() == (FULL,)
 
 
 def test_a_probe_leaves_everything_as_it_is(books: Database) -> None:

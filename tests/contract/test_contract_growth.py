@@ -263,3 +263,24 @@ async def test_what_cannot_be_forgotten_is_told_and_the_rest_goes_on(
         assert "errand_failed" in world.journal.codes()
         assert flow_ids(books) == set()
         assert world.house.artifacts.folders() == ()
+
+
+async def test_an_engine_that_cannot_write_is_told_in_our_words(
+    world: Place, books: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with launched(world, books) as flows:
+        over = ended(world, 2, RunStatus.FAILED)
+        await play(flows, over)
+        world.clock.advance(YEAR.total_seconds())
+        with monkeypatch.context() as broken, books.engine.connect() as connection:
+
+            async def refused(_ids: list[str]) -> None:
+                connection.execute(sa.text("DELETE FROM no_such_table"))
+
+            broken.setattr(DBOS, "delete_workflows_async", refused)
+            await janitor.tidy(world.house, flows)
+        (told,) = [text for code, text, _ in world.journal.lines if code == "errand_failed"]
+        assert "forgetting flows: the state in the durable engine's tables refused" in told
+        assert flow_ids(books) == {over.id}
+        await janitor.tidy(world.house, flows)
+        assert flow_ids(books) == set(), "the next time it goes on"

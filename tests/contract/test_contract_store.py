@@ -35,6 +35,7 @@ from repoagents.domain.reports import Plan, Usage, Verdict, VerdictKind
 from repoagents.domain.run import Failure, FailureClass, Run, RunStatus, Stage
 from repoagents.errors import StateUnreadable, StoreError
 from repoagents.ports import Approval, Request, StageKey
+from repoagents.store import requests
 from repoagents.store.database import Database, open_database, open_server_reader
 from repoagents.store.engine import Door
 from repoagents.store.faults import Conflict
@@ -656,6 +657,24 @@ def test_a_request_is_taken_once(books: Database) -> None:
     assert books.inbox.outcome("id-2") is None
     assert books.inbox.outcome("id-3") is None
     assert not books.inbox.put(first)
+
+
+def test_the_newest_requests_stay_known_and_what_is_pending_stays(
+    books: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests, "NEWEST", 3)
+    monkeypatch.setattr(requests, "AT_ONCE", 2)
+    for number in range(10):
+        books.inbox.put(Request(f"id-{number}", "status", 1, NOW))
+        if number != 2:
+            books.inbox.take(f"id-{number}", "told", NOW)
+    assert not books.inbox.forget_before(NOW), "not before, but at that instant"
+    while books.inbox.forget_before(NOW + timedelta(days=400)):
+        continue
+    known = [n for n in range(10) if books.inbox.outcome(f"id-{n}")]
+    assert known == [7, 8, 9]
+    assert [request.id for request in books.inbox.pending()] == ["id-2"]
+    assert books.inbox.put(Request("id-0", "status", 1, NOW))
 
 
 def test_of_many_deliveries_one_is_kept(books: Database) -> None:

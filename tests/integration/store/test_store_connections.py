@@ -299,3 +299,25 @@ def test_the_books_close_their_own_too(
     books.close()
     assert living(opened) == 0
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+def test_a_log_that_grew_is_cut_when_it_is_begun_anew(
+    path: Path, books: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader that takes its time, such as a backup, lets it grow."""
+    limit = "journal_size_limit=100000"
+    changed = tuple(limit if one.startswith("journal_size") else one for one in room.PRAGMAS)
+    assert changed != room.PRAGMAS
+    monkeypatch.setattr(room, "PRAGMAS", changed)
+    books.close()
+    log = path.with_name(f"{path.name}-wal")
+    with closing(room.connect(path)) as writer:
+        with closing(room.connect(path)) as reader:
+            reader.execute("BEGIN").execute("SELECT * FROM meta").fetchall()
+            for number in range(100):
+                writer.execute(NOTE, {"key": f"key-{number}", "value": "x" * 10_000})
+            reader.execute("COMMIT")
+        assert log.stat().st_size > 1_000_000
+        writer.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+        writer.execute(NOTE, {"key": "later", "value": "x"})
+        assert log.stat().st_size <= 100_000
