@@ -263,10 +263,8 @@ def test_a_listing_that_is_no_list_is_not_taken_for_an_empty_one(bed: Bed, conte
 
 def test_an_endless_processing_answer_ends(bed: Bed) -> None:
     bed.stub.get("/user", Reply({}, 202))
-    began = time.monotonic()
     bed.client.get("/user")
-    assert time.monotonic() - began < 1.5, "PyGithub waits two seconds and asks again, for ever"
-    assert len(bed.stub.seen) == 1
+    assert len(bed.stub.seen) == 1, "PyGithub waits two seconds and asks again, for ever"
 
 
 def test_an_answer_that_trickles_in_is_given_up(stub: Stub, clock: FakeClock) -> None:
@@ -369,15 +367,15 @@ def test_an_hour_of_waiting_is_told_not_slept(bed: Bed, status: int) -> None:
 @pytest.mark.parametrize("status", [403, 429])
 @pytest.mark.parametrize("verb", ["GET", "POST"])
 def test_a_short_retry_after_is_waited_for_by_the_clock(bed: Bed, status: int, verb: str) -> None:
-    told = Reply({"message": "Slow down."}, status, {"Retry-After": "3"})
+    told = Reply({"message": "Slow down."}, status, {"Retry-After": "5"})
     bed.stub.on(verb, COMMENTS, told, Reply({"id": 1}))
     began = time.monotonic()
     if verb == "GET":
         bed.client.get(COMMENTS)
     else:
         bed.client.write(verb, COMMENTS, BODY)
-    assert time.monotonic() - began < 2, "the library slept"
-    assert bed.clock.slept == [3.0]
+    assert time.monotonic() - began < 4.5, "the library slept"
+    assert bed.clock.slept == [5.0]
     assert bed.stub.count(verb) == 2
 
 
