@@ -6,7 +6,16 @@ import pytest
 
 from repoagents.domain.run import RunStatus
 from repoagents.domain.settings import TrackerSettings
-from repoagents.policy.notice import EVERY, is_too_soon, label_of, only_edits
+from repoagents.github.client import CONNECT_SECONDS, WHOLE_SECONDS
+from repoagents.policy.notice import (
+    EVERY,
+    SETTLES,
+    is_too_soon,
+    is_worth_a_try,
+    label_of,
+    may_be_unseen,
+    only_edits,
+)
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 NAMED = TrackerSettings(working_label="busy", waiting_label="your turn")
@@ -20,6 +29,26 @@ def test_an_edit_waits_for_its_turn(ago: float | None, soon: bool) -> None:
     last = None if ago is None else NOW - timedelta(seconds=ago)
     assert is_too_soon(last, NOW) is soon
     assert timedelta(seconds=30) == EVERY
+
+
+@pytest.mark.parametrize(
+    ("ago", "unseen"), [(0, True), (119.9, True), (120, False), (1e6, False), (-1, True)]
+)
+def test_what_was_sent_may_be_unseen_for_a_while(ago: float, unseen: bool) -> None:
+    assert may_be_unseen(NOW - timedelta(seconds=ago), NOW) is unseen
+
+
+def test_the_while_is_longer_than_a_request_can_be_under_way() -> None:
+    assert timedelta(seconds=CONNECT_SECONDS + WHOLE_SECONDS) < SETTLES
+
+
+def test_a_day_of_refusals_is_a_dozen_tries() -> None:
+    last, tries = NOW, 0
+    for minutes in range(24 * 60):
+        now = NOW + timedelta(minutes=minutes)
+        if is_worth_a_try(NOW, last, now):
+            last, tries = now, tries + 1
+    assert tries == 12
 
 
 LABELS = {
