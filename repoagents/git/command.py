@@ -96,7 +96,10 @@ _NEXT_STEP = {
     " the bot's own, `git ls-remote` with this URL must work in your own shell without a question.",
     "unreachable": "Check the network and the URL: `git ls-remote URL` in your own shell.",
 }
+_ARCHIVED = "repository was archived"
+"""GitHub's words beside a 403 that no other login would spare us."""
 _IF_IT_FAILED = {
+    re.compile(_ARCHIVED): "Unarchive the repository, then retry.",
     re.compile(r"returned error: 30\d"): "It was renamed or moved: set tracker.repo, and"
     " tracker.clone_url where that is set, to where it is now. No redirect is followed.",
     re.compile(r"^(fatal: )?repository '.*' not found", re.MULTILINE): "Check tracker.repo and"
@@ -116,6 +119,8 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 def classify(complaint: str) -> str:
     """What git's complaint about a remote means: `auth`, `unreachable` or `failed`."""
     lowered = complaint.lower()
+    if _ARCHIVED in lowered:
+        return "failed"
     if any(sign in lowered for sign in _AUTH):
         return "auth"
     if any(sign in lowered for sign in _UNREACHABLE) and not _FOR_GOOD.search(lowered):

@@ -54,6 +54,11 @@ def test_secrets_are_taken_out_by_value() -> None:
         ("OpenSSL SSL_connect: SSL_ERROR_SYSCALL in connection to h:443", "unreachable"),
         ("fatal: the remote end hung up unexpectedly", "unreachable"),
         ("fatal: bad object", "failed"),
+        (
+            "remote: This repository was archived so it is read-only.\n"
+            "The requested URL returned error: 403",
+            "failed",
+        ),
     ],
 )
 def test_complaints_are_classed(complaint: str, kind: str) -> None:
