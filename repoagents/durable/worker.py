@@ -242,7 +242,7 @@ class _Shift:
     async def _send(self) -> asyncio.Task[None]:
         """The errands under way, or the next ones; what ended the last ones is raised, once.
 
-        They are done beside the ticks: a base that is merged in is proven anew, and a worktree is
+        They run alongside the ticks: a base that is merged in is proven anew, and a worktree is
         deleted, which takes time.
         """
         if self._errand is not None and self._errand.done():

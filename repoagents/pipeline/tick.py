@@ -99,7 +99,7 @@ async def follow_when_due(house: House, rhythm: Rhythm) -> None:
 
 
 async def run_errands(house: House, rhythm: Rhythm) -> None:
-    """What is done beside the ticks, each when it is due."""
+    """What runs alongside the ticks, each when it is due."""
     await ask_again_when_due(house, rhythm)
     await follow_when_due(house, rhythm)
 

@@ -23,7 +23,7 @@ LEAST, MOST = 1e-6, 1e12
 """What is less counts as nothing, and what is more as wrong."""
 
 WIDTH, HEIGHT, LANE = 270, 140, 28
-"""Of a drawing, and of one lying bar: about as large as it is shown, so that its type is read."""
+"""Of a drawing, and of a horizontal bar: about as large as it is shown, so that it can be read."""
 
 OPTIONS: dict[str, object] = {
     "js": (),
@@ -237,7 +237,7 @@ def _bars(labels: tuple[str, ...], series: tuple[Series, ...], form: str) -> Mar
 
 @lru_cache(maxsize=16)
 def _lanes(lanes: tuple[tuple[str, str, int], ...]) -> Markup:
-    """One lying bar for each name, the first at the top, with its number beside it."""
+    """One horizontal bar for each name, the first at the top, its number next to it."""
     pygal = _library()
     upwards = tuple(reversed(lanes))
     graph = pygal.HorizontalBar(
