@@ -94,7 +94,7 @@ def render_landing(landing: Landing) -> str:
         section("How things stand", bullets(_facts(snapshot))),
         section("What to open, in this order", "\n".join(steps)),
         section(
-            "Is this what was made?",
+            "Is it unchanged?",
             f"{code('repoagents ops verify .')} checks every file and the signature, offline; "
             f"compare the fingerprint with {code('repoagents ops key')} on the bot's machine. "
             f"{code('bundle.md')} lists every file.",
