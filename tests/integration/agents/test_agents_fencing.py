@@ -93,14 +93,14 @@ def test_a_long_text_is_cut_with_a_notice() -> None:
 
 
 def test_a_huge_text_is_cleaned_quickly() -> None:
-    started = time.monotonic()
+    started = time.process_time()
     for text in ("<!--" * 5_000_000, "\x1b]" * 5_000_000, "\u202e" * 10_000_000):
         clean(text, 32_000)
         reveal(text, 200_000)
         short_line(text)
     for text in ("B" * 5_000_000, "-TEXT " * 1_000_000, "<<<" * 1_000_000, "A-TEXT a" * 500_000):
         fence("ISSUE-TEXT", NONCE, text)
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_a_fence_cannot_be_closed_from_inside() -> None:

@@ -281,9 +281,9 @@ def test_an_answer_has_a_size() -> None:
     ],
 )
 def test_a_hostile_answer_is_refused_in_time(text: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     assert last_object(text) is None
-    assert time.monotonic() - started < 8
+    assert time.process_time() - started < 8
 
 
 @given(

@@ -133,15 +133,15 @@ async def test_silence_is_ended(supervisor: Supervisor, python: MakeCommand) -> 
     started = time.monotonic()
     ended = await supervisor.run(python("import time; time.sleep(60)", idle_seconds=0.5))
     assert ended.end is End.IDLE
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
 
 
 @pytest.mark.parametrize("stream", [1, 2])
 async def test_signs_of_life_put_silence_off(
     supervisor: Supervisor, python: MakeCommand, stream: int
 ) -> None:
-    code = f"import os, time\nfor _ in range(12): time.sleep(0.2); os.write({stream}, b'.')"
-    ended = await supervisor.run(python(code, idle_seconds=1.5))
+    code = f"import os, time\nfor _ in range(12): time.sleep(0.4); os.write({stream}, b'.')"
+    ended = await supervisor.run(python(code, idle_seconds=4))
     assert (ended.end, ended.output + ended.errors) == (End.EXITED, "............")
 
 
@@ -161,10 +161,10 @@ async def test_who_ignores_term_is_killed(supervisor: Supervisor, python: MakeCo
         "print('ready', flush=True); time.sleep(60)"
     )
     started = time.monotonic()
-    ended = await supervisor.run(python(code, idle_seconds=0.5))
+    ended = await supervisor.run(python(code, idle_seconds=3))
     assert ended.end is End.IDLE
     assert ended.exit_code == -9
-    assert 10 <= time.monotonic() - started < 14
+    assert 10 <= time.monotonic() - started < 30
 
 
 async def test_who_heeds_term_may_say_goodbye(supervisor: Supervisor, python: MakeCommand) -> None:
@@ -173,7 +173,7 @@ async def test_who_heeds_term_may_say_goodbye(supervisor: Supervisor, python: Ma
         "def bye(*_): print('bye', flush=True); sys.exit(7)\n"
         "signal.signal(signal.SIGTERM, bye); print('ready', flush=True); time.sleep(60)"
     )
-    ended = await supervisor.run(python(code, idle_seconds=1))
+    ended = await supervisor.run(python(code, idle_seconds=3))
     assert (ended.output, ended.exit_code) == ("ready\nbye\n", 7)
 
 
@@ -198,7 +198,7 @@ async def test_a_grandchild_that_holds_the_pipe_is_ended(
     ended = await supervisor.run(python(code))
     assert (ended.end, ended.exit_code) == (End.EXITED, 0)
     assert gone(int(ended.output))
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
 
 
 async def test_a_child_without_marker_and_session_is_known_by_its_parent(
@@ -226,7 +226,7 @@ async def test_a_stubborn_straggler_is_killed_after_two_seconds(
     started = time.monotonic()
     ended = await supervisor.run(python(code))
     assert gone(int(ended.output))
-    assert 2 <= time.monotonic() - started < 6
+    assert 2 <= time.monotonic() - started < 9
 
 
 async def test_a_family_that_keeps_forking_is_ended(
@@ -325,7 +325,7 @@ async def test_stop_from_another_thread(
         )
     thread.join()
     assert stopped.value.kind == "cancelled"
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
     assert gone(int(lines[0]))
 
 

@@ -175,9 +175,9 @@ def test_a_large_text_is_quick() -> None:
     import time
 
     text = ("-----BEGIN PRIVATE KEY----- " + "x" * 900 + " bearer eyJ sk- ://a:b\n") * 2000
-    began = time.perf_counter()
+    began = time.process_time()
     Redactor([f"secret-value-{n}" for n in range(50)]).redact(text)
-    assert time.perf_counter() - began < 10
+    assert time.process_time() - began < 10
 
 
 @pytest.mark.parametrize(
@@ -248,9 +248,9 @@ def test_importing_the_log_is_cheap() -> None:
 def test_no_text_of_an_agent_takes_long(text: str) -> None:
     import time
 
-    began = time.perf_counter()
+    began = time.process_time()
     Redactor(["a-secret-value"]).redact(text)
-    assert time.perf_counter() - began < 3
+    assert time.process_time() - began < 3
 
 
 def test_a_key_ends_at_its_own_end_mark() -> None:

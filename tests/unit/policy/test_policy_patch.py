@@ -126,10 +126,10 @@ def test_a_bomb_is_not_inflated_to_its_end() -> None:
         for line in lines
     )
     text = f"diff --git a/x b/x\nGIT binary patch\nliteral 50000000\n{body}\n"
-    started = time.monotonic()
+    started = time.process_time()
     (bomb,) = read_patch(text).binaries
     assert sum(len(line.text) for line in bomb.added) < 10_100_000
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 @given(st.text(alphabet='azAZ0 \n"\\~', max_size=60))

@@ -142,7 +142,7 @@ def test_what_shows_nothing_is_nothing(filler: str) -> None:
     ids=["lines", "blanks", "closing", "mentions", "ticks", "trailers"],
 )
 def test_a_huge_text_is_shown_in_time(text: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     neutral(text)
     fenced(text)
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
