@@ -1,13 +1,14 @@
 """After the pull request: what people did to it, and what follows for its run."""
 
 import asyncio
+from collections.abc import Sequence
 
 from repoagents.domain.effect import Withheld
 from repoagents.domain.pull_request import PullRequest, PullState
 from repoagents.domain.run import Run, RunStatus
 from repoagents.errors import RepoAgentsError, StateUnreadable
 from repoagents.pipeline import approval, feedback, merge, outcome, publisher
-from repoagents.pipeline.boundary import bugs_told, change
+from repoagents.pipeline.boundary import bugs_told, change, current
 from repoagents.pipeline.reconcile import call_off, why_stop
 from repoagents.ports import Approval, House
 
@@ -20,6 +21,9 @@ FOLLOWED = (RunStatus.AWAITING_APPROVAL, RunStatus.COMPLETED, *STOPPED)
 ACTIVE = (RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.RETRY_PENDING)
 """The runs that are at work, or will be by themselves."""
 
+UNHEARD = (*STOPPED, *ACTIVE)
+"""The runs that hear nothing now of what is said at their pull requests."""
+
 MOST_NAMED = 10
 """Issues that are named whose pull requests are open."""
 
@@ -30,11 +34,13 @@ LOOKS, SECONDS = 3, 2.0
 async def follow_up(house: House) -> bool:
     """Look at the pull request of every run that has one open, and act on what it shows.
 
-    One that cannot be read, or acted on, is looked at again the next time. Returns whether there
-    is room for a further pull request now, and was none before.
+    Of runs at work only the end is noticed: nobody pays for a round that comes too late. One that
+    cannot be read, or acted on, is looked at again the next time. Returns whether there is room
+    for a further pull request now, and was none before.
     """
     followed = await asyncio.to_thread(with_open_pull_request, house)
-    for run in followed:
+    at_work = await asyncio.to_thread(with_open_pull_request, house, ACTIVE)
+    for run in (*at_work, *followed):
         try:
             with bugs_told(house.journal, "in follow-up", run=run.id, issue=run.issue_number):
                 await _follow(house, run)
@@ -53,11 +59,13 @@ async def follow_up(house: House) -> bool:
     return len(await asyncio.to_thread(with_open_pull_request, house)) < limit
 
 
-def with_open_pull_request(house: House) -> tuple[Run, ...]:
+def with_open_pull_request(
+    house: House, statuses: Sequence[RunStatus] = FOLLOWED
+) -> tuple[Run, ...]:
     """The newest run of each issue whose pull request is open, as far as is known here."""
     if house.tracker.pulls is None:
         return ()
-    return house.runs.with_open_pull_request(FOLLOWED)
+    return house.runs.with_open_pull_request(statuses)
 
 
 def why_too_many(house: House) -> str | None:
@@ -83,7 +91,7 @@ def why_too_many(house: House) -> str | None:
 async def _follow(house: House, run: Run) -> None:
     pull = await asyncio.to_thread(merge.pulls_of(house).pull_request, run.branch)
     if pull is None:
-        if run.status not in STOPPED:
+        if run.status not in UNHEARD:
             gone = f"no pull request from {run.branch} is to be found"
             await asyncio.to_thread(merge.wait, house, run, gone)
         return
@@ -116,7 +124,7 @@ def _look(house: House, run: Run, pull: PullRequest) -> Approval | None:
     """Settle what is over, stop what must stop; the approval of a pull request that may go on."""
     if pull.state is not PullState.OPEN:
         _end(house, run, pull)
-    elif run.status not in STOPPED and _stands(house, run, pull):
+    elif run.status not in UNHEARD and _stands(house, run, pull):
         return _hear(house, run, pull)
     return None
 
@@ -164,9 +172,13 @@ def _hear(house: House, run: Run, pull: PullRequest) -> Approval | None:
 
 def _end(house: House, run: Run, pull: PullRequest) -> None:
     """The pull request is merged, by us or by hand, or a person closed it: that is a no."""
-    outcome.note_end(house, run, pull)
-    merge.wait(house, run, "")
     said, reason = pull.state.value, outcome.why_over(pull)
+    if current(house, run.id).status in ACTIVE:
+        # Before the no is known: a round that is about to be published takes a known one for old.
+        call_off(house, run, reason)
+    else:
+        merge.wait(house, run, "")
+    outcome.note_end(house, run, pull)
     house.journal.note(f"pull_request_{said}", reason, run=run.id, issue=run.issue_number)
 
     def move(was: Run) -> Run:

@@ -212,6 +212,52 @@ async def test_the_pull_request_of_a_cancelled_run_counts_until_it_ends(
     assert with_open_pull_request(place.house) == ()
 
 
+@pytest.mark.parametrize("end", [PullState.CLOSED, PullState.MERGED])
+async def test_no_round_goes_on_for_a_pull_request_that_is_over(
+    place: Place, hub: MemoryHub, end: PullState
+) -> None:
+    run = await published(place)
+    hub.remark(run.branch, MAINTAINER, "Name it better.")
+    await follow_up(place.house)
+    queued = place.now(run)
+    assert queued.status is RunStatus.QUEUED
+    hub.alter(run.branch, state=end)
+    await follow_up(place.house)
+    ended = await place.flow(queued)
+    assert ended.status is RunStatus.CANCELLED
+    assert ended.failure is not None
+    assert f"pull request 101 was {end}" in ended.failure.message
+    assert place.agents.count(Role.BUILDER) == 1
+    assert with_open_pull_request(place.house) == ()
+
+
+async def test_a_round_that_is_asked_for_anew_after_a_no_goes_on(
+    place: Place, hub: MemoryHub
+) -> None:
+    run = await published(place)
+    hub.alter(run.branch, state=PullState.CLOSED)
+    await follow_up(place.house)
+    change(place.house, run.id, lambda was: was.requeue(place.clock.now(), "Otherwise."))
+    await follow_up(place.house)
+    assert place.now(run).status is RunStatus.QUEUED
+
+
+async def test_an_open_pull_request_of_a_run_at_work_is_left_to_it(
+    place: Place, hub: MemoryHub
+) -> None:
+    run = await published(place)
+    hub.remark(run.branch, MAINTAINER, "Name it better.")
+    await follow_up(place.house)
+    queued = place.now(run)
+    hub.remark(run.branch, MAINTAINER, "And shorter.")
+    memory(place).branches[run.branch] = FOREIGN
+    await follow_up(place.house)
+    assert place.now(run) == queued
+    limit = replace(place.house.settings.limits, open_pull_requests=2)
+    place.with_settings(limits=limit)
+    assert why_too_many(place.house) is None, "it counts once"
+
+
 async def test_an_issue_that_is_closed_ends_the_wait(place: Place, hub: MemoryHub) -> None:
     run = await published(place)
     hub.review(run.branch, MAINTAINER, ReviewState.APPROVED, run.head_sha)
