@@ -26,10 +26,10 @@ from repoagents.ports import CommitRequest, Request
 from repoagents.store.database import Database
 from repoagents.store.requests import NEWEST
 from tests.fakes.clock import START
-from tests.pipeline.conftest import ISSUE, Place
+from tests.pipeline.conftest import ISSUE, Place, new_state
 from tests.pipeline.conftest import place as ground
 
-__all__ = ["ground"]
+__all__ = ["ground", "new_state"]
 
 RUNS = 40
 YEAR = timedelta(days=365)

@@ -7,9 +7,9 @@ import pytest
 
 from repoagents.bootstrap import SystemClock
 from repoagents.durable.worker import Assignment, run_worker
-from tests.pipeline.conftest import Place, place
+from tests.pipeline.conftest import Place, new_state, place
 
-__all__ = ["place", "work"]
+__all__ = ["new_state", "place", "work"]
 
 
 @pytest.fixture
