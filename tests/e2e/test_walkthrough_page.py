@@ -142,6 +142,7 @@ def evening(tmp_path: Path, hub: LoopbackGitHub) -> Iterator[Evening]:
     """An empty folder to clone into; the scripted agent stands in for codex."""
     variables = {
         "REPOAGENTS_TRACKER__API_URL": hub.url,
+        "REPOAGENTS_TRACKER__CLONE_URL": hub.clone_url,
         "REPOAGENTS_LLM__MODE": "command",
         "REPOAGENTS_COMMAND__ARGV": f"[{sys.executable}, {AGENT}]",
         "REPOAGENTS_AGENT__ENV": "[CALL_LOG]",
@@ -298,9 +299,10 @@ def fail_and_recover(evening: Evening) -> None:
     said = evening.type(11)
     assert re.search(r"^status +failed$", said, re.MULTILINE)
     assert evening.status(123) is RunStatus.COMPLETED
-    assert "unpublished results keep their worktrees" in said
-    (kept,) = evening.control.glob("workspaces/issue-124/*/repo")
-    assert (kept / "adding.py").exists()
+    assert "1 removed" in said, "the run of the text before the edit; the newest is kept"
+    for number in (123, 124):
+        (kept,) = evening.control.glob(f"workspaces/issue-{number}/*/repo")
+        assert (kept / "adding.py").exists()
 
 
 def open_the_writes(evening: Evening) -> None:
