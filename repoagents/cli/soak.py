@@ -1,5 +1,6 @@
 """`rollout soak`: the rehearsal for some minutes, with faults, and what it left behind counted."""
 
+import math
 import shutil
 import tempfile
 from pathlib import Path
@@ -32,6 +33,8 @@ def command(*, minutes: float, as_json: bool) -> int:
     that fails on purpose. No model is called and your repository is not touched. The result is
     kept for `rollout check`; exit code 1 means that it failed.
     """
+    if math.isnan(minutes):  # No bound keeps it out: it is neither more nor less than any number.
+        raise click.UsageError("--minutes takes a number")
     from repoagents import __version__
     from repoagents.cli import place
     from repoagents.domain.rollout import Soak

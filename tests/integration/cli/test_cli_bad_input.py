@@ -158,6 +158,7 @@ def test_a_warning_does_not_spoil_the_answer(repoagents, control: Path) -> None:
         (["trigger", "abc"], "'abc' is not a valid whole number"),
         (["status", "--issue", "9" * 26], f"{'9' * 26} is too large"),
         (["status", "--limit", str(2**63)], f"{2**63} is too large"),
+        (["rollout", "soak", "--minutes", "nan"], "--minutes takes a number"),
     ],
 )
 def test_what_is_no_number_of_an_issue(
