@@ -73,7 +73,7 @@ class StoredInbox:
 
     def forget_before(self, at: datetime) -> bool:
         """Forget what was taken before this instant, a portion at a time, but never the newest."""
-        which = {"at": render_instant(at), "newest": NEWEST, "most": AT_ONCE}
+        which: dict[str, Column] = {"at": render_instant(at), "newest": NEWEST, "most": AT_ONCE}
         with self._door.begin() as execute:
             gone = execute(FORGET, which)
         return len(gone) == AT_ONCE
