@@ -82,10 +82,17 @@ def _story(run: Run, verdict: Verdict | None, effects: Sequence[EffectRow]) -> t
             return _completed(run, effects)
         case RunStatus.BLOCKED | RunStatus.FAILED | RunStatus.RETRY_PENDING:
             return _stopped(run)
+        case RunStatus.AWAITING_APPROVAL if _is_done("draft_pull_request", effects):
+            # Most who read this stand below the issue, and have no terminal.
+            return _ENDED[status][0], "approve its pull request, or ask there for changes"
         case RunStatus.CANCELLED if run.failure is not None:
             return f"{_plain(run.failure.message)}; the work is kept", _ENDED[status][1]
         case _:
             return _ENDED[status]
+
+
+def _is_done(wanted: str, effects: Sequence[EffectRow]) -> bool:
+    return any(name == wanted and state == "done" for name, state, *_ in effects)
 
 
 def _completed(run: Run, effects: Sequence[EffectRow]) -> tuple[str, str]:

@@ -238,6 +238,13 @@ def test_a_run_that_is_publishing_is_told_by_its_verdict() -> None:
     assert "being worked on" in headline(publishing, None, ())
 
 
+def test_who_reads_below_the_issue_is_asked_for_what_can_be_done_there() -> None:
+    opened = ("draft_pull_request", "done", "", "", "")
+    run = ended(RunStatus.AWAITING_APPROVAL)
+    assert "Asked of you: approve its pull request" in headline(run, None, (opened,))
+    assert "Asked of you: look at it with `repoagents approval show 7`" in headline(run, None, ())
+
+
 # --- the commit message --------------------------------------------------------------------------
 
 TEMPLATE = "{title}\n\nIssue: #{number}\n"
