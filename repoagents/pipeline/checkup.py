@@ -10,6 +10,7 @@ from repoagents.domain.rollout import Brake
 from repoagents.domain.settings import Settings
 from repoagents.errors import RepoAgentsError
 from repoagents.pipeline.checkup_github import count_unlabelled, examine_access
+from repoagents.pipeline.specimen import render_all
 from repoagents.policy.access import judge_origin
 from repoagents.policy.safety import holding
 from repoagents.ports import Bench, Inspection
@@ -55,6 +56,7 @@ def examine(bench: Bench, facts: HostFacts) -> tuple[Check, ...]:
     checks += _state(facts)
     checks += _host(facts)
     checks += _control_plane(facts)
+    checks += _prompts(bench)
     checks += _rollout(bench, facts)
     checks += _git(bench, facts)
     checks += _engines(bench)
@@ -147,6 +149,15 @@ def _control_plane(facts: HostFacts) -> list[Check]:
             )
         )
     return checks
+
+
+def _prompts(bench: Bench) -> list[Check]:
+    try:
+        render_all(bench)
+    except RepoAgentsError as error:
+        why = "no run is begun while a role has no prompt"
+        return [Check("templates", "error", str(error), why, error.next_step)]
+    return []
 
 
 def _rollout(bench: Bench, facts: HostFacts) -> list[Check]:

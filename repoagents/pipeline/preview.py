@@ -23,6 +23,7 @@ from repoagents.errors import OutputInvalid
 from repoagents.pipeline import people, publisher
 from repoagents.pipeline.intake import why_dirty
 from repoagents.pipeline.roles import input_hash, prompt_key
+from repoagents.pipeline.specimen import render_all
 from repoagents.policy import eligibility, safety
 from repoagents.ports import Bench, Brief, RoleTask, Worktree
 from repoagents.views.preview import PlanPreview, role_engines
@@ -106,6 +107,7 @@ def _why(issue: Issue, settings: Settings) -> str:
 
 async def _plan(bench: Bench, issue: Issue) -> tuple[Plan, str]:
     """The planner's plan for the freshly fetched base, kept for the real run."""
+    render_all(bench)
     base = await asyncio.to_thread(bench.workspaces.refresh)
     run_id = f"{DRY_RUN}{bench.clock.now():%Y%m%d-%H%M%S}-{bench.clock.token(6)}"
     brief = Brief(

@@ -22,6 +22,7 @@ from repoagents.pipeline.boundary import DONE, Halted, StepResult, change
 from repoagents.pipeline.reconcile import call_off, why_stop
 from repoagents.pipeline.roles import Call, adopt, consult, input_hash, prompt_key
 from repoagents.pipeline.rounds import move_into, moves, recall
+from repoagents.pipeline.specimen import render_all
 from repoagents.pipeline.verify import Proving, out_of_time, verify_base, verify_change
 from repoagents.policy import guardrails, verdict
 from repoagents.ports import Brief, House, StageKey, Worktree
@@ -98,13 +99,14 @@ class Attempt:
 
 
 async def prepare(attempt: Attempt, run: Run) -> StepResult:
-    """Fetch the base, make the worktree, run the set-up hooks."""
+    """Try every prompt, fetch the base, make the worktree, run the set-up hooks."""
     house = attempt.house
     reason = await asyncio.to_thread(why_stop, house, run)
     if reason is not None:
         call_off(house, run, reason)
         return StepResult("stopped")
     await asyncio.to_thread(notice.begin, house, run)
+    await asyncio.to_thread(render_all, house)
     if run.head_sha and run.round > 1:
         await asyncio.to_thread(recall, house, run)
     if not run.base_sha:

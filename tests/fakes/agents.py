@@ -13,7 +13,7 @@ from repoagents.domain.reports import (
     Role,
     Usage,
 )
-from repoagents.errors import OutputInvalid
+from repoagents.errors import ConfigError, OutputInvalid
 from repoagents.ports import AgentReply, Brief, EngineHealth, RoleReport, RoleTask
 
 Script = Callable[[RoleTask, int], RoleReport]
@@ -86,3 +86,16 @@ def write_fix(task: RoleTask, text: str = "fixed\n", name: str = "fixed.txt") ->
     """Write one file into the worktree and claim it."""
     (task.worktree / name).write_text(text)
     return BuildReport("wrote it", (name,))
+
+
+@dataclass
+class PromptlessAgents(ScriptedAgents):
+    """Agents whose prompt template of one role cannot be used."""
+
+    without: Role = Role.BUILDER
+
+    def render(self, brief: Brief) -> str:
+        """A prompt, or what is wrong with the template."""
+        if brief.role is self.without:
+            raise ConfigError(f"{brief.role}.md is bad", next_step="fix it")
+        return super().render(brief)

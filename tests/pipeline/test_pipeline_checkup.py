@@ -19,7 +19,7 @@ from repoagents.domain.settings import (
 )
 from repoagents.pipeline.checkup import LEAST_FREE_BYTES, HostFacts, examine
 from repoagents.ports import Bench, EngineHealth
-from tests.fakes.agents import ScriptedAgents
+from tests.fakes.agents import PromptlessAgents, ScriptedAgents
 from tests.fakes.workspaces import MemoryWorkspaces
 from tests.pipeline.conftest import ISSUE, Place
 
@@ -123,6 +123,12 @@ def test_edits_and_what_is_behind_are_told_apart(place: Place) -> None:
         ("warn", False),
         ("ok", True),
     ]
+
+
+def test_a_prompt_that_cannot_be_made_is_an_error(place: Place) -> None:
+    house = replace(place.house, agents=PromptlessAgents(without=Role.REVIEWER))
+    found = by_name(house)["templates"]
+    assert (found.status, found.message, found.fix) == ("error", "reviewer.md is bad", "fix it")
 
 
 @pytest.mark.parametrize(

@@ -19,12 +19,13 @@ from repoagents.domain.run import FailureClass, RunStatus
 from repoagents.domain.settings import (
     AgentSettings,
     LimitSettings,
+    RolesSettings,
     SafetySettings,
     VerifySettings,
 )
 from repoagents.errors import AgentError, Exited, TimedOut
 from repoagents.ports import RoleTask
-from tests.fakes.agents import good_plan, write_fix
+from tests.fakes.agents import PromptlessAgents, good_plan, write_fix
 from tests.pipeline.conftest import ISSUE, SECRET, Place
 
 
@@ -43,6 +44,24 @@ async def test_a_proven_change_completes_and_is_withheld(place: Place) -> None:
     for name in ("planner.json", "builder.md", "reviewer.prompt.md", "decision.json"):
         assert place.artifact(run, name)
     assert "fixed" in place.artifact(run, "handoff.md")
+
+
+@pytest.mark.parametrize("role", [Role.BUILDER, Role.REVIEWER])
+async def test_no_model_is_paid_while_a_later_role_has_no_prompt(place: Place, role: Role) -> None:
+    agents = PromptlessAgents(without=role)
+    place.house = place.waits.house = replace(place.house, agents=agents)
+    run = await place.flow(place.queue())
+    assert run.status is RunStatus.BLOCKED
+    assert run.failure is not None
+    assert run.failure.kind is FailureClass.INVALID_ARGS
+    assert (run.failure.message, run.failure.next_step) == (f"{role}.md is bad", "fix it")
+    assert agents.asked == []
+
+
+async def test_the_prompt_of_a_role_that_is_off_is_not_asked_for(place: Place) -> None:
+    place.house = replace(place.house, agents=PromptlessAgents(without=Role.REVIEWER))
+    place.with_settings(roles=RolesSettings(enabled=(Role.PLANNER, Role.BUILDER)))
+    assert (await place.flow(place.queue())).verified
 
 
 async def test_open_flags_publish_once(place: Place) -> None:
