@@ -33,8 +33,11 @@ def may_be_unseen(sent: datetime, now: datetime) -> bool:
 
 
 def is_worth_a_try(since: datetime, last: datetime, now: datetime) -> bool:
-    """Whether it is time for another try: each wait is as long as all before it since `since`."""
-    return now - last >= last - since
+    """Whether it is time for another try: each wait is as long as all before it since `since`.
+
+    A try that the clock, set back since then, puts into the future holds up none.
+    """
+    return last > now or now - last >= last - since
 
 
 def only_edits(status: RunStatus) -> bool:

@@ -51,6 +51,12 @@ def test_a_day_of_refusals_is_a_dozen_tries() -> None:
     assert tries == 12
 
 
+def test_a_try_before_the_clock_was_set_back_holds_up_none() -> None:
+    ahead = NOW + timedelta(days=365)
+    assert is_worth_a_try(NOW - timedelta(days=1), ahead, NOW)
+    assert is_worth_a_try(ahead, ahead, NOW)
+
+
 LABELS = {
     RunStatus.QUEUED: "busy",
     RunStatus.IN_PROGRESS: "busy",
