@@ -2,7 +2,7 @@
 
 import click
 
-from repoagents.cli.boundary import UNFINISHED
+from repoagents.cli.boundary import DONE, UNFINISHED
 from repoagents.cli.numbers import ISSUE
 from repoagents.cli.output import examples, print_json, unanswered
 from repoagents.views.snapshot import run_row
@@ -44,8 +44,9 @@ def _work(number: int, *, force: bool, as_json: bool) -> int:
         except Interrupted as stop:
             return work.explain_interruption(stop)
         run = desk.house.runs.latest(number)
-        # An unchanged, completed issue is refused too, and nothing is unfinished about it.
-        code = UNFINISHED if run is None else work.code_of_runs([run])
+        # An unchanged, completed issue is refused too, and nothing is unfinished about it. Of a
+        # run that somebody cancelled that is not so, for this very run was asked for.
+        code = DONE if run is not None and run.status in work.WELL_ENDED else UNFINISHED
         told = {"issue": number, "outcome": answer.outcome, "run": run and run_row(run)}
         if answer.refused and code == UNFINISHED:
             unanswered(answer.reason, as_json=as_json, **told)

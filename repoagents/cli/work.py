@@ -86,9 +86,10 @@ def explain_interruption(stop: Interrupted) -> int:
 
 
 def code_of_runs(runs: Iterable[Run]) -> int:
-    """The exit code: unfinished unless the newest run of each issue ended well."""
+    """The exit code: unfinished unless the newest run of each issue ended well, or by a person."""
     newest = {run.issue_number: run for run in sorted(runs, key=lambda run: run.created_at)}
-    return DONE if all(run.status in WELL_ENDED for run in newest.values()) else UNFINISHED
+    over = (*WELL_ENDED, RunStatus.CANCELLED)
+    return DONE if all(run.status in over for run in newest.values()) else UNFINISHED
 
 
 def story(desk: Desk, run: Run) -> str:

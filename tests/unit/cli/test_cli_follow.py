@@ -212,7 +212,15 @@ def test_where_a_run_stands_fits_one_line(there: Run, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("newest", "code"), [(RunStatus.COMPLETED, 0), (RunStatus.BLOCKED, 1), (RunStatus.FAILED, 1)]
+    ("newest", "code"),
+    [
+        (RunStatus.COMPLETED, 0),
+        (RunStatus.CANCELLED, 0),  # A person's own word: nothing is left to be done about it.
+        (RunStatus.AWAITING_APPROVAL, 0),
+        (RunStatus.BLOCKED, 1),
+        (RunStatus.FAILED, 1),
+        (RunStatus.RETRY_PENDING, 1),
+    ],
 )
 def test_the_exit_code_is_that_of_the_newest_run_of_each_issue(
     newest: RunStatus, code: int
