@@ -219,7 +219,7 @@ def test_what_doctor_says_about_the_texts_can_be_done(clone: Shell) -> None:
     check = clone.doctor()["templates"]
     assert (check.status, "edited since init" in check.message) == ("ok", True)
     (control / "roles/planner.md").unlink()
-    rows = json.loads(clone.type("repoagents doctor --json"))["checks"]
+    rows = json.loads(clone.type("repoagents doctor --json", 1))["checks"]
     (behind,) = (r for r in rows if r["name"] == "templates" and r["status"] == "warn")
     assert "roles/planner.md (missing)" in behind["message"]
     clone.type(behind["fix"])
