@@ -12,6 +12,9 @@ from repoagents.github.wire import Fields, items, mapping, number, text
 NOT_PROTECTED = "Branch not protected"
 """What GitHub says to an admin; whoever is none gets another word, or a bare 404."""
 
+NOT_IN_THE_PLAN = "make this repository public to enable this feature"
+"""How GitHub refuses (403) the rules of a private repository whose plan has none."""
+
 UNREAD = (
     "how many reviews the classic protection of {branch} asks for is told to admins only "
     "(an App or fine-grained token: `administration: read`)"
@@ -26,7 +29,13 @@ class GitHubBranches:
 
     def rules(self, name: str) -> tuple[Fields, ...]:
         """Every active rule that rulesets, also the organization's, lay on a branch."""
-        return self._client.listing(f"{self._client.root}/rules/branches/{quote(name, safe='')}")
+        path = f"{self._client.root}/rules/branches/{quote(name, safe='')}"
+        try:
+            return self._client.listing(path)
+        except Forbidden as error:
+            if NOT_IN_THE_PLAN in str(error):
+                return ()
+            raise
 
     def required_checks(self, name: str) -> tuple[RequiredCheck, ...]:
         """The checks that rulesets and the branch's protection require, each named once."""

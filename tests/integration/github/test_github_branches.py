@@ -182,3 +182,24 @@ def test_a_whole_look_is_a_handful_of_requests_that_only_read(
     minted = [seen.path for seen in asked if seen.method != "GET"]
     assert all(path.endswith("/access_tokens") for path in minted)
     assert len(minted) == (kind == "app")
+
+
+def test_a_plan_without_rulesets_has_no_rules(stub: Stub, bed: Bed) -> None:
+    """A private repository of a free plan: that is no missing permission."""
+    ready(stub, protected=False)
+    told = "Upgrade to GitHub Pro or make this repository public to enable this feature."
+    stub.get(f"{ROOT}/rules/branches/a%2Fb", Reply({"message": told}, 403))
+    branches = GitHubBranches(bed.client)
+    assert branches.required_checks("a/b") == ()
+    assert branches.read("a/b") == BranchRules("a/b", protected=False)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_rules_that_may_not_be_read_are_not_taken_for_none(
+    stub: Stub, bed: Bed, status: int
+) -> None:
+    ready(stub, protected=False)
+    told = "Resource not accessible by personal access token"
+    stub.get(f"{ROOT}/rules/branches/a%2Fb", Reply({"message": told}, status))
+    with pytest.raises((Forbidden, NotFound)):
+        GitHubBranches(bed.client).required_checks("a/b")
