@@ -22,6 +22,9 @@ FINISHED = (
     RunStatus.SUPERSEDED,
 )
 
+LEFT_ALONE = (RunStatus.BLOCKED, RunStatus.COMPLETED)
+"""Runs that a person may come for, and whose worktrees go when nobody has for long."""
+
 EVENTS_STAY = timedelta(days=7)
 """How long a delivery or a request is known, so that one that comes again does nothing."""
 
@@ -61,13 +64,15 @@ async def tidy(house: House, flows: Flows) -> None:
 
 
 async def sweep(house: House, *, dry_run: bool, expired_only: bool = False) -> tuple[Removal, ...]:
-    """Remove worktrees of finished runs, nothing under an open approval.
+    """Remove worktrees of finished runs, nothing under an open approval or pull request.
 
     The loop calls it with `expired_only`: then only what is older than `retention` goes, worktrees
     and artifacts. `clean` removes worktrees of every finished run.
     """
-    removed = []
-    for worktree in await asyncio.to_thread(house.workspaces.worktrees):
+    removed, worktrees = [], tuple[Worktree, ...]()
+    with _outlived(house, "looking for worktrees", tells=expired_only):
+        worktrees = await asyncio.to_thread(house.workspaces.worktrees)
+    for worktree in worktrees:
         with _outlived(house, f"removing {worktree.path}", tells=expired_only):
             removal = await _clear(house, worktree, dry_run=dry_run, expired_only=expired_only)
             removed += [removal] if removal else []
@@ -120,9 +125,8 @@ def _why_remove(house: House, worktree: Worktree, *, expired_only: bool) -> str 
         return None
     run = house.runs.find(run_id)
     if run is None:
-        begun = _begun(run_id) if run_id.startswith(DRY_RUN) else None
-        still = begun is not None and now - begun < STILL_AT_WORK
-        gone = begun is not None if expired_only else not still
+        over = _is_dry_run_over(run_id, now)
+        gone = over if over is not None else not expired_only
         return "no run of this id is known" if gone else None
     if expired_only and not _older(run.finished_at, days, now):
         return None
@@ -132,10 +136,13 @@ def _why_remove(house: House, worktree: Worktree, *, expired_only: bool) -> str 
 
 
 def _has_long_waited(house: House, run: Run) -> bool:
-    """Whether nobody has come for a blocked run: its worktree is made again when somebody does."""
+    """Whether nobody has come for a blocked run, or for a result that a flag withholds.
+
+    To publish takes only the commit, and a run that is sent back has its worktree made again.
+    """
     days = house.settings.retention.artifact_days
-    blocked = run.status is RunStatus.BLOCKED and _older(run.finished_at, days, house.clock.now())
-    return blocked and all(each.id != run.id for each in with_open_pull_request(house))
+    long = run.status in LEFT_ALONE and _older(run.finished_at, days, house.clock.now())
+    return long and all(each.id != run.id for each in with_open_pull_request(house))
 
 
 def _is_needed(house: House, run: Run) -> bool:
@@ -171,7 +178,7 @@ def _why_expired(house: House, run_id: str) -> str | None:
         return None
     run = house.runs.find(run_id)
     if run is None:
-        gone = run_id.startswith(DRY_RUN) and _begun(run_id) is not None
+        gone = _is_dry_run_over(run_id, now) is True
     else:
         gone = _older(run.finished_at, days, now) and not _is_needed(house, run)
     return f"older than {days:g} days" if gone else None
@@ -183,10 +190,19 @@ def _is_young(run_id: str, days: float, now: datetime) -> bool:
     return begun is not None and not _older(begun, days, now)
 
 
+def _is_dry_run_over(run_id: str, now: datetime) -> bool | None:
+    """Whether a dry run has ended, as its name tells; None for any other name."""
+    begun = _begun(run_id) if run_id.startswith(DRY_RUN) else None
+    return None if begun is None else now - begun >= STILL_AT_WORK
+
+
 def _begun(run_id: str) -> datetime | None:
     """When a run or a dry run began, as its name tells; None for any other name."""
     named = _BEGUN.fullmatch(run_id)
-    return datetime.strptime(f"{named[1]}+0000", "%Y%m%d-%H%M%S%z") if named else None
+    try:
+        return datetime.strptime(f"{named[1]}+0000", "%Y%m%d-%H%M%S%z") if named else None
+    except ValueError:  # It looks like a date, and is none.
+        return None
 
 
 def _is_at_rest(house: House, run_id: str) -> bool:

@@ -1,7 +1,7 @@
 """A year of runs: what is forgotten, what stays, and that nobody who asks is told otherwise."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from dbos import DBOS
 
 from repoagents.domain.delivery import Delivery
-from repoagents.domain.issue import Issue
 from repoagents.domain.run import Failure, FailureClass, Run, RunStatus
 from repoagents.domain.settings import SafetySettings
 from repoagents.durable import flows as engine_flows
@@ -31,9 +30,11 @@ from tests.pipeline.conftest import place as ground
 
 __all__ = ["ground", "new_state"]
 
-RUNS = 40
 YEAR = timedelta(days=365)
-STEP = YEAR / RUNS
+STEP = timedelta(days=12)
+RUNS = 16
+"""More than half a year of runs: enough for every retention to have its older and its younger."""
+
 WHY = Failure(FailureClass.QUESTION, "which one?")
 KEPT = ("runs", "stages", "spend", "ledger", "inbox", "deliveries", "approvals", "pulses")
 ENGINE = ("workflow_input", "workflow_output", "operation_outputs")
@@ -82,7 +83,7 @@ def flow_ids(books: Database) -> set[str]:
 
 
 def ended(world: Place, number: int, status: RunStatus) -> Run:
-    """A run that ended just now, with artifacts and a commit."""
+    """A run that ended just now, with artifacts."""
     run, now = world.queue(replace(ISSUE, number=number)), world.clock.now()
     moves = {
         RunStatus.COMPLETED: lambda was: was.start(now).complete(now),
@@ -90,16 +91,32 @@ def ended(world: Place, number: int, status: RunStatus) -> Run:
         RunStatus.BLOCKED: lambda was: was.start(now).block(WHY, now),
         RunStatus.CANCELLED: lambda was: was.cancel(now),
     }
-    house = world.house
-    house.artifacts.write(number, run.id, "handoff.md", "a word\n")
-    base = house.workspaces.refresh()
-    tree = house.workspaces.tree_of(base.sha)
-    house.workspaces.commit(CommitRequest(run.id, base.sha, tree, "A change", now))
-    return change(house, run.id, moves[status])
+    world.house.artifacts.write(number, run.id, "handoff.md", "a word\n")
+    return change(world.house, run.id, moves[status])
+
+
+def keep_commits(world: Place, runs: Iterable[Run]) -> None:
+    """A commit of each run, in the bot's own clone."""
+    spaces, now = world.house.workspaces, world.clock.now()
+    base = spaces.refresh()
+    tree = spaces.tree_of(base.sha)
+    for run in runs:
+        spaces.commit(CommitRequest(run.id, base.sha, tree, "A change", now))
+
+
+def refs(world: Place) -> set[str]:
+    """The names under which commits are kept."""
+    kept = world.house.root / ".ai-repoagents" / "git" / "repo.git" / "refs" / "runs"
+    return {ref.name for ref in kept.iterdir()}
+
+
+def with_worktree(world: Place) -> set[str]:
+    """The runs that have a worktree."""
+    return {each.run_id for each in world.house.workspaces.worktrees()}
 
 
 async def live_a_year(world: Place, flows: DurableFlows) -> list[Run]:
-    """A run every nine days, each with a delivery, a request and a flow."""
+    """A run every twelve days, each with a commit, a delivery, a request and a flow."""
     statuses = (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.BLOCKED, RunStatus.CANCELLED)
     house, runs = world.house, []
     for number in range(100, 100 + RUNS):
@@ -111,6 +128,7 @@ async def live_a_year(world: Place, flows: DurableFlows) -> list[Run]:
         house.inbox.take(f"comment-{number}", "told", now)
         runs.append(run)
         world.clock.advance(STEP.total_seconds())
+    keep_commits(world, runs)
     await play(flows, *runs)
     return runs
 
@@ -144,7 +162,7 @@ def figures(world: Place, runs: list[Run]) -> object:
 async def test_a_year_is_forgotten_and_no_figure_changes(
     world: Place, books: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_flows, "PORTION", 7)
+    monkeypatch.setattr(engine_flows, "PORTION", 3)
     fill_inbox(world, books, NEWEST)
     house = world.house
     async with launched(world, books) as flows:
@@ -160,8 +178,8 @@ async def test_a_year_is_forgotten_and_no_figure_changes(
         lately = {days: {run.id for run in runs[-(days // STEP.days) :]} for days in (14, 90)}
         assert flow_ids(books) == lately[14] | {active.id}
         blocked = {run.id for run in runs if run.status is RunStatus.BLOCKED}
-        refs = house.root / ".ai-repoagents" / "git" / "repo.git" / "refs" / "runs"
-        assert {ref.name for ref in refs.iterdir()} == {waiting.id} | blocked | lately[14]
+        assert blocked - lately[90]
+        assert refs(world) == {waiting.id} | blocked | lately[14]
         folders = {run_id for _, run_id, _ in house.artifacts.folders()}
         assert folders == {waiting.id, active.id} | blocked | lately[90]
         numbers = [run.issue_number for run in runs]
@@ -170,21 +188,25 @@ async def test_a_year_is_forgotten_and_no_figure_changes(
         assert house.inbox.outcome(f"comment-{numbers[0]}") == "told", "of the newest"
 
 
-async def test_a_late_duplicate_begins_nothing_and_an_old_result_can_be_published(
+async def test_after_a_year_nothing_is_begun_again_and_what_is_asked_for_goes_on(
     world: Place, books: Database
 ) -> None:
     house, tracker = world.house, world.house.settings.tracker
     world.with_settings(tracker=replace(tracker, repo="octo/cat"))
     async with launched(world, books) as flows:
         waiting = await world.flow(world.queue())
-        over = ended(world, 2, RunStatus.COMPLETED)
-        await play(flows, over)
-        delivery = Delivery("d-1", "issues", world.clock.now(), "labeled", "octo/cat", 2)
+        over, failed = ended(world, 2, RunStatus.COMPLETED), ended(world, 3, RunStatus.FAILED)
+        parked = ended(world, 4, RunStatus.CANCELLED)
+        await play(flows, over, failed, parked)
+        now = world.clock.now()
+        change(house, parked.id, lambda was: was.requeue(now))
+        delivery = Delivery("d-1", "issues", now, "labeled", "octo/cat", 2)
         assert house.deliveries.put(delivery)
-        house.deliveries.take("d-1", "queued", world.clock.now())
+        house.deliveries.take("d-1", "queued", now)
         world.clock.advance(YEAR.total_seconds())
         await janitor.tidy(world.house, flows)
-        assert flow_ids(books) == set()
+        assert flow_ids(books) == {parked.id}, "of a run at work, whatever its age"
+
         asked, stood = len(world.agents.asked), world.house.runs.select()
         assert house.deliveries.put(delivery), "it is not known any more"
         await asyncio.to_thread(tick, world.house, flows, Rhythm(polls=False))
@@ -192,64 +214,43 @@ async def test_a_late_duplicate_begins_nothing_and_an_old_result_can_be_publishe
         await play(flows, over)  # Nobody does this; the run itself says that it is over.
         assert world.house.runs.select() == stood
         assert len(world.agents.asked) == asked
+
+        await play(flows, change(house, failed.id, lambda was: was.requeue(world.clock.now())))
+        assert world.now(failed).status is RunStatus.COMPLETED
+        assert flow_ids(books) == {parked.id, over.id, failed.id}
+
+        assert (waiting.id in with_worktree(world), waiting.id in refs(world)) == (False, True)
         world.with_settings(safety=SafetySettings(allow_open_pr=True))
         assert approval.approve(world.house, 1, "alex").startswith("published:")
         assert world.house.workspaces.branch_head(waiting.branch) == waiting.head_sha
 
 
-async def test_a_run_that_is_sent_back_after_a_year_goes_on(world: Place, books: Database) -> None:
-    async with launched(world, books) as flows:
-        run = ended(world, 1, RunStatus.FAILED)
-        await play(flows, run)
-        world.clock.advance(YEAR.total_seconds())
-        await janitor.tidy(world.house, flows)
-        assert flow_ids(books) == set()
-        await play(flows, change(world.house, run.id, lambda was: was.requeue(world.clock.now())))
-        assert world.now(run).status is RunStatus.COMPLETED
-        assert flow_ids(books) == {run.id}
-
-
-async def test_the_flows_of_a_run_at_work_stay_whatever_their_age(
-    world: Place, books: Database
-) -> None:
-    async with launched(world, books) as flows:
-        run = world.queue(Issue(3, "T"))
-        now = world.clock.now()
-        change(world.house, run.id, lambda was: was.cancel(now))
-        await play(flows, world.now(run))
-        back = change(world.house, run.id, lambda was: was.requeue(now))
-        world.clock.advance(YEAR.total_seconds())
-        await janitor.tidy(world.house, flows)
-        assert flow_ids(books) == {back.id}
-
-
-@pytest.mark.parametrize("jump", [-YEAR, YEAR])
 async def test_a_clock_that_jumps_a_year_takes_nothing_that_is_needed(
-    world: Place, books: Database, jump: timedelta
+    world: Place, books: Database
 ) -> None:
     house = world.house
     async with launched(world, books) as flows:
         waiting = await world.flow(world.queue())
         over, blocked = ended(world, 2, RunStatus.FAILED), ended(world, 3, RunStatus.BLOCKED)
+        keep_commits(world, (over, blocked))
         await play(flows, over, blocked)
         house.inbox.put(Request("comment-1", "retry", 2, world.clock.now()))
         house.inbox.take("comment-1", "queued", world.clock.now())
         house.inbox.put(Request("comment-2", "retry", 2, world.clock.now()))
-        world.clock.instant += jump
-        await janitor.tidy(house, flows)
-        refs = house.root / ".ai-repoagents" / "git" / "repo.git" / "refs" / "runs"
-        names = {ref.name for ref in refs.iterdir()}
-        assert {waiting.id, blocked.id} <= names
-        assert (over.id in names) is (jump < timedelta(0))
-        assert bool(flow_ids(books)) is (jump < timedelta(0))
-        assert house.inbox.outcome("comment-1") == "queued", "a comment is not followed twice"
-        assert [each.id for each in house.inbox.pending()] == ["comment-2"]
-        assert [each.run_id for each in house.workspaces.worktrees()] == [waiting.id]
+        for jump, gone in ((-YEAR, set()), (2 * YEAR, {over.id})):
+            world.clock.instant += jump
+            await janitor.tidy(house, flows)
+            assert refs(world) == {waiting.id, blocked.id, over.id} - gone
+            assert flow_ids(books) == (set() if gone else {over.id, blocked.id})
+            assert with_worktree(world) == (set() if gone else {waiting.id})
+            assert house.inbox.outcome("comment-1") == "queued", "a comment is not followed twice"
+            assert [each.id for each in house.inbox.pending()] == ["comment-2"]
 
 
 async def test_what_cannot_be_forgotten_is_told_and_the_rest_goes_on(
     world: Place, books: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    house = world.house
     async with launched(world, books) as flows:
         over = ended(world, 2, RunStatus.FAILED)
         await play(flows, over)
@@ -258,29 +259,18 @@ async def test_what_cannot_be_forgotten_is_told_and_the_rest_goes_on(
         def full(_at: object) -> bool:
             raise StoreError("the disk is full")
 
-        monkeypatch.setattr(world.house.deliveries, "forget_before", full)
-        await janitor.tidy(world.house, flows)
-        assert "errand_failed" in world.journal.codes()
-        assert flow_ids(books) == set()
-        assert world.house.artifacts.folders() == ()
+        async def refused(_ids: list[str]) -> None:
+            connection.execute(sa.text("DELETE FROM no_such_table"))
 
-
-async def test_an_engine_that_cannot_write_is_told_in_our_words(
-    world: Place, books: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with launched(world, books) as flows:
-        over = ended(world, 2, RunStatus.FAILED)
-        await play(flows, over)
-        world.clock.advance(YEAR.total_seconds())
         with monkeypatch.context() as broken, books.engine.connect() as connection:
-
-            async def refused(_ids: list[str]) -> None:
-                connection.execute(sa.text("DELETE FROM no_such_table"))
-
             broken.setattr(DBOS, "delete_workflows_async", refused)
-            await janitor.tidy(world.house, flows)
-        (told,) = [text for code, text, _ in world.journal.lines if code == "errand_failed"]
-        assert "forgetting flows: the state in the durable engine's tables refused" in told
+            broken.setattr(house.deliveries, "forget_before", full)
+            await janitor.tidy(house, flows)
+        told = [text for code, text, _ in world.journal.lines if code == "errand_failed"]
+        assert len(told) == 2
+        assert "the disk is full" in told[0]
+        assert "forgetting flows: the state in the durable engine's tables refused" in told[1]
         assert flow_ids(books) == {over.id}
-        await janitor.tidy(world.house, flows)
+        assert house.artifacts.folders() == ()
+        await janitor.tidy(house, flows)
         assert flow_ids(books) == set(), "the next time it goes on"

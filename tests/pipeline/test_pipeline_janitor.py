@@ -10,7 +10,9 @@ from repoagents.domain.effect import PostComment, PushBranch
 from repoagents.domain.host_settings import RetentionSettings
 from repoagents.domain.reports import BuildReport, CriterionRow, Decision, Review, Role
 from repoagents.domain.run import Failure, FailureClass, Run, RunStatus
+from repoagents.domain.settings import SafetySettings
 from repoagents.errors import GitError, StateUnreadable
+from repoagents.pipeline.approval import approve
 from repoagents.pipeline.boundary import change
 from repoagents.pipeline.followup import ACTIVE
 from repoagents.pipeline.janitor import FINISHED, Removal, sweep, tidy
@@ -18,7 +20,7 @@ from repoagents.pipeline.preview import Candidate, preview
 from repoagents.ports import CLOSED, Approval, RoleTask, Worktree
 from tests.fakes.pulls import MemoryHub
 from tests.fakes.workspaces import MemoryWorkspaces
-from tests.pipeline.conftest import ISSUE, Place
+from tests.pipeline.conftest import EVERYTHING, ISSUE, Place
 
 WHY = Failure(FailureClass.ENGINE_CRASH, "it fell over")
 
@@ -118,20 +120,46 @@ async def test_the_loop_takes_only_what_outlived_its_retention(
     assert place.now(run).status is status, "the run itself is never forgotten"
 
 
-@pytest.mark.parametrize("expired_only", [False, True])
-async def test_nothing_under_an_open_approval_goes(
-    place: Place, spaces: MemoryWorkspaces, expired_only: bool
+@pytest.mark.parametrize(
+    ("days", "expired_only", "stands"),
+    [(1000, False, True), (89.9, True, True), (90.1, True, False)],
+)
+async def test_under_an_open_approval_only_the_loop_takes_a_worktree_after_long(
+    place: Place, spaces: MemoryWorkspaces, days: float, expired_only: bool, stands: bool
 ) -> None:
     run = left_by(place, RunStatus.COMPLETED)
     now = place.clock.now()
     branch = PushBranch(run.id, 1, "repoagents/issue-1-x", "c" * 40)
     place.house.ledger.withhold(run.id, branch, "safety.allow_open_pr", "off", now)
-    later(place, 1000)
-    assert await sweep(place.house, dry_run=False, expired_only=expired_only) == ()
-    assert kept(place, run) == (True, True)
+    later(place, days)
+    found = await sweep(place.house, dry_run=False, expired_only=expired_only)
+    assert (len(found), *kept(place, run)) == (not stands, stands, True)
+    later(place, 1)
     place.house.ledger.discard(run.id, "rejected", now)
-    assert await sweep(place.house, dry_run=False, expired_only=expired_only)
+    await sweep(place.house, dry_run=False, expired_only=expired_only)
     assert kept(place, run) == (False, not expired_only)
+
+
+async def test_a_withheld_result_is_published_and_followed_up_without_its_worktree(
+    place: Place, hub: MemoryHub
+) -> None:
+    place.with_settings(safety=SafetySettings())
+    run = await place.flow(place.queue())
+    later(place, 90.1)
+    await tidy(place.house, place.flows)
+    assert kept(place, run) == (False, True)
+    assert run.id in place.house.workspaces.kept
+    place.with_settings(safety=EVERYTHING)
+    assert approve(place.house, 1, "olga").startswith("published:")
+    assert hub.pull_request(run.branch).head_sha == run.head_sha
+    run = await place.flow(
+        change(place.house, run.id, lambda was: was.requeue(place.clock.now(), "Rename it."))
+    )
+    assert hub.pull_request(run.branch).head_sha == run.head_sha
+    assert (run.round, kept(place, run)) == (2, (True, True))
+    later(place, 1000)
+    await tidy(place.house, place.flows)
+    assert kept(place, run) == (True, True), "its pull request is open"
 
 
 async def test_a_withheld_comment_keeps_nothing(place: Place, spaces: MemoryWorkspaces) -> None:
@@ -204,6 +232,34 @@ async def test_what_a_dry_run_left_goes_as_that_of_a_run_does(
     later(place, days)
     await sweep(place.house, dry_run=False, expired_only=expired_only)
     assert (not spaces.worktrees(), not place.house.artifacts.folders()) == gone
+
+
+@pytest.mark.parametrize(("hours", "gone"), [(1.9, False), (2.1, True)])
+async def test_a_dry_run_that_may_be_at_work_is_left_however_short_things_stay(
+    place: Place, spaces: MemoryWorkspaces, hours: float, gone: bool
+) -> None:
+    place.with_settings(retention=RetentionSettings(worktree_days=0.01, artifact_days=0.01))
+    await killed_dry_run(place)
+    later(place, hours / 24)
+    await sweep(place.house, dry_run=False, expired_only=True)
+    assert (not spaces.worktrees(), not place.house.artifacts.folders()) == (gone, gone)
+
+
+async def test_names_that_only_look_like_a_runs_stand_in_nobodys_way(
+    place: Place, spaces: MemoryWorkspaces
+) -> None:
+    run = left_by(place, RunStatus.FAILED)
+    for name in ("20261399-996199-abc", "dry-00000000-000000-abc"):
+        spaces.open(1, name, spaces.refresh().sha)
+        place.house.artifacts.write(1, name, "notes.md", "mine\n")
+        spaces.kept |= {name}
+        place.flows.ended += [name]
+    later(place, 1000)
+    await tidy(place.house, place.flows)
+    assert kept(place, run) == (False, False)
+    assert len(spaces.worktrees()) == len(place.house.artifacts.folders()) == 2
+    assert place.flows.ended == []
+    assert "errand_failed" not in place.journal.codes()
 
 
 async def killed_dry_run(place: Place) -> None:
@@ -282,6 +338,26 @@ async def test_a_worktree_that_cannot_be_removed_keeps_nothing_else(
     assert place.flows.ended == []
     (told,) = [text for code, text, _ in place.journal.lines if code == "errand_failed"]
     assert "a file of root's is in it" in told
+
+
+async def test_worktrees_that_cannot_be_listed_keep_nothing_else(
+    place: Place, spaces: MemoryWorkspaces
+) -> None:
+    run = left_by(place, RunStatus.FAILED)
+    place.flows.ended = [run.id]
+    later(place, 1000)
+
+    def locked() -> tuple[Worktree, ...]:
+        raise GitError("a folder of root's is in the way")
+
+    spaces.worktrees, listed = locked, spaces.worktrees
+    with pytest.raises(GitError, match="root's"):
+        await sweep(place.house, dry_run=False)
+    await tidy(place.house, place.flows)
+    spaces.worktrees = listed
+    assert kept(place, run) == (True, False)
+    assert place.flows.ended == []
+    assert "errand_failed" in place.journal.codes()
 
 
 async def test_a_run_that_is_sent_back_while_the_hook_works_keeps_its_worktree(
