@@ -145,8 +145,12 @@ class GitHubTracker:
         """Edit our comment, by its listing or where it stood; a reply stands as it was written."""
         if not isinstance(effect, PostComment):
             return self.find(effect)
-        own = [posted.id for posted in self._own_comments(effect)] or known_comments(location)
-        return self._edit_comment(effect, *own) if own else None
+        own, known = self._own_comments(effect), known_comments(location)
+        if not own:
+            return self._edit_comment(effect, *known) if known else None
+        # With a user's token a person may have begun a comment with a copy of our marker.
+        same = [c for c in own[1:] if c.id in known or c.body == own[0].body or _says(c, effect)]
+        return self._edit_comment(effect, own[0].id, *(doubled.id for doubled in same))
 
     # --- comments ---------------------------------------------------------------------------
 
@@ -192,7 +196,7 @@ class GitHubTracker:
             return standing
 
     def _edit_comment(self, effect: PostComment, first: int, *others: int) -> str | None:
-        """Edit the first and delete the others, which say the same; None when it is gone."""
+        """Edit the first and delete the others, which are the bot's; None when it is gone."""
         place = f"{self._client.root}/issues/comments"
         try:
             written = self._client.write("PATCH", f"{place}/{first}", _body_of(effect))

@@ -61,6 +61,21 @@ def test_a_comment_is_posted_once_and_then_edited(bed: Bed) -> None:
     ]
 
 
+def test_of_two_comments_only_what_the_bot_wrote_is_deleted(bed: Bed) -> None:
+    """With a user's token the bot's account is a person's, who may have copied our comment."""
+    says = ["Working.", "Building.", "Working.", "All done.", "All done? I think not."]
+    path, place = f"{ROOT}/issues/1/comments", f"{ROOT}/issues/comments"
+    listed = [comment(8 + at, f"{MARKER}\n{text}") for at, text in enumerate(says)]
+    bed.stub.get("/user", Reply(ME))
+    bed.stub.get(path, Reply(listed))
+    bed.stub.on("PATCH", f"{place}/8", Reply(comment(8, "x")))
+    for doubled in range(9, 13):
+        bed.stub.on("DELETE", f"{place}/{doubled}", Reply(status=204))
+    assert bed.tracker.amend(COMMENT, "https://github.com/octo/cat/issues/1#issuecomment-9")
+    gone = [seen.path for seen in bed.stub.seen if seen.verb == "DELETE"]
+    assert gone == [f"{place}/9", f"{place}/10", f"{place}/11"], "what we know of, or says the same"
+
+
 def test_a_listing_that_lags_makes_no_second_comment(bed: Bed) -> None:
     path = f"{ROOT}/issues/1/comments"
     bed.stub.get("/user", Reply(ME))
