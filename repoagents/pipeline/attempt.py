@@ -8,6 +8,7 @@ import asyncio
 import json
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from datetime import timedelta
 
 from repoagents.domain.reports import VerdictKind
 from repoagents.domain.run import FailureClass, Run, RunStatus, Stage
@@ -161,7 +162,7 @@ async def _wait_out(house: House, waits: Waits, run_id: str, generation: int) ->
         await waits.wait(left)
         rest = length - (house.clock.monotonic() - begun)
         left = min(await asyncio.to_thread(seconds_left, house, run_id, generation), rest)
-        if left <= 0 and await asyncio.to_thread(wait_for_budget, house, run_id, generation):
+        if left <= 0 and await asyncio.to_thread(wait_for_room, house, run_id, generation):
             begun = house.clock.monotonic()
             left = length = await asyncio.to_thread(seconds_left, house, run_id, generation)
 
@@ -174,23 +175,35 @@ def seconds_left(house: House, run_id: str, generation: int) -> float:
     return retry.wait_left(run, house.clock.now()).total_seconds()
 
 
-def wait_for_budget(house: House, run_id: str, generation: int) -> bool:
-    """Let a run that waits for its budget wait on while there is no room for a single call.
+def wait_for_room(house: House, run_id: str, generation: int) -> bool:
+    """Let a run that waits for a cap wait on while there is no room for a single call or request.
 
     So the cap is told once, when it is reached, and not by an attempt every few minutes.
     """
 
     def move(run: Run) -> Run:
-        waits = run.status is RunStatus.RETRY_PENDING and run.generation == generation
-        if not waits or run.failure is None or run.failure.kind is not FailureClass.BUDGET:
+        if run.status is not RunStatus.RETRY_PENDING or run.generation != generation:
             return run
-        refusal = why_no_call(house, run_id, budget.estimate(""))
-        wait = refusal and budget.window_wait(refusal.message)
-        now = house.clock.now()
+        wait, now = _more_to_wait(house, run), house.clock.now()
         return run.wait_longer(now + wait, now) if wait else run
 
     before = current(house, run_id)
     return change(house, run_id, move) != before
+
+
+def _more_to_wait(house: House, run: Run) -> timedelta | None:
+    """How long until a run that has waited for a cap looks at it again; None when it need not."""
+    match run.failure and run.failure.kind:
+        case FailureClass.BUDGET:
+            refusal = why_no_call(house, run.id, budget.estimate(""))
+            return budget.window_wait(refusal.message) if refusal else None
+        case FailureClass.PROVIDER_LIMIT:
+            sight = house.tracker.inspection
+            pause = sight.pause if sight else None
+            left = pause.until - house.clock.now() if pause else timedelta(0)
+            return min(left, retry.LONGEST_WAIT) if left > timedelta(0) else None
+        case _:
+            return None
 
 
 async def settle(house: House, run_id: str, generation: int, result: str) -> str:

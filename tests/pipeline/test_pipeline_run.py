@@ -2,14 +2,17 @@
 
 import base64
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from repoagents.domain.issue import IssueState
+from repoagents.domain.pulse import Pause
 from repoagents.domain.reports import (
     BuildReport,
     CriterionRow,
     Decision,
+    Plan,
     Review,
     ReviewFinding,
     Role,
@@ -23,9 +26,10 @@ from repoagents.domain.settings import (
     SafetySettings,
     VerifySettings,
 )
-from repoagents.errors import AgentError, Exited, TimedOut
+from repoagents.errors import AgentError, Exited, RateLimited, TimedOut
 from repoagents.ports import RoleTask
 from tests.fakes.agents import PromptlessAgents, good_plan, write_fix
+from tests.fakes.inspection import KnownAccess
 from tests.pipeline.conftest import ISSUE, SECRET, Place
 
 
@@ -245,6 +249,23 @@ async def test_an_outage_of_the_tracker_never_releases_the_run(place: Place) -> 
     assert ended.status is RunStatus.FAILED
     assert ended.failure is not None
     assert "tracker is down" in ended.failure.message
+
+
+async def test_no_attempt_is_begun_while_github_lets_no_request_through(place: Place) -> None:
+    until = place.clock.now() + timedelta(minutes=50)
+    limit = RateLimited("GitHub's rate limit", retry_at=until)
+
+    def limited_at_first(_task: RoleTask, count: int) -> Plan:
+        if count == 0:
+            place.tracker.inspection = KnownAccess(pause=Pause(until, str(limit)))
+            raise limit
+        return good_plan("fixed.txt")
+
+    place.agents.planner = limited_at_first
+    run = await place.flow(place.queue())
+    assert (run.status, run.attempt, run.failures) == (RunStatus.COMPLETED, 2, 0)
+    assert sum(place.waits.waited) == pytest.approx(50 * 60)
+    assert max(place.waits.waited) <= 15 * 60
 
 
 async def test_a_budget_is_asked_before_the_call(place: Place) -> None:
