@@ -668,6 +668,7 @@ def test_the_newest_requests_stay_known_and_what_is_pending_stays(
         books.inbox.put(Request(f"id-{number}", "status", 1, NOW))
         if number != 2:
             books.inbox.take(f"id-{number}", "told", NOW)
+        assert not books.inbox.put(Request(f"id-{number}", "status", 1, NOW)), "known"
     assert not books.inbox.forget_before(NOW), "not before, but at that instant"
     while books.inbox.forget_before(NOW + timedelta(days=400)):
         continue
