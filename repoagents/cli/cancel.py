@@ -19,12 +19,14 @@ def command(*, number: int, as_json: bool) -> int:
 
     with open_desk() as desk:
         request = desk.write("cancel", number)
-        if desk.worker is not None:
-            answers = desk.ask([request])
-        else:
-            answers = (desk.answer(request, tick.cancel(desk.house, request)),)
-            # Its worker is dead, but an agent may have outlived it.
-            run = desk.house.runs.latest(number)
-            if run is not None:
-                desk.house.processes.end_orphans(run.id)
-        return desk.report(answers, as_json=as_json)
+        answers = desk.ask([request]) if desk.worker is not None else ()
+        if any(not answer.waits for answer in answers):
+            return desk.report(answers, as_json=as_json)
+        # Nobody is at work, or not any more: a worker may end before it takes the request up.
+        outcome = tick.cancel(desk.house, request)
+        desk.house.inbox.take(request.id, outcome, desk.house.clock.now())
+        # Its worker is dead, but an agent may have outlived it.
+        run = desk.house.runs.latest(number)
+        if run is not None:
+            desk.house.processes.end_orphans(run.id)
+        return desk.report([desk.answer(request, outcome)], as_json=as_json)

@@ -10,7 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.cli.conftest import CONFIG
+from repoagents import bootstrap
+from repoagents.cli import desk
+from repoagents.cli.app import run
+from repoagents.domain.run import RunStatus
+from repoagents.store.worker_lock import Owner
+from tests.integration.cli.conftest import CONFIG, queue
 
 STAGES = ["prepare", "base_check", "plan", "build", "verify", "review", "verdict", "publish"]
 
@@ -297,6 +302,22 @@ def test_cancel_ends_the_agent_of_a_dead_worker(slow, started, repoagents) -> No
     assert wait_until_dead(agent, 1)
     run = json.loads(repoagents(root, "status", "--json").out)["runs"][0]
     assert run["status"] == "cancelled"
+
+
+def test_cancel_does_it_itself_when_the_worker_ends_before_it_heard(
+    control: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    queue(control, (1, "Say hello"))
+    seen = iter([Owner(1, "", "here", "repoagents trigger 2", "worker")])
+    monkeypatch.setattr(desk, "holder", lambda _control: next(seen, None))
+    monkeypatch.chdir(control)
+    assert run(["cancel", "1"]) == 0
+    assert "issue 1: cancelled: run" in capsys.readouterr().out
+    with bootstrap.open_premises(control, terminal=True).house() as (house, _):
+        left = house.runs.latest(1)
+        assert left is not None
+        assert left.status is RunStatus.CANCELLED
+        assert house.inbox.pending() == ()
 
 
 def test_a_follower_notices_that_the_worker_died(slow, started) -> None:
