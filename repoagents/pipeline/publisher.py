@@ -152,8 +152,9 @@ def _carry_out(house: House, run_id: str, effect: Effect, *, anew: bool) -> Rece
         return known
     now = house.clock.now()
     rows = _earlier(house, effect)
-    sent = (row.at for row in rows if row.state == "intended" and not row.location)
-    unanswered = max(sent, default=None)
+    sent = {row.run_id: row.at for row in rows if row.state == "intended" and not row.location}
+    # Once this run waits, the wait of an earlier one goes on in it.
+    unanswered = sent.get(run_id, max(sent.values(), default=None))
     unseen = unanswered is not None and notice.may_be_unseen(unanswered, now)
     # A wait that has begun goes on, but for one that a clock set back would make longer.
     house.ledger.intend(run_id, effect, min(unanswered, now) if unanswered and unseen else now)

@@ -473,6 +473,21 @@ def test_the_wait_outlives_a_clock_that_is_set_back(world: World) -> None:
     world.clock.instant += timedelta(hours=6)
 
 
+def test_an_earlier_run_that_sent_ahead_of_a_clock_set_back_holds_up_nothing_for_long(
+    world: World,
+) -> None:
+    case, ledger = comment(world, older := world.begin()), world.house.ledger
+    ledger.intend(older.id, case.effect, world.clock.now() + timedelta(days=365))
+    change(world.house, older.id, lambda was: was.cancel(world.clock.now(), "maya"))
+    run = replace(older, id=world.clock.token(12))
+    assert world.house.runs.add(run, Issue(run.issue_number, run.title, "Mend it."))
+    effect = replace(case.effect, run_id=run.id)
+    for seconds, count in ((0, 0), (119, 0), (1, 1)):
+        world.clock.advance(seconds)
+        publisher.publish(world.restarted(), run.id, (effect,))
+        assert len(case.standing()) == count
+
+
 ENDS: dict[str, Callable[[Run, datetime], Run]] = {
     "failed": lambda was, now: was.fail(Failure(FailureClass.INFRA, "no disk"), now),
     "cancelled": lambda was, now: was.cancel(now, "maya"),
