@@ -616,11 +616,15 @@ class Terminal:
                 os.write(self.screen, key.encode())
 
     def end(self) -> tuple[int, str]:
-        """The exit code and what was said after the last answer."""
+        """The exit code as a shell has it, and what was said after the last answer.
+
+        A second Ctrl-C ends Python by the signal while it shuts down: of that a shell makes 130.
+        """
         self.read_until(lambda: False)
         _, status = os.waitpid(self.pid, 0)
         os.close(self.screen)
-        return os.waitstatus_to_exitcode(status), self.said
+        code = os.waitstatus_to_exitcode(status)
+        return (128 - code if code < 0 else code), self.said
 
     def read_until(self, enough: Callable[[], bool]) -> None:
         """Read what is said; a terminal whose program has ended is an `OSError`."""
