@@ -38,7 +38,7 @@ def send_back(
     checks = checks[: feedback.MOST_CHECKS]
     asked = () if approved else _unanswered(house, pull, words)
     if asked and not _left(words, REMARKS):
-        _remember(house, run, _note_of(asked))
+        _remember(house, run, "", _note_of(asked))
         asked = ()
     if not checks and not asked:
         return False
@@ -75,7 +75,8 @@ def reply(house: House, run: Run, pull: PullRequest) -> None:
     """
     if _cut_off(house, run):
         return
-    words = _rounds(house.approvals.select(run.id), REMARKS)
+    # Of what comes after the last round only the first is told so: two bots would never end.
+    words = _rounds(house.approvals.select(run.id), REMARKS)[: feedback.ROUNDS + 1]
     rounds = {name: number for number, word in enumerate(words) for name in _names(word)}
     rows = [row for row in house.ledger.rows(run.id) if row.name == "reply"]
     left = publisher.left_alone(house, run)
@@ -121,13 +122,14 @@ def _keep(house: House, run: Run, points: tuple[str, ...]) -> None:
 
 
 def _begin(house: House, run: Run, note: str) -> None:
-    _remember(house, run, note)
+    _remember(house, run, run.diff_hash, note)
     house.journal.note("sent_back", f"asked for: {note}", run=run.id, issue=run.issue_number)
 
 
-def _remember(house: House, run: Run, note: str) -> None:
+def _remember(house: House, run: Run, diff_hash: str, note: str) -> None:
+    """Write down what was asked for; without a diff it takes no approval of the content back."""
     now = house.clock.now()
-    house.approvals.add(Approval(run.id, REVISE, run.head_sha, run.diff_hash, "", now, note))
+    house.approvals.add(Approval(run.id, REVISE, run.head_sha, diff_hash, "", now, note))
 
 
 def _unanswered(house: House, pull: PullRequest, words: Sequence[Approval]) -> tuple[Thread, ...]:

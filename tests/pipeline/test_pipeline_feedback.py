@@ -298,6 +298,40 @@ async def test_what_comes_after_the_last_round_is_told_to_everybody(
     assert len(hub.replies) == 4, "one for each round, and this one"
 
 
+async def test_what_comes_too_late_takes_no_approval_back(place: Place, hub: MemoryHub) -> None:
+    """Not even while somebody requests changes, which keeps it from being merged."""
+    run = await published(place)
+    for number in range(3):
+        hub.remark(run.branch, MAINTAINER, f"No. {number}")
+        run = await next_round(place, run)
+    hub.required = ("ci",)
+    approval.approve(place.house, 1, "olga")
+    against = ReviewState.CHANGES_REQUESTED
+    hub.review(run.branch, OTHER_MAINTAINER, against, run.head_sha, "Not like this.")
+    for _ in range(2):
+        await follow_up(place.house)
+    assert place.now(run).last_event == "max asked for changes"
+    assert approval.standing(place.house, place.now(run)) is not None
+
+
+async def test_whoever_answers_every_answer_is_answered_no_more_in_the_end(
+    place: Place, hub: MemoryHub
+) -> None:
+    """Two accounts that write by themselves would never end."""
+    run = await published(place)
+    first = hub.remark(run.branch, MAINTAINER, "Name it better.")
+    for number in range(3):
+        run = await next_round(place, run)
+        hub.remark(run.branch, MAINTAINER, f"No. {number}", below=first)
+    for number in range(5):
+        await follow_up(place.house)
+        hub.remark(run.branch, MAINTAINER, f"Why? {number}", below=first)
+        hub.review(run.branch, MAINTAINER, ReviewState.COMMENTED, run.head_sha, "Why?")
+    assert place.agents.count(Role.BUILDER) == 4
+    assert len(hub.replies) == 4
+    assert place.now(run).last_event.startswith("more is asked for after 3 rounds")
+
+
 async def test_a_check_that_fails_after_the_last_round_is_told(
     place: Place, hub: MemoryHub
 ) -> None:
