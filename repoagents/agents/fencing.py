@@ -4,18 +4,16 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from repoagents.domain.invisible import HIDDEN, SHAPING
+
 _ESCAPES = re.compile(
     r"\x1b\][^\x07\x1b]{0,4096}(?:\x07|\x1b\\)?"  # OSC: titles, links, the clipboard
     r"|\x1b[PX^_][^\x1b]{0,4096}(?:\x1b\\)?"  # DCS, SOS, PM, APC
     r"|[\x1b\x9b]\[?[0-?]*[ -/]*[@-~]"  # CSI and the two-byte ones
 )
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
-_INVISIBLE = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
-    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
-    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
-)
-"""Zero-width, bidirectional, filler, variation and tag characters: what a person does not see."""
+_INVISIBLE = re.compile(f"[{HIDDEN}{SHAPING}]")
+"""Whatever a person does not see: a prompt must not hold more than its reader at the issue saw."""
 
 _OPENING = re.compile(r"<<<(?=[A-Z]+-TEXT\b)")
 _CLOSING = re.compile(r"(?<![A-Z])([A-Z]{1,20}-TEXT \S{1,64})>>>")

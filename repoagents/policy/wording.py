@@ -3,6 +3,8 @@
 import re
 from datetime import timedelta
 
+from repoagents.domain.invisible import HIDDEN
+
 # Texts, compiled by the first one that needs them: `status` starts sooner, and hardly ever does.
 _TERMINAL = (
     r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"  # OSC: titles, hyperlinks, the clipboard
@@ -12,11 +14,6 @@ _TERMINAL = (
 )
 _CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]"
 _SURROGATE = r"[\ud800-\udfff]"
-_INVISIBLE = (
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b\u200e\u200f\u202a-\u202e"
-    "\u2060-\u206f\u3164\ufeff\uffa0\U000e0000-\U000e0fff]"
-)
-"""Characters that show nothing, or turn the direction of what stands beside them."""
 
 
 def clean(text: str) -> str:
@@ -24,7 +21,7 @@ def clean(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     plain = re.sub(_TERMINAL, "", text.replace("\r\n", "\n").replace("\r", "\n"))
-    plain = re.sub(_INVISIBLE, "", re.sub(_CONTROL, "", plain))
+    plain = re.sub(f"[{HIDDEN}]", "", re.sub(_CONTROL, "", plain))
     return re.sub(_SURROGATE, "\ufffd", plain)
 
 

@@ -19,6 +19,8 @@ from repoagents.policy.wording import clean, one_line, tail
         ("\x9b2Jx", "x"),
         ("a\x00b\x08c\x7f", "abc"),
         ("a\u202eb\u2066c\u200bd\ufeff\U000e0041", "abcd"),
+        ("a\u180fb\ufff9c\ufffbd\U0001d173", "abcd"),
+        ("❤\ufe0f می\u200cرود", "❤\ufe0f می\u200cرود"),
         ("a\r\nb\rc\td", "a\nb\nc\td"),
         ("half \ud800", "half \ufffd"),
         ("größe 日本 👩\u200d👧", "größe 日本 👩\u200d👧"),
