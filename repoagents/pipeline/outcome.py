@@ -317,6 +317,7 @@ def make_up(house: House) -> None:
         run = house.runs.find(run_id)
         if run is None or run.status in (RunStatus.QUEUED, RunStatus.IN_PROGRESS):
             continue
-        if run.updated_at >= since and not publisher.left_alone(house, run):
+        left = publisher.left_alone(house, run, notice.SHOWS_ITSELF)
+        if run.updated_at >= since and not left:
             notice.close(house, dossier.gather(house, run))
             handover.renew(house, run)

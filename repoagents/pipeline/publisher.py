@@ -1,5 +1,6 @@
 """Effects: gate, intent, look-up, action, receipt; never repeated blindly."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -89,13 +90,14 @@ def is_done(house: House, run: Run, name: str) -> bool:
     return any(row.name == name and row.state == "done" for row in house.ledger.rows(run.id))
 
 
-def left_alone(house: House, run: Run) -> tuple[str, ...]:
-    """The keys of what could not be done, and is not tried again yet.
+def left_alone(house: House, run: Run, names: Collection[str]) -> tuple[str, ...]:
+    """The keys of effects of these names that could not be done, and are not tried again yet.
 
     What is refused for good costs less and less: each wait is as long as all before it.
     """
     now = house.clock.now()
-    rows = (row for row in house.ledger.rows(run.id) if row.state == "intended")
+    tried = (row for row in house.ledger.rows(run.id) if row.state == "intended")
+    rows = (row for row in tried if row.name in names)
     return tuple(row.key for row in rows if not notice.is_worth_a_try(run.updated_at, row.at, now))
 
 

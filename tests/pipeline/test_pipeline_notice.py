@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from repoagents.domain.effect import Effect, PostComment, SetLabel
+from repoagents.domain.effect import Effect, MergePullRequest, PostComment, SetLabel
 from repoagents.domain.issue import Issue, IssueState
 from repoagents.domain.reports import BuildReport, Decision, Review, ReviewFinding, Role, Severity
 from repoagents.domain.run import Failure, FailureClass, Run, RunStatus, Stage
@@ -435,6 +435,22 @@ def test_an_outage_at_the_end_is_made_up_for_by_the_next_poll_for_a_day(
     writes = hub.writes
     poll(place.house, place.flows, Rhythm())
     assert hub.writes == writes
+
+
+def test_what_else_is_refused_does_not_hold_up_the_last_word(place: Place, hub: MemoryHub) -> None:
+    """GitHub refuses a merge at each poll, or a reply in a conversation that is locked."""
+    run = started(place)
+    notice.begin(place.house, run)
+    place.clock.advance(60)
+    change(place.house, run.id, lambda was: was.fail(WHY, place.clock.now()))
+    hub.down = True
+    outcome.say(place.house, run.id)
+    hub.down = False
+    place.clock.advance(600)
+    refused = MergePullRequest(run.id, run.issue_number, "branch", "c" * 40)
+    place.house.ledger.intend(run.id, refused, place.clock.now())
+    outcome.make_up(place.house)
+    assert "make is not installed" in shown(hub)
 
 
 def test_what_is_refused_for_good_is_tried_less_and_less(place: Place, hub: MemoryHub) -> None:
