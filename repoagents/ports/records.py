@@ -64,9 +64,6 @@ class Runs(Protocol):
     def issue(self, run_id: str) -> Issue:
         """The issue's text as it was frozen when the run was made."""
 
-    def delete(self, run_id: str) -> None:
-        """Forget a run and all that was kept for it."""
-
 
 class Stages(Protocol):
     """Finished stages' values, kept so that none is run again for the same input."""

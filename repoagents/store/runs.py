@@ -28,7 +28,6 @@ UPDATE runs SET stage = :stage, last_event = :event,
     stage_started_at = CASE WHEN stage = :stage THEN stage_started_at ELSE :at END
 WHERE id = :id
 """
-KEPT = ("issues", "stages", "open_pulls", "effects", "approvals")
 
 
 class StoredRuns:
@@ -124,15 +123,6 @@ class StoredRuns:
         if not rows:
             raise StoreError(f"the state in {self._door.place} has no run {run_id}")
         return decode(rows[0]["issue"], Issue)
-
-    def delete(self, run_id: str) -> None:
-        """Forget a run and all that was kept for it, but not what it spent."""
-        name = {"id": run_id}
-        with self._door.begin() as execute:
-            for table in KEPT:
-                execute(f"DELETE FROM {table} WHERE run_id = :id", name)  # noqa: S608 - of ours
-            for row in execute("DELETE FROM runs WHERE id = :id RETURNING status", name):
-                _tally(execute, {RunStatus(row["status"]): -1})
 
 
 def _tally(execute: Execute, changes: dict[RunStatus, int]) -> None:

@@ -62,6 +62,14 @@ def start_postgres(folder: Path) -> PostgresServer:
     return get_server(folder)
 
 
+def forget_runs(books: Database) -> None:
+    """Empty the tables of runs: the examples of a property share one database."""
+    with books.door.begin() as execute:
+        for table in ("issues", "stages", "open_pulls", "effects", "approvals", "runs"):
+            execute(f"DELETE FROM {table}", {})
+        execute("UPDATE tallies SET runs = 0", {})
+
+
 @dataclass
 class Sample:
     """One issue to put into a tracker, in the tracker's own shape."""

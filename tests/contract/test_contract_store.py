@@ -41,7 +41,7 @@ from repoagents.store.engine import Door
 from repoagents.store.faults import Conflict
 from repoagents.store.migrations import migrate
 from repoagents.store.reader import Reader, open_reader
-from tests.contract.conftest import new_postgres_database
+from tests.contract.conftest import forget_runs, new_postgres_database
 from tests.fakes.clock import FakeClock
 
 T = TypeVar("T")
@@ -226,25 +226,6 @@ def test_the_issue_is_frozen_with_the_run(books: Database) -> None:
         books.runs.issue("unknown")
 
 
-def test_deleting_forgets_everything_but_the_money(books: Database) -> None:
-    add(books, make_run(), make_run("run-2", 8))
-    key = StageKey("run-1", 1, Stage.PLAN, 1, "h")
-    books.stages.record(key, PLAN, NOW, 1.0)
-    books.ledger.intend("run-1", COMMENT, NOW)
-    books.approvals.add(Approval("run-1", "approve", "", "", "ann", NOW))
-    books.spend.reserve("run-1", Stage.PLAN, Usage(1, 10), NOW)
-    books.runs.delete("run-1")
-    books.runs.delete("run-1")
-    assert books.runs.find("run-1") is None
-    assert books.stages.find(key, Plan) is None
-    assert books.ledger.rows("run-1") == ()
-    assert books.approvals.select("run-1") == ()
-    assert books.spend.spent("run-1", NOW).hour == Usage(1, 10)
-    assert books.reader.counts() == {RunStatus.QUEUED: 1}
-    with pytest.raises(StoreError):
-        books.runs.issue("run-1")
-
-
 instants = st.datetimes(
     datetime.fromisoformat("1990-01-01"),
     datetime.fromisoformat("2200-01-01"),
@@ -286,35 +267,31 @@ runs = st.builds(
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(before=runs, after=runs)
 def test_any_run_comes_back_as_it_was(books: Database, before: Run, after: Run) -> None:
+    forget_runs(books)
     after = replace(after, id=before.id, issue_number=before.issue_number)
     add(books, before)
     assert books.runs.find(before.id) == before
     assert books.runs.replace(before, after)
     assert books.runs.find(before.id) == after
     assert books.reader.counts() == {after.status: 1}
-    books.runs.delete(before.id)
-    assert books.reader.counts() == {}
 
 
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     steps=st.lists(
-        st.tuples(st.integers(0, 3), st.integers(1, 2), st.sampled_from(RunStatus)), max_size=12
+        st.tuples(st.booleans(), st.integers(1, 2), st.sampled_from(RunStatus)), max_size=12
     )
 )
 def test_tallies_and_the_one_active_run_hold_in_any_order(
-    books: Database, steps: list[tuple[int, int, RunStatus]]
+    books: Database, steps: list[tuple[bool, int, RunStatus]]
 ) -> None:
-    for run in books.runs.select((), 1000):
-        books.runs.delete(run.id)
-    for n, (kind, number, status) in enumerate(steps):
+    forget_runs(books)
+    for n, (moves, number, status) in enumerate(steps):
         latest = books.runs.latest(number)
         at = NOW + timedelta(seconds=n)
-        others = books.runs.of_issue(number)[1 if kind == 1 else 0 :]
+        others = books.runs.of_issue(number)[1 if moves else 0 :]
         allowed = status.terminal or all(run.status.terminal for run in others)
-        if kind == 0 and latest is not None:
-            books.runs.delete(latest.id)
-        elif kind == 1 and latest is not None:
+        if moves and latest is not None:
             after = replace(latest, status=status, updated_at=at)
             with nullcontext() if allowed else pytest.raises(StoreError):
                 assert books.runs.replace(latest, after)
@@ -579,8 +556,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        for run in self.books.runs.select((), 1000):
-            self.books.runs.delete(run.id)
+        forget_runs(self.books)
         add(self.books, make_run())
         self.ledger = self.books.ledger
         self.said: dict[str, tuple[Effect, str, bool]] = {}
