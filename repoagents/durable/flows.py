@@ -8,7 +8,7 @@ the first one.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Never, ParamSpec
 from weakref import WeakValueDictionary
@@ -135,13 +135,13 @@ class DurableFlows:
         under_way = _flow_id(run.id, run.generation) in self.under_way
         return not under_way and self._resting.get(run.id, 0.0) <= self._loop.time()
 
-    async def forget(self, is_over: Callable[[str], bool]) -> bool:
-        """Forget the oldest ended flows, where `is_over` says so of their run.
+    async def forget(self, is_over: Callable[[str], bool]) -> None:
+        """Forget the ended flows where `is_over` says so of their run, a portion at a time.
 
-        A portion at a time; returns whether there may be more. Raises `StoreError`.
+        Raises `StoreError`.
         """
         try:
-            return await _forget_portion(is_over)
+            await _forget(is_over)
         except DBAPIError as error:
             raise fault(error.orig or error, "the durable engine's tables") from error
 
@@ -208,17 +208,26 @@ class DurableFlows:
                 bell.set()
 
 
-async def _forget_portion(is_over: Callable[[str], bool]) -> bool:
-    ended = await DBOS.list_workflows_async(
-        status=ENDED, name="run", limit=PORTION, load_input=False, load_output=False
-    )
-    ids = [flow.workflow_id for flow in ended]
-    over = await asyncio.to_thread(
-        lambda: [flow_id for flow_id in ids if is_over(flow_id.partition(".g")[0])]
-    )
-    if over:
-        await DBOS.delete_workflows_async(over)
-    return bool(over) and len(ids) == PORTION
+async def _forget(is_over: Callable[[str], bool]) -> None:
+    ids, stay = [""] * PORTION, 0
+    while len(ids) == PORTION:
+        ended = await DBOS.list_workflows_async(
+            status=ENDED,
+            name="run",
+            limit=PORTION,
+            offset=stay,
+            load_input=False,
+            load_output=False,
+        )
+        ids = [flow.workflow_id for flow in ended]
+        over = await asyncio.to_thread(_select_over, ids, is_over)
+        if over:
+            await DBOS.delete_workflows_async(over)
+        stay += len(ids) - len(over)
+
+
+def _select_over(ids: Sequence[str], is_over: Callable[[str], bool]) -> list[str]:
+    return [flow_id for flow_id in ids if is_over(flow_id.partition(".g")[0])]
 
 
 def _this_workflow() -> str:

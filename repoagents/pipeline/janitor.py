@@ -57,8 +57,7 @@ async def tidy(house: House, flows: Flows) -> None:
             while await asyncio.to_thread(forget_before, before):
                 continue
     with _outlived(house, "forgetting flows"):
-        while await flows.forget(lambda run_id: _is_at_rest(house, run_id)):
-            continue
+        await flows.forget(lambda run_id: _is_at_rest(house, run_id))
     with _outlived(house, "tidying the bot's clone"):
         await asyncio.to_thread(_tidy_clone, house)
 

@@ -144,8 +144,8 @@ class Flows(Protocol):
     def wake(self, run: Run) -> None:
         """End the wait of a run that waits for a retry or a person."""
 
-    async def forget(self, is_over: Callable[[str], bool]) -> bool:
-        """Forget a portion of the ended flows whose run is over; whether there may be more."""
+    async def forget(self, is_over: Callable[[str], bool]) -> None:
+        """Forget the ended flows whose run is over, in portions."""
 
 
 @dataclass(frozen=True)

@@ -145,9 +145,6 @@ class NotedFlows:
         """Note the wake-up."""
         self.woken.append(run.id)
 
-    async def forget(self, is_over: Callable[[str], bool]) -> bool:
-        """Forget one ended flow at a time."""
-        over = next((run_id for run_id in self.ended if is_over(run_id)), None)
-        if over is not None:
-            self.ended.remove(over)
-        return over is not None
+    async def forget(self, is_over: Callable[[str], bool]) -> None:
+        """Forget the ended flows of runs that are over."""
+        self.ended = [run_id for run_id in self.ended if not is_over(run_id)]
