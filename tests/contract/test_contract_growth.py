@@ -22,8 +22,8 @@ from repoagents.pipeline.boundary import change
 from repoagents.pipeline.rollout import measure
 from repoagents.pipeline.tick import Rhythm, tick
 from repoagents.ports import CommitRequest, Request
+from repoagents.store import requests
 from repoagents.store.database import Database
-from repoagents.store.requests import NEWEST
 from tests.fakes.clock import START
 from tests.pipeline.conftest import ISSUE, Place, new_state
 from tests.pipeline.conftest import place as ground
@@ -174,7 +174,8 @@ async def test_a_year_is_forgotten_and_no_figure_changes(
     world: Place, books: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine_flows, "PORTION", 3)
-    fill_inbox(world, books, NEWEST)
+    monkeypatch.setattr(requests, "NEWEST", RUNS)
+    fill_inbox(world, books, RUNS)
     house = world.house
     async with launched(world, books) as flows:
         waiting = await world.flow(world.queue())  # Its result is withheld: every flag is off.
