@@ -16,7 +16,7 @@ from repoagents.views.headline import ASKED
 from repoagents.views.html import embed, link, render_page
 from repoagents.views.permits import permits_of, why_held
 from repoagents.views.snapshot import Card, Snapshot, instant
-from repoagents.views.text import signs_of_life
+from repoagents.views.text import newest_of_each, signs_of_life
 
 REFRESHES = (0, 10, 30, 60, 120)
 """What the page offers, in seconds; 0 is off."""
@@ -178,7 +178,7 @@ def _details(card: Card, snapshot: Snapshot) -> dict[str, object]:
         "waits": card.waits,
         "stages": [
             [_words(stage.value), KINDS.get(stage, "code"), round_, round(seconds, 1)]
-            for stage, round_, seconds in card.timings
+            for stage, round_, seconds in newest_of_each(card.timings)
         ],
         "running": _running(run, snapshot),
         "rounds": [run.round, run.round_limit],

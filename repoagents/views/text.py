@@ -135,10 +135,23 @@ def render_run(
         lines += [
             f"  {pad(stage.value, 11)} {f'round {round_}' if round_ else '-':8} "
             f"{age(timedelta(seconds=seconds))}"
-            for stage, round_, seconds in timings
+            for stage, round_, seconds in newest_of_each(timings)
         ]
     lines += _effects(run, effects)
     return "\n".join(lines) + "\n"
+
+
+def newest_of_each(
+    timings: Sequence[tuple[Stage, int, float]],
+) -> tuple[tuple[Stage, int, float], ...]:
+    """Each stage of each round once, in their order and with its newest time.
+
+    A retry goes through some again, and what is remembered is in the order in which it happened.
+    """
+    newest = {(round_, stage): seconds for stage, round_, seconds in timings}
+    order = list(Stage)
+    named = sorted(newest, key=lambda name: (name[0], order.index(name[1])))
+    return tuple((stage, round_, newest[round_, stage]) for round_, stage in named)
 
 
 def _facts(run: Run, now: datetime) -> Iterator[tuple[str, str]]:

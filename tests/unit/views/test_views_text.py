@@ -147,6 +147,20 @@ def test_run_golden(name: str, run: object, golden: Callable[[str, str], None]) 
     golden(f"run-{name}.txt", render_run(run, effects, timings, LATER))
 
 
+def test_a_stage_that_a_retry_went_through_again_stands_once_and_in_its_place() -> None:
+    timings = (
+        *((Stage.PREPARE, 0, 0.0), (Stage.PLAN, 0, 20.0), (Stage.BUILD, 1, 60.0)),
+        *((Stage.VERDICT, 1, 0.0), (Stage.PUBLISH, 1, 3.0), (Stage.BUILD, 2, 50.0)),
+        *((Stage.PREPARE, 2, 0.0), (Stage.PREPARE, 0, 0.0), (Stage.VERDICT, 1, 4.0)),
+    )
+    shown = render_run(RUNS[3], (), timings, LATER).partition("\nstages\n")[2].splitlines()
+    assert [" ".join(line.split()) for line in shown if line] == [
+        *("prepare - 0 s", "plan - 20 s", "build round 1 1 m"),
+        *("verdict round 1 4 s", "publish round 1 3 s", "prepare round 2 0 s"),
+        "build round 2 50 s",
+    ]
+
+
 def test_withheld_effects_name_flag_and_the_command_that_publishes() -> None:
     shown = render_run(RUNS[3], stories.WITHHELD, (), LATER)
     assert "withheld by safety.allow_open_pr" in shown
