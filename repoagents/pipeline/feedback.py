@@ -79,7 +79,8 @@ def reply(house: House, run: Run, pull: PullRequest) -> None:
     words = _rounds(house.approvals.select(run.id), REMARKS)[: feedback.ROUNDS + 1]
     rounds = {name: number for number, word in enumerate(words) for name in _names(word)}
     rows = [row for row in house.ledger.rows(run.id) if row.name == "reply"]
-    left = publisher.left_alone(house, run, ("reply",))
+    since = max((run.updated_at, *(word.at for word in words)))
+    left = publisher.left_alone(house, run, ("reply",), since)
     told = [row.key for row in rows if row.state in ("done", "withheld") or row.key in left]
     for thread in feedback.threads(pull):
         known = [r for r in thread.remarks if feedback.name_of(thread, r) in rounds]

@@ -317,7 +317,7 @@ def make_up(house: House) -> None:
         run = house.runs.find(run_id)
         if run is None or run.status in (RunStatus.QUEUED, RunStatus.IN_PROGRESS):
             continue
-        left = publisher.left_alone(house, run, notice.SHOWS_ITSELF)
+        left = publisher.left_alone(house, run, notice.SHOWS_ITSELF, run.updated_at)
         if run.updated_at >= since and not left:
             notice.close(house, dossier.gather(house, run))
             handover.renew(house, run)

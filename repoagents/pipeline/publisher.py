@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from repoagents.domain.effect import (
     Effect,
@@ -90,15 +90,16 @@ def is_done(house: House, run: Run, name: str) -> bool:
     return any(row.name == name and row.state == "done" for row in house.ledger.rows(run.id))
 
 
-def left_alone(house: House, run: Run, names: Collection[str]) -> tuple[str, ...]:
+def left_alone(house: House, run: Run, names: Collection[str], since: datetime) -> tuple[str, ...]:
     """The keys of effects of these names that could not be done, and are not tried again yet.
 
-    What is refused for good costs less and less: each wait is as long as all before it.
+    What is refused for good costs less and less: each wait is as long as all before it `since`
+    there was something to do.
     """
     now = house.clock.now()
     tried = (row for row in house.ledger.rows(run.id) if row.state == "intended")
     rows = (row for row in tried if row.name in names)
-    return tuple(row.key for row in rows if not notice.is_worth_a_try(run.updated_at, row.at, now))
+    return tuple(row.key for row in rows if not notice.is_worth_a_try(since, row.at, now))
 
 
 def adopt(house: House, effect: Effect, location: str) -> None:

@@ -332,6 +332,32 @@ async def test_whoever_answers_every_answer_is_answered_no_more_in_the_end(
     assert place.now(run).last_event.startswith("more is asked for after 3 rounds")
 
 
+async def test_a_late_answer_that_is_lost_is_told_soon(
+    place: Place, hub: MemoryHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long the pull request has waited."""
+    run = await published(place)
+    for number in range(3):
+        hub.remark(run.branch, MAINTAINER, f"No. {number}")
+        run = await next_round(place, run)
+    await follow_up(place.house)
+    place.clock.advance(5 * 24 * 3_600)
+    hub.remark(run.branch, MAINTAINER, "No. 3")
+    await follow_up(place.house)
+    place.clock.advance(60)
+
+    def lost(_effect: Effect) -> str:
+        raise Unavailable("502")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(hub, "perform", lost)
+        await follow_up(place.house)
+    assert len(hub.replies) == 3
+    place.clock.advance(180)
+    await follow_up(place.house)
+    assert len(hub.replies) == 4
+
+
 async def test_a_check_that_fails_after_the_last_round_is_told(
     place: Place, hub: MemoryHub
 ) -> None:
