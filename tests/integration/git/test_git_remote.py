@@ -290,7 +290,7 @@ class TestRefusal:
                 "auth",
                 "permission that is named",
             ),
-            ("no pushes on Fridays", "failed", "Mend what the remote names"),
+            ("no pushes on Fridays", "failed", "Fix what the remote names"),
         ],
     )
     def test_it_is_quoted_with_advice(
