@@ -117,6 +117,16 @@ def test_details_tell_what_happened_and_what_is_asked() -> None:
     assert "running" not in told
 
 
+def test_a_stage_that_was_gone_through_again_stands_once() -> None:
+    run = a_run(1, RunStatus.COMPLETED, 1)
+    timings = ((Stage.VERDICT, 1, 0.1), (Stage.PREPARE, 0, 0.0), (Stage.VERDICT, 1, 0.2))
+    card = replace(a_card(run, ()), timings=timings)
+    assert details(a_snapshot((run,), (card,)), 1)["stages"] == [
+        ["prepare", "code", 0, 0.0],
+        ["verdict", "code", 1, 0.2],
+    ]
+
+
 def test_only_web_addresses_become_links() -> None:
     places = (f"{PULL}/1", "javascript:alert(1)", "issues.json#7", "data:text/html,x", "//evil")
     effects = tuple(("comment", "done", "", "", place) for place in places)
