@@ -114,7 +114,7 @@ def _to_look_at(asked: RequiredCheck, checks: Sequence[CheckRun]) -> str:
     if any(asked.counts(check) for check in checks):
         return "see whether a runner is there for it, and whether somebody has to let it run"
     if any(check.name == asked.name for check in checks):
-        return "one of its name is there, but not as that App's check run; a person can merge it"
+        return "one of its name is there, but of another App; a person can merge it"
     return (
         "approve its workflow where the pull request asks for that, and see whether it leaves out "
         "drafts or these paths; pushes with an Actions token start no check"

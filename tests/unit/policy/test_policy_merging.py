@@ -141,7 +141,7 @@ def test_a_check_that_does_not_begin_is_told_with_what_to_look_at() -> None:
     ("seen", "told"),
     [
         (CheckRun("ci", None, app_id=2, queued=True), "a runner is there for it"),
-        (CheckRun("ci", "success"), "not as that App's check run"),
+        (CheckRun("ci", "success", app_id=1), "but of another App"),
         (CheckRun("lint", "success", app_id=2), "approve its workflow"),
     ],
 )
@@ -156,14 +156,21 @@ def test_the_likely_cause_of_a_check_that_does_not_begin_is_named(
 
 def test_a_check_that_an_app_has_to_give_is_no_other_of_its_name() -> None:
     asked = RequiredCheck("ci", 2)
-    theirs, status = CheckRun("ci", "success", app_id=1), CheckRun("ci", "success")
+    theirs = CheckRun("ci", "success", app_id=1)
     terms = replace(TERMS, required=(asked,))
     told = "the check ci of App 2 has not ended yet"
-    assert why_no_merge(replace(PULL, checks=(theirs, status)), terms) == told
+    assert why_no_merge(replace(PULL, checks=(theirs,)), terms) == told
     ours = CheckRun("ci", "success", app_id=2)
     assert why_no_merge(replace(PULL, checks=(theirs, ours)), terms) is None
     red = (CheckRun("ci", "failure", app_id=1), ours)
     assert why_no_merge(replace(PULL, checks=red), terms) is None
+
+
+def test_a_commit_status_does_not_tell_its_app_and_counts_by_its_name() -> None:
+    terms = replace(TERMS, required=(RequiredCheck("ci", 2),))
+    green, red = (CheckRun("ci", conclusion) for conclusion in ("success", "failure"))
+    assert why_no_merge(replace(PULL, checks=(green,)), terms) is None
+    assert why_no_merge(replace(PULL, checks=(red,)), terms) == "the check ci of App 2 has failed"
 
 
 def test_without_a_check_nothing_is_red() -> None:
