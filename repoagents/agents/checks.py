@@ -1,5 +1,6 @@
 """The project's own checks and the operator's hooks: hostile code too, as they run the change."""
 
+import asyncio
 import hashlib
 from collections.abc import Mapping
 
@@ -46,8 +47,7 @@ class ProjectChecks:
         Raises Stopped when the run was stopped meanwhile.
         """
         ended = await self._run(check.run, worktree, seconds)
-        log = self._log(ended)
-        self._artifacts.write(worktree.issue_number, worktree.run_id, f"{label}.log", log)
+        log = await self._keep(ended, worktree, label)
         return CheckResult(
             name=check.name,
             kind=check.kind,
@@ -68,8 +68,7 @@ class ProjectChecks:
         if not line:
             return ""
         ended = await self._run(line, worktree, hooks.timeout_seconds)
-        log = self._log(ended)
-        self._artifacts.write(worktree.issue_number, worktree.run_id, f"hook-{name}.log", log)
+        log = await self._keep(ended, worktree, f"hook-{name}")
         said = f": {log.strip()[-300:]}" if log.strip() else ""
         match ended.end:
             case End.NOT_STARTED:
@@ -93,10 +92,16 @@ class ProjectChecks:
             )
         )
 
-    def _log(self, ended: Ended) -> str:
+    async def _keep(self, ended: Ended, worktree: Worktree, name: str) -> str:
+        """Keep what the command said as `<name>.log`; returns it."""
+        return await asyncio.to_thread(self._write, ended, worktree, f"{name}.log")
+
+    def _write(self, ended: Ended, worktree: Worktree, name: str) -> str:
         text = ended.errors if ended.end is End.NOT_STARTED else ended.output
         # Cleaned first: a secret must not hide behind a colour in its middle.
-        return self._redactor.redact(plain(text))
+        log = self._redactor.redact(plain(text))
+        self._artifacts.write(worktree.issue_number, worktree.run_id, name, log)
+        return log
 
 
 def _outcome(ended: Ended) -> CheckOutcome:

@@ -103,7 +103,7 @@ async def prepare(attempt: Attempt, run: Run) -> StepResult:
     house = attempt.house
     reason = await asyncio.to_thread(why_stop, house, run)
     if reason is not None:
-        call_off(house, run, reason)
+        await asyncio.to_thread(call_off, house, run, reason)
         return StepResult("stopped")
     await asyncio.to_thread(notice.begin, house, run)
     await asyncio.to_thread(render_all, house)
@@ -111,7 +111,9 @@ async def prepare(attempt: Attempt, run: Run) -> StepResult:
         await asyncio.to_thread(recall, house, run)
     if not run.base_sha:
         base = await asyncio.to_thread(house.workspaces.refresh)
-        run = change(house, run.id, lambda now: now.on_base(base.sha, house.clock.now()))
+        run = await asyncio.to_thread(
+            change, house, run.id, lambda now: now.on_base(base.sha, house.clock.now())
+        )
     worktree = await _set_up(attempt, run)
     await _hook(house, "before_run", worktree, remove=False)
     return DONE
@@ -318,7 +320,9 @@ async def decide(attempt: Attempt, run: Run, round_: int) -> StepResult:
         attempt=attempt.number,
     )
     if decided.kind is VerdictKind.REVISE:
-        change(house, run.id, lambda now: now.in_round(round_ + 1, house.clock.now()))
+        await asyncio.to_thread(
+            change, house, run.id, lambda now: now.in_round(round_ + 1, house.clock.now())
+        )
     return StepResult(decided.kind.value)
 
 

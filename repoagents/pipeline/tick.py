@@ -3,6 +3,7 @@
 Nothing here is async: the engine refuses its synchronous calls inside a running event loop.
 """
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -111,7 +112,7 @@ async def ask_again_when_due(house: House, rhythm: Rhythm) -> None:
         return
     if not _due(rhythm.asked_at, ASK_AGAIN_EVERY, now):
         return
-    if may_ask_for_deliveries(house.settings, house.brakes.find()):
+    if may_ask_for_deliveries(house.settings, await asyncio.to_thread(house.brakes.find)):
         rhythm.asked_at = now
         rhythm.may_ask = await ask_again(house, hooks)
 

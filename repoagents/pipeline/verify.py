@@ -33,7 +33,9 @@ async def run_checks(proving: Proving, prefix: str, stage: Stage) -> tuple[Check
     results = []
     words = [_file_word(check.name) for check in house.settings.verify]
     for number, check in enumerate(house.settings.verify):
-        house.runs.progress(run.id, stage, f"check {check.name}", house.clock.now())
+        await asyncio.to_thread(
+            house.runs.progress, run.id, stage, f"check {check.name}", house.clock.now()
+        )
         # Two names that come to the same word keep their logs apart by their place.
         doubled = f"-{number + 1}" if words.count(words[number]) > 1 else ""
         label = f"{prefix}-{words[number]}{doubled}"
