@@ -13,7 +13,7 @@ from repoagents.pipeline import notice
 from repoagents.pipeline.boundary import Halted, current, stands
 from repoagents.pipeline.reconcile import call_off, why_stop
 from repoagents.policy import budget
-from repoagents.ports import Brief, House, RoleReport, RoleTask, Worktree
+from repoagents.ports import AgentReply, Brief, House, RoleReport, RoleTask, Worktree
 from repoagents.views.roles import render_report, report_json
 
 TELL_SECONDS = 0.5
@@ -154,17 +154,9 @@ async def _ask(house: House, call: Call, task: RoleTask) -> str:
         house.artifacts.write, run.issue_number, run.id, f"{task.label}.prompt.md", task.prompt
     )
 
-    told = -TELL_SECONDS
-
-    def heard(event: str) -> None:
-        nonlocal told
-        if house.clock.monotonic() - told >= TELL_SECONDS:
-            told = house.clock.monotonic()
-            house.runs.progress(run.id, stage, event, house.clock.now())
-
     seal = await asyncio.to_thread(house.workspaces.seal)
     try:
-        reply = await house.agents.ask(task, heard)
+        reply = await _listening(house, run, stage, task)
     except AgentError:
         await asyncio.to_thread(_refuse_tampering, house, run, seal)
         raise
@@ -184,6 +176,28 @@ async def _ask(house: House, call: Call, task: RoleTask) -> str:
         model=reply.model or task.engine.model,
     )
     return reply.answer
+
+
+async def _listening(house: House, run: Run, stage: Stage, task: RoleTask) -> AgentReply:
+    """The agent's reply; meanwhile what it is doing is noted, by another thread."""
+    loop = asyncio.get_running_loop()
+    told = -TELL_SECONDS
+    note: asyncio.Future[None] | None = None
+
+    def heard(event: str) -> None:
+        nonlocal told, note
+        now = house.clock.monotonic()
+        if now - told >= TELL_SECONDS and (note is None or note.done()):
+            if note is not None:
+                note.result()  # Raises what went wrong with the last one.
+            told, at = now, house.clock.now()
+            note = loop.run_in_executor(None, house.runs.progress, run.id, stage, event, at)
+
+    try:
+        return await house.agents.ask(task, heard)
+    finally:
+        if note is not None:
+            await note  # Before the next stage is noted.
 
 
 def why_no_call(house: House, run_id: str, estimate: Usage) -> budget.Refusal | None:

@@ -1,6 +1,8 @@
 """One call of one role: budget, prompt, answer, the one repair, and what is kept of it."""
 
+import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -10,7 +12,7 @@ from repoagents.domain.issue import IssueState
 from repoagents.domain.reports import BuildReport, Plan, Role, Usage
 from repoagents.domain.run import FailureClass, Run, RunStatus, Stage
 from repoagents.domain.settings import AgentSettings, LimitSettings, RoleSettings, RolesSettings
-from repoagents.errors import Exited, Stopped
+from repoagents.errors import Exited, Stopped, StoreError
 from repoagents.logs import HIDDEN, Redactor
 from repoagents.pipeline.boundary import Halted, change
 from repoagents.pipeline.roles import Call, consult, input_hash, prompt_key
@@ -249,16 +251,31 @@ async def test_events_are_noted_twice_a_second_at_most(place: Place, agents: Wat
     call = called(place)
     seen: list[str] = []
 
-    def talk(heard: Callable[[str], None]) -> None:
+    async def talk(task: RoleTask, heard: Callable[[str], None]) -> AgentReply:
         for seconds, event in ((0, "a"), (0.4, "b"), (0.1, "c"), (0.49, "d"), (0.01, "e")):
             place.clock.advance(seconds)
             heard(event)
+            await asyncio.to_thread(int)  # By the one thread, after what it has to note.
             seen.append(place.now(call.run).last_event)
+        return await ScriptedAgents.ask(agents, task, heard)
 
-    agents.meanwhile = talk
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    agents.ask = talk
     await consult(place.house, call)
     assert seen == ["a", "a", "c", "c", "e"]
     assert place.now(call.run).stage is Stage.PLAN
+
+
+async def test_an_event_that_cannot_be_noted_is_an_error(
+    place: Place, agents: WatchedAgents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise StoreError("the disk is full")
+
+    call = called(place)
+    monkeypatch.setattr(place.house.runs, "progress", full)
+    with pytest.raises(StoreError, match="full"):
+        await consult(place.house, call)
 
 
 @pytest.mark.parametrize("state", [IssueState.CLOSED, None])
