@@ -1,6 +1,7 @@
 """One tick of the worker: take up requests, read the tracker when it is due, start flows.
 
-Nothing here is async: the engine refuses its synchronous calls inside a running event loop.
+What ticks is not async: the engine refuses its synchronous calls inside a running event loop. The
+errands beside it are.
 """
 
 import asyncio
