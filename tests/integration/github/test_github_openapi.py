@@ -45,7 +45,7 @@ def say_something(hub: LoopbackGitHub, github: GitHub) -> None:
         github.tracker.perform(effect)
     (comment, *_) = hub.comments(1)
     github.tracker.perform(React("", 1, comment.id))
-    hub.comment(1, f"{story.MARKER}\nTwice.", by=github.people.viewer().login)
+    hub.comment(1, comment.body, by=github.people.viewer().login)
     assert github.tracker.amend(story.STATUS, "")
 
 

@@ -388,6 +388,7 @@ def test_the_policy_refuses_what_gets_in_all_the_same(windows: Windows) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listens:
         seen = page.evaluate(INJECT, f"http://127.0.0.1:{listens.getsockname()[1]}/")
         assert heard(listens) == b""
+    page.context.close()  # So that nothing more is said.
 
     assert seen["owned"] is None
     assert seen["shown"] == "block"
