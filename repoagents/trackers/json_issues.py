@@ -8,7 +8,7 @@ from repoagents.trackers.local import Entry
 from repoagents.trackers.shapes import Fields, Misshapen, parse_issue, parse_number
 from repoagents.trackers.spans import Span
 
-MEND = "Fix the file by hand."
+BY_HAND = "Fix the file by hand."
 
 
 def read_spans(text: str, name: str) -> list[Span]:
@@ -18,10 +18,10 @@ def read_spans(text: str, name: str) -> list[Span]:
         array = spans.member(text, top, "issues") if isinstance(top.value, dict) else top
     except ValueError as error:
         line, _, why = str(error).partition(": ")
-        raise TrackerError(f"{name}:{line}: not JSON: {why}", next_step=MEND) from error
+        raise TrackerError(f"{name}:{line}: not JSON: {why}", next_step=BY_HAND) from error
     if array is None or not isinstance(array.value, list):
         wanted = 'neither an array of issues nor {"issues": […]}'
-        raise TrackerError(f"{name}:1: {wanted}", next_step=MEND)
+        raise TrackerError(f"{name}:1: {wanted}", next_step=BY_HAND)
     return spans.items(text, array)
 
 

@@ -49,3 +49,15 @@ class FakeClock:
     def _draw(self, salt: str = "") -> str:
         self._drawn += 1
         return hashlib.sha256(f"{salt}{self._drawn}".encode()).hexdigest()
+
+
+class GitHubsClock(FakeClock):
+    """The same instants as the bot's, and tokens of its own: two threads must not draw one."""
+
+    def __init__(self, bots: FakeClock) -> None:
+        super().__init__()
+        self._bots = bots
+
+    def now(self) -> datetime:
+        """The bot's instant."""
+        return self._bots.now()

@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from pathlib import Path
 
 from repoagents.bootstrap import Premises
@@ -27,7 +26,7 @@ from repoagents.rehearsal.hub.loopback import BOT
 from repoagents.web.receiver import WEBHOOKS, Receiver, make_app
 from repoagents.web.reception import Recorder, recipient_of
 from repoagents.web.server import HttpServer
-from tests.fakes.clock import FakeClock
+from tests.fakes.clock import FakeClock, GitHubsClock
 from tests.fakes.world import DirectSteps, DirectWaits, ListJournal, NotedFlows
 
 REPO = "example/adding"
@@ -83,18 +82,6 @@ builder) echo "$wanted" > answer-$REPOAGENTS_ISSUE.txt
 esac | sed "s/-N/-$REPOAGENTS_ISSUE/" > "$REPOAGENTS_RESULT"
 """
 """Writes what issue and fix contract want, so that the branch tells which text was worked on."""
-
-
-class GitHubsClock(FakeClock):
-    """The same instants as the bot's, and tokens of its own: two threads must not draw one."""
-
-    def __init__(self, bots: FakeClock) -> None:
-        super().__init__()
-        self._bots = bots
-
-    def now(self) -> datetime:
-        """The bot's instant."""
-        return self._bots.now()
 
 
 @dataclass

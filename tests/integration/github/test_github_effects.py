@@ -41,7 +41,7 @@ from repoagents.ports import CommitRequest, House, LedgerRow
 from repoagents.rehearsal.hub import LoopbackGitHub
 from repoagents.rehearsal.hub.faults import Fault
 from repoagents.rehearsal.hub.loopback import BOT
-from tests.fakes.clock import FakeClock
+from tests.fakes.clock import FakeClock, GitHubsClock
 from tests.fakes.world import ListJournal
 
 REPO = "example/adding"
@@ -60,18 +60,6 @@ EVER = 10_000
 
 class Died(BaseException):
     """The process is gone."""
-
-
-class HubsClock(FakeClock):
-    """The bot's instants, and tokens of its own."""
-
-    def __init__(self, bots: FakeClock) -> None:
-        super().__init__()
-        self._bots = bots
-
-    def now(self) -> datetime:
-        """The bot's instant."""
-        return self._bots.now()
 
 
 @dataclass
@@ -124,7 +112,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("effects")
     clock = FakeClock()
     with ExitStack() as stack:
-        hub = LoopbackGitHub(folder / "hub", HubsClock(clock), os.environ, REPO)
+        hub = LoopbackGitHub(folder / "hub", GitHubsClock(clock), os.environ, REPO)
         stack.enter_context(hub)
         hub.add_account("maya", "maintain")
         hub.commit_on("main", by="maya", files={"README.md": "# A\n"}, message="Start")
