@@ -105,9 +105,10 @@ class Running:
         return out, err
 
     def send_signal(self, which: int) -> None:
-        """Send a signal, unless it has ended."""
+        """Send a signal, unless it has ended (it may between the question and the signal)."""
         if self.poll() is None:
-            os.kill(self.pid, which)
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, which)
 
     def terminate(self) -> None:
         """Ask it to end."""
