@@ -194,6 +194,8 @@ async def _prove(house: House, run: Run, tree: str) -> Verification | None:
     attempt = stages.Attempt(house, run.id, run.generation, run.attempt, deadline)
     begun = await stages.prepare(attempt, run)
     if begun.word != "done":
+        # No flow is under way that would say so.
+        await asyncio.to_thread(outcome.say, house, run.id)
         return None
     worktree = await attempt.open(run)
     proving = Proving(house, run, worktree, deadline)
@@ -218,6 +220,7 @@ def _take_along(
     reason = why_stop(house, run)
     if reason is not None:
         call_off(house, run, reason)
+        outcome.say(house, run.id)
         return
     if not _stands(house, run, approved):
         return

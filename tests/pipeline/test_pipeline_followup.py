@@ -427,23 +427,26 @@ async def test_a_push_that_was_cut_off_is_made_up_for(place: Place, hub: MemoryH
     assert hub.merged == [(run.branch, moved.head_sha)]
 
 
-async def test_a_run_that_ends_while_its_base_is_verified_is_not_pushed(
-    place: Place, hub: MemoryHub
+@pytest.mark.parametrize("seen_by", ["the preparation", "the push"])
+async def test_a_run_that_ends_while_its_base_is_verified_is_not_pushed_and_told(
+    place: Place, hub: MemoryHub, seen_by: str
 ) -> None:
     run = await behind(place, hub, other="news\n")
-    read = hub.read_issue
+    read, open_for = hub.read_issue, {"the preparation": 1, "the push": 2}[seen_by]
     reads = []
 
     def closed_later(number: int) -> object:
         reads.append(number)
         issue = read(number)
         assert issue is not None
-        return issue if len(reads) < 3 else replace(issue, state=IssueState.CLOSED)
+        return issue if len(reads) <= open_for else replace(issue, state=IssueState.CLOSED)
 
     hub.read_issue = closed_later
     await follow_up(place.house)
     assert place.now(run).status is RunStatus.CANCELLED
     assert memory(place).branches[run.branch] == run.head_sha
+    (comment,) = hub.comments.values()
+    assert "issue 1 was closed" in comment
 
 
 async def test_with_branches_off_nothing_is_merged_in(place: Place, hub: MemoryHub) -> None:
