@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from repoagents.policy.attention import MOST, Concern, Standing
 from repoagents.policy.wording import one_line
 from repoagents.views.layout import hanging
-from repoagents.views.markdown import code, document, inline, neutral, section, table
-from repoagents.views.snapshot import Snapshot, instant, minute
+from repoagents.views.markdown import code, document, inline, neutral, section, strong, table
+from repoagents.views.snapshot import Snapshot, instant
+from repoagents.views.words import minute
 
 _INDENT = " " * 10
 
@@ -41,7 +42,7 @@ def render_brief(snapshot: Snapshot, standing: Standing) -> str:
     shown = standing.concerns[:MOST]
     more = len(standing.concerns) - len(shown)
     return document(
-        f"**{snapshot.rehearsal}**" if snapshot.rehearsal else "",
+        strong(snapshot.rehearsal),
         f"# {standing.level.value.capitalize()}",
         neutral(standing.headline),
         section(

@@ -9,9 +9,19 @@ from repoagents.ports import BundleEntry, Member
 from repoagents.views import tones
 from repoagents.views.brief import concern_table
 from repoagents.views.html import render_page
-from repoagents.views.markdown import bullets, code, document, inline, neutral, section, table
+from repoagents.views.markdown import (
+    bullets,
+    code,
+    document,
+    inline,
+    neutral,
+    section,
+    strong,
+    table,
+)
 from repoagents.views.permits import permits_of, why_held
-from repoagents.views.snapshot import Snapshot, minute
+from repoagents.views.snapshot import Snapshot
+from repoagents.views.words import minute, spoken
 
 READING = (
     ("ops-brief.md", "how things stand, in a minute"),
@@ -68,7 +78,7 @@ def render_landing_page(landing: Landing) -> str:
             "level": tones.LEVELS[landing.standing.level],
             "more": max(len(landing.standing.concerns) - MOST, 0),
             "outcomes": [
-                (_words(status), tones.STATUSES[status], count)
+                (spoken(status), tones.STATUSES[status], count)
                 for status, count in _outcomes(landing.snapshot)
             ],
             "permits": list(permits_of(landing.snapshot)),
@@ -86,7 +96,7 @@ def render_landing(landing: Landing) -> str:
         for number, (path, what) in enumerate(landing.reading(".md"), 1)
     ]
     return document(
-        f"**{snapshot.rehearsal}**" if snapshot.rehearsal else "",
+        strong(snapshot.rehearsal),
         f"# {inline(landing.title)}",
         neutral(landing.headline),
         f"The bot: {neutral(standing.headline)}" if landing.told else "",
@@ -105,7 +115,7 @@ def render_landing(landing: Landing) -> str:
 
 def _facts(snapshot: Snapshot) -> Iterator[str]:
     """What became of the runs, who works on them, and what is withheld by which flag."""
-    counted = [f"{count:,} {_words(status)}" for status, count in _outcomes(snapshot)]
+    counted = [f"{count:,} {spoken(status)}" for status, count in _outcomes(snapshot)]
     yield f"Runs: {', '.join(counted) or 'none yet'}."
     yield neutral(snapshot.holder) or "No worker is live: nothing moves."
     for permit in permits_of(snapshot):
@@ -121,16 +131,12 @@ def _outcomes(snapshot: Snapshot) -> Iterator[tuple[RunStatus, int]]:
     yield from ((status, counts[status]) for status in RunStatus if counts.get(status))
 
 
-def _words(status: RunStatus) -> str:
-    return status.value.replace("_", " ")
-
-
 def render_manifest(members: Sequence[Member], snapshot: Snapshot) -> str:
     """`bundle.md`: every file with its size and checksum, and how often something was hidden."""
     hidden = sum(member.redactions for member in members)
     rows = [(code(m.path), f"{m.size:,}", code(m.sha256), str(m.redactions or "")) for m in members]
     return document(
-        f"**{snapshot.rehearsal}**" if snapshot.rehearsal else "",
+        strong(snapshot.rehearsal),
         "# The files of this bundle",
         f"{len(members)} files beside the manifest and its signature. "
         + (f"{hidden} times a secret was hidden." if hidden else "Nothing had to be hidden."),
@@ -142,7 +148,7 @@ def render_latest(entry: BundleEntry) -> str:
     """`latest.md`: where the newest bundle is."""
     issue = f" of issue #{entry.issue}" if entry.issue else ""
     return document(
-        f"**{entry.rehearsal}**" if entry.rehearsal else "",
+        strong(entry.rehearsal),
         "# The newest handoff bundle",
         f"{code(entry.stamp)}{issue}, made at {entry.made_at}: {neutral(entry.headline)}",
         f"Open {code(f'{entry.stamp}/README.md')}"

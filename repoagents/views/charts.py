@@ -17,6 +17,7 @@ from repoagents.domain.reports import Usage
 from repoagents.domain.run import RunStatus
 from repoagents.ports import Day
 from repoagents.views.snapshot import Snapshot
+from repoagents.views.words import spoken
 
 DAYS = 30
 LEAST, MOST = 1e-6, 1e12
@@ -166,9 +167,7 @@ def _spend(days: Sequence[Day]) -> Chart | None:
 def _queue(snapshot: Snapshot) -> Chart | None:
     counts = snapshot.counts or {}
     rows = tuple(
-        (colour, status.value.replace("_", " "), counts[status])
-        for colour, status in QUEUE
-        if counts.get(status)
+        (colour, spoken(status), counts[status]) for colour, status in QUEUE if counts.get(status)
     )
     if not rows:
         return None

@@ -17,6 +17,7 @@ from repoagents.views.html import embed, link, render_page
 from repoagents.views.permits import permits_of, why_held
 from repoagents.views.snapshot import Card, Snapshot, instant
 from repoagents.views.text import newest_of_each, signs_of_life
+from repoagents.views.words import spoken
 
 REFRESHES = (0, 10, 30, 60, 120)
 """What the page offers, in seconds; 0 is off."""
@@ -83,13 +84,13 @@ def render_dashboard(
             "permits": list(permits_of(snapshot)),
             "held": why_held(snapshot),
             "statuses": [
-                (status.value, _words(status.value), tones.STATUSES[status], counts.get(status, 0))
+                (status.value, spoken(status.value), tones.STATUSES[status], counts.get(status, 0))
                 for status in RunStatus
             ],
             "charts": draw_charts(snapshot),
             "refreshes": sorted({*REFRESHES, refresh}),
             "refresh": refresh,
-            "plain": [(run, _words(run.status.value), _reason(run)) for run in runs[:PLAIN]],
+            "plain": [(run, spoken(run.status.value), _reason(run)) for run in runs[:PLAIN]],
             "options": {
                 "artifacts": artifacts,
                 "colours": {status.value: colour for status, colour in tones.STATUSES.items()},
@@ -177,7 +178,7 @@ def _details(card: Card, snapshot: Snapshot) -> dict[str, object]:
         "asked": asked.removesuffix("."),
         "waits": card.waits,
         "stages": [
-            [_words(stage.value), KINDS.get(stage, "code"), round_, round(seconds, 1)]
+            [spoken(stage.value), KINDS.get(stage, "code"), round_, round(seconds, 1)]
             for stage, round_, seconds in newest_of_each(card.timings)
         ],
         "running": _running(run, snapshot),
@@ -196,7 +197,7 @@ def _effect(name: str, state: str, flag: str, reason: str, location: str) -> lis
     """Name, state, colour, flag, what is told, and the address where it is one."""
     told = location or reason
     return [
-        _words(name),
+        spoken(name),
         state,
         tones.EFFECTS.get(state, "idle"),
         flag,
@@ -211,7 +212,7 @@ def _running(run: Run, snapshot: Snapshot) -> list[object]:
         return []
     since = run.stage_started_at or run.updated_at
     seconds = max((snapshot.now - since).total_seconds(), 0.0)
-    return [_words(run.stage.value), KINDS.get(run.stage, "code"), run.round, round(seconds, 1)]
+    return [spoken(run.stage.value), KINDS.get(run.stage, "code"), run.round, round(seconds, 1)]
 
 
 def _usage(calls: int, tokens: int, cost: float | None) -> str:
@@ -237,7 +238,3 @@ def _in_order(names: tuple[str, ...]) -> Iterator[str]:
     """What is read first, first."""
     yield from (name for name in _OPENED if name in names)
     yield from (name for name in names if name not in _OPENED)
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")

@@ -23,6 +23,7 @@ from repoagents.policy.verdict import failed_before
 from repoagents.policy.wording import one_line
 from repoagents.views.preview import RoleEngine
 from repoagents.views.snapshot import EffectRow
+from repoagents.views.words import minute, spoken
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ class Handoff:
         """What is missing here because another version wrote it; empty when nothing is."""
         if not self.unreadable:
             return ""
-        names = _and([_words(name) for name in self.unreadable])
+        names = ", ".join(map(spoken, self.unreadable))
         again = f"`repoagents retry {self.run.issue_number} --fresh` begins the issue anew"
         return (
             f"Not everything is told: another version of repoagents wrote what run {self.run.id} "
@@ -118,11 +119,18 @@ class Handoff:
     def rehearsal(self) -> str:
         """What was not real about the run, as a sentence; empty when all was."""
         rehearsed = [each.role.value for each in self.engines if each.rehearsal]
-        whole = len(rehearsed) == len(self.engines)
-        called = "no model was called" if whole else f"no model was called for {_and(rehearsed)}"
+        called = "no model was called"
+        if len(rehearsed) < len(self.engines):
+            called += f" for {', '.join(rehearsed)}"
         if self.fixture:
             return f"{self.fixture.rstrip('.')}; {called}." if rehearsed else self.fixture
         return f"Rehearsal: {called}." if rehearsed else ""
+
+    @property
+    def when(self) -> str:
+        """When the next attempt begins, as a sentence; empty when none will by itself."""
+        at = self.run.next_at
+        return f"The next attempt begins by itself, not before {minute(at)}." if at else ""
 
     @property
     def statistics(self) -> str:
@@ -182,8 +190,8 @@ class Handoff:
             before = (
                 next((b for b in base.results if b.name == result.name), None) if base else None
             )
-            on_base = _words(before.outcome.value) if before else "not measured"
-            yield Proof(result, _words(result.outcome.value), remark, on_base)
+            on_base = spoken(before.outcome.value) if before else "not measured"
+            yield Proof(result, spoken(result.outcome.value), remark, on_base)
 
     def contract(self) -> Iterator[str]:
         """What would have to be fixed, without the output that stands with the checks."""
@@ -204,18 +212,5 @@ class Handoff:
                 yield Share(stage, seconds.get(stage, ()), usages.get(stage, Usage()))
 
 
-def cost_of(usage: Usage) -> str:
-    """A cost in the currency of the engine, or that it named none."""
-    return "not reported" if usage.cost is None else f"{usage.cost:.2f}"
-
-
 def _place(file: str, line: int) -> str:
     return f"{one_line(file)}:{line}" if file and line else file
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def _and(names: list[str]) -> str:
-    return ", ".join(names)

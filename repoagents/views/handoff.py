@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from repoagents.domain.run import Stage
 from repoagents.policy.wording import one_line, tail
-from repoagents.views.dossier import Handoff, Proof, Share, cost_of
+from repoagents.views.dossier import Handoff, Proof, Share
 from repoagents.views.headline import headline
 from repoagents.views.markdown import (
     bounded,
@@ -17,9 +17,11 @@ from repoagents.views.markdown import (
     neutral,
     quiet,
     section,
+    strong,
     table,
 )
 from repoagents.views.snapshot import EffectRow
+from repoagents.views.words import cost_of, spoken
 
 HANDOFF_LIMIT = 60_000
 """Code points of a handoff: as a comment, it leaves room for what somebody writes around it."""
@@ -75,7 +77,7 @@ def render_pull_request(
     build = handoff.build
     body = document(
         f"Closes #{handoff.issue.number}.",
-        _rehearsal(handoff),
+        strong(handoff.rehearsal),
         inline(handoff.gap),
         inline(build.summary, 4_000) if build else "",
         _statistics(handoff),
@@ -105,7 +107,7 @@ def render_comment(handoff: Handoff, marker: str) -> str:
     hidden = marker if marker.startswith("<!--") else f"<!-- {marker} -->"
     body = document(
         _first_line(handoff),
-        _when(handoff),
+        handoff.when,
         _statistics(handoff),
         section("Open questions", _questions(handoff)),
         section("Decision", _decision(handoff)),
@@ -141,28 +143,18 @@ def _outside(text: str, limit: int) -> str:
 
 def _first_line(handoff: Handoff) -> str:
     line = neutral(headline(handoff.run, handoff.verdict, handoff.effects))
-    rehearsal = _rehearsal(handoff)
-    return f"{rehearsal} {line}" if rehearsal else line
-
-
-def _rehearsal(handoff: Handoff) -> str:
-    return f"**{handoff.rehearsal}**" if handoff.rehearsal else ""
+    return f"{strong(handoff.rehearsal)} {line}".lstrip()
 
 
 def _next_step(handoff: Handoff) -> Iterator[str]:
     failure = handoff.run.failure
     if failure and failure.next_step:
         yield inline(failure.next_step)
-    yield _when(handoff)
+    yield handoff.when
     if handoff.hints:
         yield bullets(inline(hint) for hint in handoff.hints)
     if handoff.patch_path and handoff.change and not handoff.change.empty:
         yield f"To take the change as it is: {code(f'git apply {handoff.patch_path}', 500)}"
-
-
-def _when(handoff: Handoff) -> str:
-    at = handoff.run.next_at
-    return f"The next attempt begins by itself, not before {at:%Y-%m-%d %H:%M} UTC." if at else ""
 
 
 def _decision(handoff: Handoff) -> str:
@@ -170,7 +162,7 @@ def _decision(handoff: Handoff) -> str:
     if verdict is None:
         failure = handoff.run.failure
         return f"{failure.kind.value}: {inline(failure.message)}" if failure else ""
-    word = verdict.kind.value.replace("_", " ")
+    word = spoken(verdict.kind)
     reasons = bullets([f"**{word}**", *(inline(reason) for reason in verdict.reasons)])
     points = enumerate(handoff.contract(), 1)
     contract = "\n".join(f"{number}. {inline(point)}" for number, point in points)
@@ -297,7 +289,7 @@ def _effects(effects: Sequence[EffectRow]) -> str:
     if not effects:
         return ""
     rows = [
-        (name.replace("_", " "), state, code(flag) if flag else "", inline(location or reason))
+        (spoken(name), state, code(flag) if flag else "", inline(location or reason))
         for name, state, flag, reason, location in effects
     ]
     return table(("effect", "state", "withheld by", "where or why"), rows)
@@ -315,7 +307,7 @@ def _cost(handoff: Handoff) -> Iterator[str]:
 def _share(share: Share) -> tuple[str, ...]:
     usage, rounds = share.usage, len(share.seconds)
     time = (str(rounds), f"{sum(share.seconds):.1f}") if rounds else ("", "")
-    stage = share.stage.value.replace("_", " ")
+    stage = spoken(share.stage)
     if not usage.calls:
         return (stage, *time, "", "", "")
     return (stage, *time, str(usage.calls), f"{usage.tokens:,}", cost_of(usage))

@@ -7,10 +7,11 @@ from itertools import islice
 from repoagents.domain.reports import CheckOutcome, Severity, VerdictKind
 from repoagents.policy.wording import age, clean, one_line
 from repoagents.views import tones
-from repoagents.views.dossier import Handoff, Proof, cost_of
+from repoagents.views.dossier import Handoff, Proof
 from repoagents.views.headline import ASKED, headline
 from repoagents.views.html import link, render_page
 from repoagents.views.snapshot import EffectRow
+from repoagents.views.words import cost_of, spoken
 
 LINES_SHOWN = 3_000
 """How many lines of the patch the page shows; the file beside it has them all."""
@@ -81,8 +82,8 @@ def render_handoff_page(handoff: Handoff) -> str:
 def _steps(handoff: Handoff) -> Iterator[str]:
     """How it goes on, beyond what the headline asks."""
     run = handoff.run
-    if run.next_at:
-        yield f"The next attempt begins by itself, not before {run.next_at:%Y-%m-%d %H:%M} UTC."
+    if handoff.when:
+        yield handoff.when
     if run.failure and run.failure.next_step:
         yield run.failure.next_step
     yield from handoff.hints
@@ -111,7 +112,7 @@ def _proof(proof: Proof) -> dict[str, object]:
 def _effect(row: EffectRow) -> dict[str, str]:
     name, state, flag, reason, location = row
     return {
-        "name": name.replace("_", " "),
+        "name": spoken(name),
         "state": state,
         "tone": tones.EFFECTS.get(state, "idle"),
         "flag": flag,

@@ -67,6 +67,11 @@ def fenced(text: str, language: str = "text") -> str:
     return f"{fence}{language}\n{plain}\n{fence}"
 
 
+def strong(text: str) -> str:
+    """Text of ours in bold; an empty one stays empty."""
+    return f"**{text}**" if text else ""
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table of cells that are Markdown already."""
     lines = [head, ["---"] * len(head), *rows]

@@ -8,9 +8,19 @@ from repoagents.domain.run import RunStatus
 from repoagents.policy.attention import Standing
 from repoagents.policy.wording import age
 from repoagents.views.brief import concern_row, concern_table
-from repoagents.views.markdown import bullets, code, document, inline, neutral, section, table
-from repoagents.views.snapshot import Card, Snapshot, minute, snapshot_row
+from repoagents.views.markdown import (
+    bullets,
+    code,
+    document,
+    inline,
+    neutral,
+    section,
+    strong,
+    table,
+)
+from repoagents.views.snapshot import Card, Snapshot, snapshot_row
 from repoagents.views.text import signs_of_life
+from repoagents.views.words import cost_of, minute
 
 LISTED = 500
 """How many runs the report lists."""
@@ -71,7 +81,7 @@ def _card_row(card: Card) -> dict[str, object]:
 def render_ops_status(snapshot: Snapshot, standing: Standing) -> str:
     """The report as Markdown; what was made from a fixture says so on its first line."""
     return document(
-        f"**{snapshot.rehearsal}**" if snapshot.rehearsal else "",
+        strong(snapshot.rehearsal),
         "# Operations",
         neutral(standing.headline),
         section("Points", concern_table(standing.concerns) or "None."),
@@ -116,8 +126,8 @@ def _runs(snapshot: Snapshot) -> Iterator[str]:
 def _spent(snapshot: Snapshot) -> str:
     caps = snapshot.caps
     rows = [
-        ("last hour", str(caps.hour.calls), f"{caps.hour.tokens:,}", _cost(caps.hour)),
-        ("last 24 hours", str(caps.day.calls), f"{caps.day.tokens:,}", _cost(caps.day)),
+        ("last hour", str(caps.hour.calls), f"{caps.hour.tokens:,}", cost_of(caps.hour)),
+        ("last 24 hours", str(caps.day.calls), f"{caps.day.tokens:,}", cost_of(caps.day)),
     ]
     spent = table(("window", "calls", "tokens", "cost"), rows)
     limits = table(
@@ -133,12 +143,8 @@ def _days(snapshot: Snapshot) -> str:
             ", ".join(f"{count} {status.value}" for status, count in day.outcomes.items()),
             str(day.usage.calls),
             f"{day.usage.tokens:,}",
-            _cost(day.usage),
+            cost_of(day.usage),
         )
         for day in reversed(snapshot.days)
     ]
     return table(("day", "ended", "calls", "tokens", "cost"), rows) if rows else ""
-
-
-def _cost(usage: Usage) -> str:
-    return "not reported" if usage.cost is None else f"{usage.cost:.2f}"

@@ -15,8 +15,18 @@ from repoagents.domain.smoke import (
 )
 from repoagents.policy.wording import one_line
 from repoagents.views.layout import hanging
-from repoagents.views.markdown import bullets, code, document, inline, neutral, section, table
-from repoagents.views.snapshot import instant, minute
+from repoagents.views.markdown import (
+    bullets,
+    code,
+    document,
+    inline,
+    neutral,
+    section,
+    strong,
+    table,
+)
+from repoagents.views.snapshot import instant
+from repoagents.views.words import minute, spoken
 
 TITLES = {
     "auth": "Credential",
@@ -58,11 +68,11 @@ def render_smoke(smoke: Smoke) -> str:
     meta, summary = smoke.meta, smoke.summary
     origin = f"the fixture {code(meta.fixture_path)}" if meta.fixture_path else "GitHub itself"
     return document(
-        f"**{meta.rehearsal}**" if meta.rehearsal else "",
+        strong(meta.rehearsal),
         f"# {HEADS[summary.status]}",
         f"{summary.status.value}: {neutral(summary.message)}",
         table(("part", "status"), [(TITLES[n], part.status.value) for n, part in smoke.parts()]),
-        *(_section(TITLES[name], part, smoke) for name, part in smoke.parts()),
+        *(_section(TITLES[name], part) for name, part in smoke.parts()),
         section("Sampled issue", _sampled(smoke.sampled_issue)),
         f"{inline(meta.tracker_repo)}, {minute(meta.rendered_at)}, from {origin}.",
     )
@@ -89,7 +99,7 @@ def render_smoke_text(smoke: Smoke, width: int) -> str:
     return "\n".join([*lines, "", f"{one_line(meta.tracker_repo)}, {minute(meta.rendered_at)}"])
 
 
-def _section(title: str, part: Section, smoke: Smoke) -> str:
+def _section(title: str, part: Section) -> str:
     facts = [f"{name}: {value}" for name, value in _facts(part) if value]
     rows = [
         (
@@ -116,9 +126,9 @@ def _facts(part: Section) -> Iterator[Fact]:
     for field in fields(part):
         value = getattr(part, field.name)
         if field.name in LITERAL:
-            yield field.name.replace("_", " "), code(value) if value else ""
+            yield spoken(field.name), code(value) if value else ""
         elif field.name not in ("status", "warnings") and value is not None:
-            yield field.name.replace("_", " "), _word(value)
+            yield spoken(field.name), _word(value)
 
 
 def _branch(part: BranchPolicy) -> Iterator[Fact]:

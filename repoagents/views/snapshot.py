@@ -163,11 +163,6 @@ def brake_row(brake: Brake) -> dict[str, object]:
     }
 
 
-def minute(at: datetime | None) -> str:
-    """An instant as people read it."""
-    return f"{at:%Y-%m-%d %H:%M} UTC" if at else "at an unknown time"
-
-
 def instant(at: datetime | None) -> str | None:
     """An instant in ISO 8601, as JSON shows it."""
     return at.isoformat() if at else None

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from repoagents.domain.rollout import Soak
 from repoagents.domain.soak import Reading, Tally
 from repoagents.policy.soak import growth
-from repoagents.views.markdown import document, inline, section, table
+from repoagents.views.markdown import bullets, document, inline, section, table
+from repoagents.views.words import minute
 
 
 def soak_row(soak: Soak, tally: Tally, readings: Sequence[Reading]) -> dict[str, object]:
@@ -48,10 +49,8 @@ def render_soak(soak: Soak, tally: Tally, readings: Sequence[Reading]) -> str:
     return document(
         "**Rehearsal: no model was called, and GitHub was one on this machine.**",
         f"# Soak {'passed' if soak.passed else 'failed'}",
-        f"{soak.seconds:.0f} s with repoagents {soak.version}, {soak.at:%Y-%m-%d %H:%M} UTC.",
-        section("Why", "\n".join(f"- {inline(one)}" for one in soak.problems))
-        if soak.problems
-        else "",
+        f"{soak.seconds:.0f} s with repoagents {soak.version}, {minute(soak.at)}.",
+        section("Why", bullets(inline(one) for one in soak.problems)),
         section("Counted", table(("what", "how many"), counted)),
         section("The worker at rest", _held(readings)),
     )

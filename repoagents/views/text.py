@@ -12,6 +12,7 @@ from repoagents.domain.rollout import Brake
 from repoagents.domain.run import Run, RunStatus, Stage
 from repoagents.policy.wording import age, one_line
 from repoagents.views.layout import GAP, columns, fit, folded, named_lines, pad
+from repoagents.views.words import minute
 
 if TYPE_CHECKING:
     from repoagents.views.snapshot import EffectRow
@@ -50,7 +51,7 @@ def render_brake(brake: Brake, width: int) -> str:
 
 def brake_line(brake: Brake) -> str:
     """Why the bot stepped back, or who holds it, and when."""
-    at = f"{brake.at:%Y-%m-%d %H:%M} UTC"
+    at = minute(brake.at)
     where = at if brake.by_person else f"issue #{brake.issue_number}, {at}"
     return f"{one_line(brake.reason)} ({where})"
 
