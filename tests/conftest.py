@@ -76,8 +76,10 @@ def pytest_configure() -> None:
 
     Ctrl-C reaches the programs that tests start, also when the tests run in the background: a shell
     starts background jobs with SIGINT ignored, and every child inherits that. And their files are
-    in memory where it can be had: git and SQLite wait for the disk at every step otherwise.
+    in memory where it can be had: git and SQLite wait for the disk at every step otherwise. And
+    they are open to readers, as most machines have it, whatever the operator's umask takes away.
     """
+    os.umask(0o022)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if keeps_files(MEMORY):

@@ -16,7 +16,9 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import weakref
 from collections.abc import Mapping, Sequence
 from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
@@ -69,11 +71,15 @@ class Running:
             _, given = _ends(stdin, sent)
             self.stdout, out = _ends(stdout, sent)
             self.stderr, err = (None, out) if stderr == subprocess.STDOUT else _ends(stderr, sent)
-            self._result, result = _ends(subprocess.PIPE, sent)
+            ended, result = os.pipe()
+            sent.callback(os.close, result)
+            # Open as long as anybody may ask: more than one thread can wait for the same end.
+            weakref.finalize(self, os.close, ended)
+            self._result, self._reading = os.fdopen(ended, closefd=False), threading.Lock()
             files = [request.fileno(), given, out, err, result]
             socket.send_fds(_parent()[0], [b"."], files)
         self.pid = int(self._result.readline())
-        _begun.append(self)
+        _begun.add(self)
 
     def poll(self) -> int | None:
         """Its exit code, once it has ended."""
@@ -83,11 +89,13 @@ class Running:
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait for its exit code."""
-        if self.returncode is None:
-            if not select.select([self._result], [], [], timeout)[0]:
-                raise subprocess.TimeoutExpired(self.args, timeout or 0)
-            self.returncode = int(self._result.readline())
-            self._result.close()
+        door = select.poll()
+        door.register(self._result, select.POLLIN)
+        if not door.poll(None if timeout is None else timeout * 1000):
+            raise subprocess.TimeoutExpired(self.args, timeout or 0)
+        with self._reading:
+            if self.returncode is None:
+                self.returncode = int(self._result.readline())
         return self.returncode
 
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:
@@ -130,7 +138,7 @@ def _ends(wanted: int, sent: ExitStack) -> tuple[IO[str] | None, int]:
     return os.fdopen(reading), writing
 
 
-_begun: list[Running] = []
+_begun: set[Running] = set()
 
 
 def end_running() -> None:
@@ -147,7 +155,7 @@ def run_prepared(
     cwd: Path,
     env: Mapping[str, str],
     stdin: str = "",
-    timeout: float = 100,
+    timeout: float = 500,
 ) -> subprocess.CompletedProcess[str]:
     """Run `repoagents` with these arguments to its end, as `subprocess.run` would."""
     with ExitStack() as files:
@@ -162,7 +170,7 @@ def run_prepared(
             # It takes too long, or the test is ended.
             command.kill()
             command.wait()
-            _begun.remove(command)
+            _begun.discard(command)
         for stream in streams:
             stream.seek(0)
         texts = [stream.read().decode() for stream in streams]

@@ -5,11 +5,14 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 from pytest_socket import SocketConnectBlockedError
+
+from tests.prepared import Running, end_running
 
 pytest_plugins = ["pytester"]
 
@@ -108,3 +111,20 @@ def test_repositories_are_real_and_reproducible(
     assert git(first, "status", "--porcelain") == ""
     assert git(first, "branch", "--show-current") == "main"
     assert (first / "deep/b.bin").read_bytes() == b"\0\1"
+
+
+def test_the_end_of_a_command_is_told_to_all_who_wait_for_it(tmp_path: Path) -> None:
+    """A test's own thread may wait for a command that is ended because the test is over."""
+    (tmp_path / ".ai-repoagents" / "logs").mkdir(parents=True)
+    command = Running(["logs", "--follow"], cwd=tmp_path, env=os.environ)
+    with ThreadPoolExecutor(4) as threads:
+        waiting = [threads.submit(command.wait) for _ in range(4)]
+        end_running()
+        assert [each.result() for each in waiting] == [-9] * 4
+    command.kill()
+    assert (command.poll(), command.wait(0)) == (-9, -9)
+
+
+def test_files_of_tests_are_open_to_readers(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o644

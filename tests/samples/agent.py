@@ -1,7 +1,7 @@
 """A small agent that speaks the `command` protocol, for tests: it logs every start and end.
 
 Environment: CALL_LOG (a file outside the worktree; one line per start and end) and AGENT_SECONDS
-(how long each role takes).
+(how long each role takes, or with `builder=60` that one alone).
 """
 
 import json
@@ -59,7 +59,8 @@ def main() -> None:
     role = os.environ["REPOAGENTS_ROLE"]
     sys.stdin.read()
     say("start", role)
-    time.sleep(float(os.environ.get("AGENT_SECONDS", "0")))
+    slow, _, seconds = os.environ.get("AGENT_SECONDS", "0").rpartition("=")
+    time.sleep(float(seconds) if slow in ("", role) else 0)
     report = answer(role)
     say("end", role)
     Path(os.environ["REPOAGENTS_RESULT"]).write_text(json.dumps(report))
