@@ -57,11 +57,8 @@ def land(house: House, run: Run, pull: PullRequest, approved: Approval) -> str:
 
     What stands in the way is looked at anew each time: nothing is tried on an earlier look's word.
     """
-    merge = publisher.merge_of(run)
-    gated = publisher.gate(house, merge)
-    if isinstance(gated, Withheld):
-        publisher.publish(house, run.id, (merge,))
-        return f"approved: {gated.reason}; {pull.url}"
+    if isinstance(publisher.gate(house, publisher.merge_of(run)), Withheld):
+        return _merge(house, run, pull)
     reason = _why_not_now(house, run, pull, approved)
     if reason is None and pull.draft:
         pull = _made_ready(house, run, pull)
@@ -73,15 +70,22 @@ def land(house: House, run: Run, pull: PullRequest, approved: Approval) -> str:
         return f"refused: the history of {pull.base} was rewritten"
     if not _stands(house, run, approved):
         return "refused: it was called off, or the approval taken back, in the meantime"
+    return _merge(house, run, pull)
+
+
+def _merge(house: House, run: Run, pull: PullRequest) -> str:
+    """Merge it, unless that is withheld: the flag or the brake may have changed since."""
     try:
-        (done,) = publisher.publish(house, run.id, (merge,)).done
+        came = publisher.publish(house, run.id, (publisher.merge_of(run),))
     except (Unavailable, RateLimited):
         raise
     except GitHubError as error:
         wait(house, run, f"GitHub refuses the merge: {error}")
         return f"approved: the merge waits, for {error}"
+    if came.withheld:
+        return f"approved: {came.withheld[0].reason}; {pull.url}"
     settle(house, run)
-    return f"merged: {done.location}"
+    return f"merged: {came.done[0].location}"
 
 
 def settle(house: House, run: Run) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from repoagents.domain.people import Account, Permission
 from repoagents.domain.pull_request import CheckRun, PullState, ReviewState
+from repoagents.domain.rollout import Brake, Phase
 from repoagents.domain.run import Run, RunStatus
 from repoagents.domain.settings import ApprovalSettings, MergePolicySettings, SafetySettings
 from repoagents.errors import GitHubError
@@ -92,6 +93,26 @@ async def test_with_merges_off_an_approval_is_recorded_and_a_person_merges(
     place.with_settings(safety=EVERYTHING)
     await follow_up(place.house)
     assert hub.merged == [(run.branch, run.head_sha)], "opening the flag later loses nothing"
+
+
+async def test_a_brake_that_is_pulled_at_the_last_moment_withholds_the_merge(
+    place: Place, hub: MemoryHub
+) -> None:
+    run = await published(place)
+    end_draft = hub.mark_ready
+
+    def braked(number: int) -> None:
+        end_draft(number)
+        found = Brake(Phase.DRAFT_PR, "a change held a secret", "r", 3, place.clock.now())
+        place.house.brakes.pull(found)
+
+    hub.mark_ready = braked
+    said = approval.approve(place.house, 1, "olga")
+    assert said.startswith("approved: stepped back to draft-pr"), said
+    assert hub.merged == []
+    place.house.brakes.release()
+    assert approval.approve(place.house, 1, "olga") == "merged: https://hub.test/pull/101"
+    assert place.now(run).status is RunStatus.COMPLETED
 
 
 async def test_what_was_withheld_is_published_by_the_approval_and_merged_when_it_is_green(
