@@ -4,29 +4,16 @@ import re
 import sys
 
 from repoagents.cli.terminal import paint, takes_colour
+from repoagents.views import tones
 
-STATUSES = {
-    "queued": "idle",
-    "in_progress": "busy",
-    "retry_pending": "warn",
-    "awaiting_approval": "asks",
-    "blocked": "warn",
-    "completed": "good",
-    "no_change": "idle",
-    "failed": "bad",
-    "cancelled": "idle",
-    "superseded": "idle",
-}
-CHECKS = {"ok": "good", "warn": "warn", "error": "bad"}
-OVERALL = {"clean": "good", "attention": "warn", "issues": "bad"}
-LEVELS = {"broken": "bad", "attention": "warn", "working": "busy", "idle": "good"}
-WEIGHTS = {"critical": "bad", "high": "bad", "medium": "warn", "low": "idle"}
+STATUSES = tones.STATUSES | {"retry_pending": "warn", "awaiting_approval": "asks"}
+"""Those of the pages, but for what a person at a terminal may want to act on."""
 
 _STATUS = r"^(#\d+ +|status {2,})([a-z_]+)"
 
 
-def coloured(text: str, tones: dict[str, str], place: str = r"^()([a-z]+)(?= )") -> str:
-    """The text with the words of these tones coloured, where stdout is a terminal that takes it.
+def coloured(text: str, words: dict[str, str], place: str = r"^()([a-z]+)(?= )") -> str:
+    """The text with these words in their tones, where stdout is a terminal that takes colours.
 
     `place` has two groups: what stands before a word, and the word.
     """
@@ -34,7 +21,7 @@ def coloured(text: str, tones: dict[str, str], place: str = r"^()([a-z]+)(?= )")
         return text
 
     def dye(found: re.Match[str]) -> str:
-        tone = tones.get(found[2])
+        tone = words.get(found[2])
         return found[1] + (paint(found[2], tone) if tone else found[2])
 
     return re.sub(place, dye, text, flags=re.MULTILINE)

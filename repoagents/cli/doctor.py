@@ -3,9 +3,10 @@
 import click
 
 from repoagents.cli.boundary import DONE, UNFINISHED
-from repoagents.cli.colours import CHECKS, coloured
+from repoagents.cli.colours import coloured
 from repoagents.cli.output import examples, print_json
 from repoagents.cli.terminal import room
+from repoagents.views import tones
 
 
 @click.command(epilog=examples("doctor", "doctor --json"))
@@ -24,5 +25,5 @@ def command(*, as_json: bool) -> int:
     if as_json:
         print_json({"checks": checks})
     else:
-        click.echo(coloured(render_checks(checks, room()), CHECKS))
+        click.echo(coloured(render_checks(checks, room()), tones.CHECKS))
     return UNFINISHED if any(check.status == "error" for check in checks) else DONE

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 import click
 
 from repoagents.cli.boundary import DONE, UNFINISHED
-from repoagents.cli.colours import CHECKS, OVERALL, coloured
+from repoagents.cli.colours import coloured
 from repoagents.cli.numbers import ISSUE, Whole
 from repoagents.cli.output import examples, print_json, remark, shown_path
 from repoagents.cli.terminal import room
+from repoagents.views import tones
 
 if TYPE_CHECKING:
     from repoagents.bootstrap import Premises
@@ -60,7 +61,8 @@ def smoke(*, issue: int | None, limit: int, require_write_ready: bool, as_json: 
     if as_json:
         print_json(smoke_row(report))
     else:
-        click.echo(coloured(render_smoke_text(report, room()), CHECKS | OVERALL))
+        shown = render_smoke_text(report, room())
+        click.echo(coloured(shown, tones.CHECKS | tones.OVERALL))
     paths = write_smoke(premises.reports(), report)
     remark(f"written: {', '.join(shown_path(path) for path in paths)}")
     missing = why_not_ready(report) if require_write_ready else ()

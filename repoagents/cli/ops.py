@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 import click
 
 from repoagents.cli.boundary import DONE, UNFINISHED
-from repoagents.cli.colours import LEVELS, WEIGHTS, coloured
+from repoagents.cli.colours import coloured
 from repoagents.cli.numbers import ISSUE
 from repoagents.cli.ops_backup import backup, restore
 from repoagents.cli.output import examples, print_json, remark, shown_path
 from repoagents.cli.terminal import room
+from repoagents.views import tones
 
 if TYPE_CHECKING:
     from repoagents.bootstrap import Premises
@@ -47,8 +48,8 @@ def status(*, as_json: bool) -> int:
     if as_json:
         print_json(ops_status_row(snapshot, standing))
     else:
-        shown = coloured(render_brief_text(snapshot, standing, room()), LEVELS | WEIGHTS)
-        click.echo(shown)
+        shown = render_brief_text(snapshot, standing, room())
+        click.echo(coloured(shown, tones.LEVELS | tones.WEIGHTS))
     paths = write_status(premises.reports(), snapshot, standing)
     paths += _write_smoke(premises)[1]
     remark(f"written: {', '.join(shown_path(path) for path in paths)}")

@@ -11,17 +11,9 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from repoagents.cli.colours import STATUSES, coloured_status
+from repoagents.cli.terminal import paint
 from repoagents.domain.run import Run, RunStatus
 
-STYLES = {
-    "good": "green",
-    "busy": "cyan",
-    "warn": "yellow",
-    "asks": "magenta",
-    "bad": "red",
-    "idle": "dim",
-}
-"""The tones of `colours`, as rich names them."""
 COLUMNS = (("issue", 6), ("status", 17), ("stage", 12), ("elapsed", 8))
 """Headings and widths; the last event gets what is left, and is cut where it does not fit."""
 
@@ -63,7 +55,7 @@ class Table:
             # Text, not str: brackets in an event are not markup.
             table.add_row(
                 str(run.issue_number),
-                Text(run.status.value, style=STYLES[STATUSES[run.status]]),
+                Text.from_ansi(paint(run.status.value, STATUSES[run.status])),
                 _stage(run),
                 _elapsed(run, self._now()),
                 Text(_last(run)),

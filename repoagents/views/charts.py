@@ -16,6 +16,7 @@ from markupsafe import Markup
 from repoagents.domain.reports import Usage
 from repoagents.domain.run import RunStatus
 from repoagents.ports import Day
+from repoagents.views import tones
 from repoagents.views.snapshot import Snapshot
 from repoagents.views.words import spoken
 
@@ -52,12 +53,13 @@ GROUPS: tuple[tuple[str, str, tuple[RunStatus, ...]], ...] = (
 """How outcomes are drawn: the class of the colour, the word, the statuses."""
 
 QUEUE = (
-    ("idle", RunStatus.QUEUED),
-    ("busy", RunStatus.IN_PROGRESS),
-    ("idle", RunStatus.RETRY_PENDING),
-    ("warn", RunStatus.AWAITING_APPROVAL),
-    ("warn", RunStatus.BLOCKED),
+    RunStatus.QUEUED,
+    RunStatus.IN_PROGRESS,
+    RunStatus.RETRY_PENDING,
+    RunStatus.AWAITING_APPROVAL,
+    RunStatus.BLOCKED,
 )
+"""What is open, in the order in which a run passes through it."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,9 @@ def _spend(days: Sequence[Day]) -> Chart | None:
 def _queue(snapshot: Snapshot) -> Chart | None:
     counts = snapshot.counts or {}
     rows = tuple(
-        (colour, spoken(status), counts[status]) for colour, status in QUEUE if counts.get(status)
+        (tones.STATUSES[status], spoken(status), counts[status])
+        for status in QUEUE
+        if counts.get(status)
     )
     if not rows:
         return None
@@ -209,7 +213,7 @@ def _bars(labels: tuple[str, ...], series: tuple[Series, ...], form: str) -> Mar
     steps = scale(top)
     graph = pygal.StackedBar(
         **OPTIONS,
-        style=_type(),
+        style=_style(),
         height=HEIGHT,
         range=(0, steps[-1]),
         show_minor_x_labels=False,
@@ -241,7 +245,7 @@ def _lanes(lanes: tuple[tuple[str, str, int], ...]) -> Markup:
     upwards = tuple(reversed(lanes))
     graph = pygal.HorizontalBar(
         **OPTIONS,
-        style=_type(),
+        style=_style(),
         height=LANE * len(lanes) + 8,
         # Room for the number behind the longest bar.
         range=(0, 1.2 * max(value for *_, value in lanes)),
@@ -275,8 +279,8 @@ def scale(top: float) -> tuple[float, ...]:
     return tuple(float(f"{step * place:.10g}") for place in range(min(ceil(top / step), 5) + 1))
 
 
-class Element(Protocol):
-    """A chart of the library."""
+class Graph(Protocol):
+    """A chart as the library has it."""
 
     def render_tree(self) -> ElementTree.Element:
         """The drawing."""
@@ -296,12 +300,12 @@ def _library() -> ModuleType:
     return module
 
 
-def _type() -> object:
+def _style() -> object:
     """The sizes that the library makes room for."""
     return _library().style.Style(label_font_size=12, major_label_font_size=12, value_font_size=12)
 
 
-def _bare(graph: Element) -> ElementTree.Element:
+def _bare(graph: Graph) -> ElementTree.Element:
     """The drawing without what a strict policy would refuse, and what only scripts use."""
     root = graph.render_tree()
     for element in list(root.iter()):

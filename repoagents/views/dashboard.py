@@ -93,7 +93,7 @@ def render_dashboard(
             "plain": [(run, spoken(run.status.value), _reason(run)) for run in runs[:PLAIN]],
             "options": {
                 "artifacts": artifacts,
-                "colours": {status.value: colour for status, colour in tones.STATUSES.items()},
+                "colours": tones.STATUSES,
                 "total": max(snapshot.total, len(runs)),
                 "listed": len(runs),
                 "made": _seconds(snapshot),
@@ -184,7 +184,10 @@ def _details(card: Card, snapshot: Snapshot) -> dict[str, object]:
         "running": _running(run, snapshot),
         "rounds": [run.round, run.round_limit],
         "effects": [_effect(*row) for row in card.effects],
-        "findings": [[severity, who, one_line(text, 400)] for severity, who, text in card.findings],
+        "findings": [
+            [severity, tones.SEVERITIES.get(severity, "idle"), who, one_line(text, 400)]
+            for severity, who, text in card.findings
+        ],
         "reasons": [one_line(reason, 400) for reason in card.reasons],
         "usage": _usage(usage.calls, usage.tokens, usage.cost),
         "facts": [[name, value] for name, value in _facts(run) if value],

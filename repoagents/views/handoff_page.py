@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from repoagents.domain.reports import CheckOutcome, Severity, VerdictKind
 from repoagents.policy.wording import age, clean, one_line
 from repoagents.views import tones
 from repoagents.views.dossier import Handoff, Proof
@@ -20,21 +19,6 @@ LINE_LIMIT = 500
 TEXT_LIMIT = 20_000
 FILES_SHOWN = 500
 
-SEVERITY_TONES = {
-    Severity.CRITICAL: "bad",
-    Severity.HIGH: "bad",
-    Severity.MEDIUM: "warn",
-    Severity.LOW: "idle",
-    Severity.NOTE: "idle",
-}
-CHECK_TONES = {CheckOutcome.PASSED: "good"}
-VERDICT_TONES = {
-    VerdictKind.PUBLISH: "good",
-    VerdictKind.REVISE: "warn",
-    VerdictKind.ASK: "warn",
-    VerdictKind.HAND_OFF: "warn",
-    VerdictKind.NO_CHANGE: "idle",
-}
 MET = {True: ("met", "good"), False: ("not met", "bad"), None: ("not answered", "warn")}
 
 
@@ -62,11 +46,11 @@ def render_handoff_page(handoff: Handoff) -> str:
         "body": _bounded(handoff.issue.body),
         "steps": list(_steps(handoff)),
         "reasons": _reasons(handoff),
-        "verdict_tone": VERDICT_TONES[verdict.kind] if verdict else "idle",
+        "verdict_tone": tones.VERDICTS[verdict.kind] if verdict else "idle",
         "contract": list(handoff.contract()),
         "criteria": [(row, *MET[row.met]) for row in handoff.criteria()],
         "proofs": [_proof(proof) for proof in handoff.proofs()],
-        "found": [(row, SEVERITY_TONES[row.severity]) for row in handoff.found()],
+        "found": [(row, tones.SEVERITIES[row.severity]) for row in handoff.found()],
         "files": handoff.change.files[:FILES_SHOWN] if handoff.change else (),
         "parts": parts,
         "left_out": left_out,
@@ -104,7 +88,7 @@ def _proof(proof: Proof) -> dict[str, object]:
     return {
         "proof": proof,
         "result": result,
-        "tone": CHECK_TONES.get(result.outcome, "bad" if result.required else "warn"),
+        "tone": "good" if proof.passed else "bad" if result.required else "warn",
         "tail": _bounded(result.tail),
     }
 

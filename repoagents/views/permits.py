@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from repoagents.policy.safety import flags_of
 from repoagents.policy.wording import one_line
+from repoagents.views import tones
 from repoagents.views.snapshot import Snapshot
 from repoagents.views.text import brake_line
 
@@ -14,8 +15,6 @@ PERMITS = {
     "safety.allow_merge": "Merge what a person approved",
 }
 """What each safety flag lets the bot do."""
-
-TONES = {"on": "good", "held": "warn", "off": "idle"}
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Permit:
     @property
     def tone(self) -> str:
         """The class of its colour."""
-        return TONES[self.state]
+        return tones.PERMITS[self.state]
 
 
 def permits_of(snapshot: Snapshot) -> Iterator[Permit]:

@@ -1,20 +1,33 @@
-"""Which tone a word has on a page: a class of the style sheet, the same on every page."""
+"""Which tone a word has: a class of the pages' style sheet, and a colour on a terminal.
 
-from repoagents.domain.run import RunStatus
-from repoagents.policy.attention import Level, Weight
+By the words as they stand in JSON, so that whoever colours a text needs to import nothing else.
+"""
 
 STATUSES = {
-    RunStatus.QUEUED: "idle",
-    RunStatus.IN_PROGRESS: "busy",
-    RunStatus.RETRY_PENDING: "idle",
-    RunStatus.AWAITING_APPROVAL: "warn",
-    RunStatus.BLOCKED: "warn",
-    RunStatus.COMPLETED: "good",
-    RunStatus.NO_CHANGE: "idle",
-    RunStatus.FAILED: "bad",
-    RunStatus.CANCELLED: "idle",
-    RunStatus.SUPERSEDED: "idle",
+    "queued": "idle",
+    "in_progress": "busy",
+    "retry_pending": "idle",
+    "awaiting_approval": "warn",
+    "blocked": "warn",
+    "completed": "good",
+    "no_change": "idle",
+    "failed": "bad",
+    "cancelled": "idle",
+    "superseded": "idle",
 }
-LEVELS = {Level.BROKEN: "bad", Level.ATTENTION: "warn", Level.WORKING: "busy", Level.IDLE: "good"}
-WEIGHTS = {Weight.CRITICAL: "bad", Weight.HIGH: "bad", Weight.MEDIUM: "warn", Weight.LOW: "idle"}
+LEVELS = {"broken": "bad", "attention": "warn", "working": "busy", "idle": "good"}
+WEIGHTS = {"critical": "bad", "high": "bad", "medium": "warn", "low": "idle"}
+SEVERITIES = {**WEIGHTS, "note": "idle"}
+VERDICTS = {
+    "publish": "good",
+    "revise": "warn",
+    "ask": "warn",
+    "hand_off": "warn",
+    "no_change": "idle",
+}
 EFFECTS = {"done": "good", "withheld": "warn", "intended": "busy", "discarded": "idle"}
+PERMITS = {"on": "good", "held": "warn", "off": "idle"}
+CHECKS = {"ok": "good", "warn": "warn", "error": "bad"}
+"""Of the doctor, and of the parts of `github smoke`; what these come to has words of its own."""
+
+OVERALL = {"clean": "good", "attention": "warn", "issues": "bad"}

@@ -143,8 +143,7 @@
     });
   }
 
-  function finding([severity, who, text]) {
-    const colour = { critical: "bad", high: "bad", medium: "warn" }[severity] || "idle";
+  function finding([severity, colour, who, text]) {
     const item = element("li");
     item.append(element("span", severity, `chip ${colour}`), ` ${text} `, element("span", who, "soft"));
     return item;

@@ -11,20 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from repoagents.domain.pulse import Part, Pulse, Quota
-from repoagents.domain.reports import Usage
+from repoagents.domain.reports import Severity, Usage, VerdictKind
 from repoagents.domain.rollout import Brake, Phase
 from repoagents.domain.run import RunStatus, Stage
+from repoagents.domain.smoke import Overall
 from repoagents.policy.attention import Concern, Level, Standing, Weight
 from repoagents.policy.wording import one_line
 from repoagents.ports import Day
-from repoagents.views import dashboard
+from repoagents.views import dashboard, tones
 from repoagents.views.bundle import Landing, render_landing, render_landing_page
 from repoagents.views.charts import GROUPS, QUEUE, draw_charts, scale
 from repoagents.views.dashboard import FIRST, KINDS, render_dashboard
 from repoagents.views.html import embed, prose
 from repoagents.views.permits import permits_of
 from repoagents.views.snapshot import Caps, Snapshot
-from repoagents.views.tones import LEVELS, STATUSES, WEIGHTS
 from tests.fakes.board import (
     NOW,
     PULL,
@@ -102,7 +102,7 @@ def test_details_tell_what_happened_and_what_is_asked() -> None:
     assert told["happened"] == "a proven change is ready and not published."
     assert str(told["asked"]).endswith("publishes it, or take `changes.patch`")
     assert told["usage"] == "3 calls, 41,200 tokens, cost 0.42"
-    assert told["findings"] == [["low", "reviewer", "src/totals.py:31: name the constant"]]
+    assert told["findings"] == [["low", "idle", "reviewer", "src/totals.py:31: name the constant"]]
     assert told["stages"] == [
         ["base check", "check", 0, 8.9],
         ["plan", "role", 0, 21.3],
@@ -222,10 +222,16 @@ def test_what_a_brake_holds_back_is_not_called_on() -> None:
 
 def test_every_status_level_and_weight_has_its_colour() -> None:
     colours = {"good", "warn", "bad", "busy", "idle"}
-    assert set(STATUSES) == set(RunStatus)
-    assert set(LEVELS) == set(Level)
-    assert set(WEIGHTS) == set(Weight)
-    assert {*STATUSES.values(), *LEVELS.values(), *WEIGHTS.values()} <= colours
+    for table, words in (
+        (tones.STATUSES, RunStatus),
+        (tones.LEVELS, Level),
+        (tones.WEIGHTS, Weight),
+        (tones.SEVERITIES, Severity),
+        (tones.VERDICTS, VerdictKind),
+        (tones.OVERALL, Overall),
+    ):
+        assert set(table) == set(words)
+        assert set(table.values()) <= colours
     assert set(KINDS) < set(Stage)
     page = drawn(a_story())
     for status in RunStatus:
@@ -233,7 +239,7 @@ def test_every_status_level_and_weight_has_its_colour() -> None:
 
 
 def test_every_status_that_has_ended_or_is_open_is_charted() -> None:
-    charted = {status for *_, group in GROUPS for status in group} | {s for _, s in QUEUE}
+    charted = {status for *_, group in GROUPS for status in group} | set(QUEUE)
 
     assert charted == set(RunStatus)
 
