@@ -176,6 +176,11 @@ class Run:
     started_at: datetime | None = None
     finished_at: datetime | None = None
 
+    @property
+    def tags(self) -> dict[str, str | int]:
+        """What names the run in a line of the log."""
+        return {"run": self.id, "issue": self.issue_number}
+
     def _move(self, status: RunStatus, now: datetime, failure: Failure | None = None) -> "Run":
         if status not in MOVES[self.status]:
             raise IllegalMove(f"run {self.id}: {self.status} -> {status} is not a legal move")

@@ -240,9 +240,6 @@ def _record(house: House, run: Run, decision: str, by: str, note: str = "") -> A
     word = Approval(run.id, decision, run.head_sha, run.diff_hash, by, now, note)
     house.approvals.add(word)
     house.journal.note(
-        f"approval_{decision}",
-        f"{by}: {decision} of {run.head_sha[:12]}",
-        run=run.id,
-        issue=run.issue_number,
+        f"approval_{decision}", f"{by}: {decision} of {run.head_sha[:12]}", **run.tags
     )
     return word

@@ -118,8 +118,7 @@ async def begin(house: House, run_id: str, generation: int, number: int) -> str:
     house.journal.note(
         "attempt_started",
         f"attempt {number} of issue {run.issue_number} started",
-        run=run.id,
-        issue=run.issue_number,
+        **run.tags,
         attempt=number,
     )
     return StepResult("done", round=run.round).to_json()

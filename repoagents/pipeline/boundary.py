@@ -127,8 +127,7 @@ def note_failure(house: House, run: Run, stage: Stage, failure: Failure) -> None
     house.journal.warn(
         "stage_failed",
         f"{stage} failed: {failure.message}",
-        run=run.id,
-        issue=run.issue_number,
+        **run.tags,
         stage=stage.value,
         attempt=run.attempt,
         failure=failure.kind.value,
@@ -226,8 +225,7 @@ def _enter(house: House, run_id: str, generation: int, stage: Stage) -> Run:
         house.journal.note(
             "stage_started",
             f"{stage} of issue {run.issue_number} started",
-            run=run.id,
-            issue=run.issue_number,
+            **run.tags,
             stage=stage.value,
             attempt=run.attempt,
         )

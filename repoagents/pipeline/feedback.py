@@ -124,7 +124,7 @@ def _keep(house: House, run: Run, points: tuple[str, ...]) -> None:
 
 def _begin(house: House, run: Run, note: str) -> None:
     _remember(house, run, run.diff_hash, note)
-    house.journal.note("sent_back", f"asked for: {note}", run=run.id, issue=run.issue_number)
+    house.journal.note("sent_back", f"asked for: {note}", **run.tags)
 
 
 def _remember(house: House, run: Run, diff_hash: str, note: str) -> None:

@@ -42,7 +42,7 @@ async def follow_up(house: House) -> bool:
     at_work = await asyncio.to_thread(with_open_pull_request, house, ACTIVE)
     for run in (*at_work, *followed):
         try:
-            with bugs_told(house.journal, "in follow-up", run=run.id, issue=run.issue_number):
+            with bugs_told(house.journal, "in follow-up", **run.tags):
                 await _follow(house, run)
         except StateUnreadable:
             raise
@@ -50,8 +50,7 @@ async def follow_up(house: House) -> bool:
             house.journal.warn(
                 "followup_failed",
                 f"the pull request of issue {run.issue_number}: {error}",
-                run=run.id,
-                issue=run.issue_number,
+                **run.tags,
             )
     limit = house.settings.limits.open_pull_requests
     if len(followed) < limit:
@@ -179,7 +178,7 @@ def _end(house: House, run: Run, pull: PullRequest) -> None:
     else:
         merge.wait(house, run, "")
     outcome.note_end(house, run, pull)
-    house.journal.note(f"pull_request_{said}", reason, run=run.id, issue=run.issue_number)
+    house.journal.note(f"pull_request_{said}", reason, **run.tags)
 
     def move(was: Run) -> Run:
         now = house.clock.now()

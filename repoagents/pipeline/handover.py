@@ -45,6 +45,5 @@ def unharmed(house: House, run: Run) -> Iterator[None]:
         house.journal.warn(
             "handoff_failed",
             f"the last word on issue {run.issue_number} could not be written: {error}",
-            run=run.id,
-            issue=run.issue_number,
+            **run.tags,
         )

@@ -94,7 +94,5 @@ def accept(house: House, issue: Issue, wish: Wish) -> Run | str:
         superseded = latest.supersede(now)
         if house.runs.replace(latest, superseded):
             handover.renew(house, superseded)
-    house.journal.note(
-        "run_queued", f"issue {issue.number} queued: {issue.title}", run=run.id, issue=issue.number
-    )
+    house.journal.note("run_queued", f"issue {issue.number} queued: {issue.title}", **run.tags)
     return run

@@ -107,7 +107,7 @@ def wait(house: House, run: Run, reason: str) -> None:
         return
     house.runs.progress(run.id, Stage.PUBLISH, reason, house.clock.now())
     if reason:
-        house.journal.note("merge_waits", reason, run=run.id, issue=run.issue_number)
+        house.journal.note("merge_waits", reason, **run.tags)
 
 
 def block(house: House, run: Run, message: str, next_step: str) -> None:
@@ -185,8 +185,7 @@ def _give_back(house: House, run: Run, base: Base, conflict: Conflict) -> None:
         "conflict_sent_back",
         f"{base.branch} at {base.sha[:12]} conflicts in {len(conflict.paths)} path(s): "
         "the builder gets one round",
-        run=run.id,
-        issue=run.issue_number,
+        **run.tags,
     )
     rounds.queue(house, run)
 
@@ -250,10 +249,7 @@ def _take_along(
     if moved.head_sha != head:
         return
     house.journal.note(
-        "base_merged",
-        f"{base.branch} at {base.sha[:12]} is merged in: {head[:12]}",
-        run=run.id,
-        issue=run.issue_number,
+        "base_merged", f"{base.branch} at {base.sha[:12]} is merged in: {head[:12]}", **run.tags
     )
     publisher.publish(house, run.id, (publisher.push_of(moved),))
 
@@ -282,7 +278,5 @@ def _made_ready(house: House, run: Run, pull: PullRequest) -> PullRequest:
     """The pull request without its draft state, read anew: checks may have begun with it."""
     pulls = pulls_of(house)
     pulls.mark_ready(pull.number)
-    house.journal.note(
-        "draft_ended", f"ready to merge: {pull.url}", run=run.id, issue=run.issue_number
-    )
+    house.journal.note("draft_ended", f"ready to merge: {pull.url}", **run.tags)
     return pulls.pull_request(run.branch) or replace(pull, state=PullState.CLOSED)

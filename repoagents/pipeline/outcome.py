@@ -209,8 +209,7 @@ def conclude(house: House, run_id: str, generation: int, result: StepResult) -> 
     house.journal.note(
         "run_settled",
         f"issue {run.issue_number}: {run.status}",
-        run=run.id,
-        issue=run.issue_number,
+        **run.tags,
         attempt=run.attempt,
         status=run.status.value,
     )
@@ -295,9 +294,7 @@ async def finish(house: House, run: Run, *, attempted: bool = True) -> None:
 async def _after_run(house: House, run: Run, worktree: Worktree) -> None:
     problem = await house.checks.hook("after_run", worktree)
     if problem:
-        house.journal.warn(
-            "hook_failed", f"after_run: {problem}", run=run.id, issue=run.issue_number
-        )
+        house.journal.warn("hook_failed", f"after_run: {problem}", **run.tags)
 
 
 def say(house: House, run_id: str) -> None:

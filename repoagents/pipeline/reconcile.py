@@ -43,8 +43,5 @@ def call_off(house: House, run: Run, reason: str) -> None:
         return
     house.processes.stop(run.id, FailureClass.CANCELLED.value)
     house.journal.note(
-        "run_called_off",
-        f"run of issue {run.issue_number} called off: {reason}",
-        run=run.id,
-        issue=run.issue_number,
+        "run_called_off", f"run of issue {run.issue_number} called off: {reason}", **run.tags
     )

@@ -21,8 +21,7 @@ def recover(house: House, issue: int | None = None) -> tuple[Run, ...]:
             house.journal.warn(
                 "orphan_ended",
                 f"processes {', '.join(map(str, ended))} of a dead worker were ended",
-                run=run.id,
-                issue=run.issue_number,
+                **run.tags,
             )
         after = _account(house, run)
         if not after.status.terminal:

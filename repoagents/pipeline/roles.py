@@ -65,8 +65,7 @@ async def consult(house: House, call: Call) -> RoleReport:
         house.journal.warn(
             "answer_invalid",
             f"{call.brief.role}'s answer does not fit: {problem}",
-            run=call.run.id,
-            issue=call.run.issue_number,
+            **call.run.tags,
             role=call.brief.role.value,
         )
         again = house.agents.repair(prompt, answer, str(problem))
@@ -81,10 +80,7 @@ def adopt(house: House, call: Call, prompt: str, report: RoleReport) -> None:
     """Take what a dry run was answered: the run's artifacts hold it as if it had been asked."""
     run = call.run
     house.journal.note(
-        "plan_reused",
-        "the dry run's plan is used: same text, base and prompt",
-        run=run.id,
-        issue=run.issue_number,
+        "plan_reused", "the dry run's plan is used: same text, base and prompt", **run.tags
     )
     house.artifacts.write(run.issue_number, run.id, f"{call.label}.prompt.md", prompt)
     _keep(house, call, report)
@@ -103,7 +99,7 @@ def _enter(house: House, call: Call) -> None:
         reason = why_stop(house, run)
     except (TrackerError, GitHubError) as error:
         house.journal.warn(
-            "issue_unread", f"not known whether it is still open: {error}", run=run.id
+            "issue_unread", f"not known whether it is still open: {error}", **run.tags
         )
         return
     if reason is not None:
@@ -166,8 +162,7 @@ async def _ask(house: House, call: Call, task: RoleTask) -> str:
     house.journal.note(
         "role_answered",
         f"{call.brief.role} answered",
-        run=run.id,
-        issue=run.issue_number,
+        **run.tags,
         role=call.brief.role.value,
         attempt=run.attempt,
         tokens=used.tokens,

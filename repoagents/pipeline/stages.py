@@ -315,8 +315,7 @@ async def decide(attempt: Attempt, run: Run, round_: int) -> StepResult:
     house.journal.note(
         "verdict",
         f"round {round_}: {decided.kind}: {'; '.join(decided.reasons)[:500]}",
-        run=run.id,
-        issue=run.issue_number,
+        **run.tags,
         attempt=attempt.number,
     )
     if decided.kind is VerdictKind.REVISE:

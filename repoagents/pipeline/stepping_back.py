@@ -27,8 +27,7 @@ def step_back_if_critical(house: House, run: Run, result: StepResult) -> None:
         "stepped_back",
         f"issue {number}: {reason}: nothing is written beyond {within.previous} any more; "
         "`repoagents rollout status`",
-        run=run.id,
-        issue=number,
+        **run.tags,
     )
 
 

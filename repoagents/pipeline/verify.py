@@ -48,8 +48,7 @@ async def run_checks(proving: Proving, prefix: str, stage: Stage) -> tuple[Check
         house.journal.note(
             "check_ended",
             f"check {check.name}: {result.outcome}",
-            run=run.id,
-            issue=run.issue_number,
+            **run.tags,
             stage=stage.value,
             exit_code=result.exit_code,
             seconds=round(result.seconds, 3),

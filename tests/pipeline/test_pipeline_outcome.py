@@ -56,7 +56,8 @@ def test_each_result_has_its_status(place: Place, run: Run, word: str, status: R
     assert place.now(run) == after
     assert after.finished_at == place.clock.now()
     (told,) = [fields for code, _, fields in place.journal.lines if code == "run_settled"]
-    assert told["status"] == status.value
+    named = {"run": run.id, "issue": run.issue_number}
+    assert told == {**named, "attempt": after.attempt, "status": status.value}
     again = concluded(place, run, StepResult(word))
     assert again == after, "a repeat after a crash changes nothing"
 
