@@ -19,6 +19,9 @@ from repoagents.ports import RoleTask
 from tests.fakes.identity import RUN
 
 SECRET = "s3cret-value-of-the-operator"
+PATIENCE = (1, 5, 25, 125)
+"""Seconds that a program has to begin with what a limit on time then ends: the first will do, but
+on a machine that is busy."""
 
 
 @pytest.fixture
@@ -68,8 +71,15 @@ def supervisor(processes: Path) -> Iterator[Supervisor]:
 
 def _children() -> set[psutil.Process]:
     """What runs below this process; other tests of it may have started what serves them all."""
-    found = psutil.Process().children(recursive=True)
-    return {child for child in found if child.status() != psutil.STATUS_ZOMBIE}
+    return {child for child in psutil.Process().children(recursive=True) if not gone(child.pid)}
+
+
+def gone(pid: int) -> bool:
+    """Whether no process of this pid runs any more."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 @pytest.fixture
@@ -84,7 +94,7 @@ def worktree(tmp_path: Path) -> Path:
 def python(worktree: Path) -> Callable[..., Command]:
     """A command that runs Python code in the worktree."""
 
-    def make(code: str, *, deadline: float = 20, **options: object) -> Command:
+    def make(code: str, *, deadline: float = 100, **options: object) -> Command:
         return Command(
             argv=(sys.executable, "-c", code),
             cwd=worktree,

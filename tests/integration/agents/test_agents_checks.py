@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 
 from repoagents.agents import checks
@@ -24,6 +23,7 @@ from repoagents.errors import Stopped
 from repoagents.logs import Redactor
 from repoagents.ports import Worktree
 from tests.fakes.identity import RUN
+from tests.integration.agents.conftest import PATIENCE, gone
 
 TOKEN = "ghp_" + "6" * 36
 
@@ -89,7 +89,7 @@ def make(
 def verify(make: Callable[..., ProjectChecks], tree: Worktree) -> Callable[..., CheckResult]:
     """Run one command as a check."""
 
-    def run(command: str | tuple[str, ...], seconds: float = 20, **agent: object) -> CheckResult:
+    def run(command: str | tuple[str, ...], seconds: float = 100, **agent: object) -> CheckResult:
         settings = Settings(agent=AgentSettings(**agent))  # type: ignore[arg-type]
         check = VerifySettings("tests", command, kind="unit")
         return asyncio.run(make(settings).verify(check, tree, "verify-tests", seconds))
@@ -103,7 +103,7 @@ def test_a_passing_check_keeps_its_evidence(
     result = verify("echo out; echo err >&2; echo out again")
     log = "out\nerr\nout again\n"
     assert artifacts.texts == {f"7/{RUN}/verify-tests.log": log}
-    assert 0 < result.seconds < 20
+    assert 0 < result.seconds < 100
     assert result == CheckResult(
         name="tests",
         kind="unit",
@@ -151,22 +151,22 @@ def test_a_check_that_takes_too_long_is_ended_with_its_children(
     verify: Callable[..., CheckResult],
 ) -> None:
     started = time.monotonic()
-    result = verify("sleep 300 & echo $!; setsid sleep 300 & echo $!; wait", seconds=1)
-    assert result.outcome is CheckOutcome.TIMED_OUT
-    assert result.exit_code is None
-    assert not result.usable
-    assert time.monotonic() - started < 8
-    pids = [int(line) for line in result.tail.split()]
-    assert len(pids) == 2
-    for pid in pids:
-        assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie"
+    for seconds in PATIENCE:
+        result = verify("sleep 300 & echo $!; setsid sleep 300 & echo $!; wait", seconds=seconds)
+        assert result.outcome is CheckOutcome.TIMED_OUT
+        assert result.exit_code is None
+        assert not result.usable
+        pids = [int(line) for line in result.tail.split()]
+        if len(pids) == 2:
+            break
+    assert time.monotonic() - started < 200
+    assert [gone(pid) for pid in pids] == [True, True]
 
 
 def test_what_a_check_leaves_running_is_ended(verify: Callable[..., CheckResult]) -> None:
     result = verify("sleep 300 & echo $!")
     assert result.outcome is CheckOutcome.PASSED
-    pid = int(result.tail)
-    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie"
+    assert gone(int(result.tail))
 
 
 def test_a_check_runs_in_the_worktree_without_credentials(
@@ -224,7 +224,7 @@ def test_a_stopped_run_stops_its_check(
 ) -> None:
     async def scenario() -> None:
         check = VerifySettings("tests", "touch up; sleep 300")
-        running = asyncio.ensure_future(make().verify(check, tree, "verify-tests", 60))
+        running = asyncio.ensure_future(make().verify(check, tree, "verify-tests", 300))
         while not (worktree / "up").exists():
             await asyncio.sleep(0.02)
         supervisor.stop(RUN, "interrupted")
@@ -254,20 +254,32 @@ def test_a_hook_that_is_not_set_does_nothing(
 
 
 @pytest.mark.parametrize(
-    ("line", "seconds", "problem"),
+    ("line", "problem"),
     [
-        ("echo trouble; exit 3", 20, "exit code 3: trouble"),
-        ("exit 4", 20, "exit code 4"),
-        ("echo slow; sleep 60", 1, "not done after 1 s: slow"),
-        (f"echo {TOKEN}; exit 1", 20, "exit code 1: [redacted]"),
+        ("echo trouble; exit 3", "exit code 3: trouble"),
+        ("exit 4", "exit code 4"),
+        (f"echo {TOKEN}; exit 1", "exit code 1: [redacted]"),
     ],
 )
 def test_a_failing_hook_says_how(
-    make: Callable[..., ProjectChecks], tree: Worktree, line: str, seconds: int, problem: str
+    make: Callable[..., ProjectChecks], tree: Worktree, line: str, problem: str
 ) -> None:
-    hooks = HookSettings(before_run=line, timeout_seconds=seconds)
+    hooks = HookSettings(before_run=line, timeout_seconds=100)
     chosen = make(Settings(workspace=WorkspaceSettings(hooks=hooks)))
     assert asyncio.run(chosen.hook("before_run", tree)) == problem
+
+
+def test_a_hook_that_takes_too_long_says_so(
+    make: Callable[..., ProjectChecks], tree: Worktree
+) -> None:
+    for seconds in PATIENCE:
+        hooks = HookSettings(before_run="echo slow; sleep 300", timeout_seconds=seconds)
+        chosen = make(Settings(workspace=WorkspaceSettings(hooks=hooks)))
+        problem = asyncio.run(chosen.hook("before_run", tree))
+        assert problem.startswith(f"not done after {seconds} s")
+        if problem.endswith("slow"):
+            break
+    assert problem == f"not done after {seconds} s: slow"
 
 
 def test_a_hook_in_a_worktree_that_is_gone_says_so(

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -18,6 +18,7 @@ from repoagents.agents.process import Command, Supervisor
 from repoagents.agents.records import ProcessRecord, ProcessRecords
 from repoagents.errors import Stopped
 from tests.fakes.identity import RUN
+from tests.integration.agents.conftest import gone
 
 WORKER = """
 import asyncio, os, sys
@@ -25,7 +26,7 @@ from pathlib import Path
 from repoagents.agents.process import Command, Supervisor
 
 records, worktree, run_id, code = sys.argv[1:]
-command = Command((sys.executable, "-c", code), Path(worktree), {}, run_id, 60)
+command = Command((sys.executable, "-c", code), Path(worktree), {}, run_id, 300)
 asyncio.run(Supervisor(Path(records)).run(command))
 """
 
@@ -33,20 +34,17 @@ AGENT = """
 import os, signal, subprocess, sys, time
 if {stubborn}: signal.signal(signal.SIGTERM, signal.SIG_IGN)
 child = subprocess.Popen(
-    [sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True
+    [sys.executable, "-c", "import time; time.sleep(300)"], start_new_session=True
 )
 with open("pids", "w") as file: file.write(f"{{os.getpid()}} {{child.pid}}")
 os.rename("pids", "ready")
-time.sleep(60)
+time.sleep(300)
 """
 
 
 def alive(pid: int) -> bool:
     """Whether a process of this pid runs."""
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+    return not gone(pid)
 
 
 @contextmanager
@@ -57,7 +55,7 @@ def killed_worker(
     arguments = [str(processes), str(worktree), run_id, AGENT.format(stubborn=stubborn)]
     worker = subprocess.Popen([sys.executable, "-c", WORKER, *arguments])
     ready = worktree / "ready"
-    until = time.monotonic() + 20
+    until = time.monotonic() + 100
     while not ready.exists() and time.monotonic() < until:
         time.sleep(0.02)
     agent, child = map(int, ready.read_text().split())
@@ -70,7 +68,7 @@ def killed_worker(
         yield agent, child
     finally:
         for pid in (agent, child):
-            if alive(pid):
+            with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
 
@@ -126,7 +124,7 @@ def test_a_stubborn_orphan_is_killed(
 
 
 def test_a_reused_pid_is_spared(processes: Path, supervisor: Supervisor) -> None:
-    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
     try:
         long_ago = psutil.Process(stranger.pid).create_time() - 3600
         ProcessRecords(processes).write(ProcessRecord(stranger.pid, long_ago, RUN, "codex"))

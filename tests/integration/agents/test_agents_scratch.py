@@ -130,15 +130,19 @@ def test_a_link_of_that_name_is_not_followed(temporary: Path, tmp_path: Path) ->
     assert [path.name for path in temporary.iterdir()] == [f"{name[:-1]}!"]
 
 
+UNTIL_TOLD = "import os, time\nwhile not os.path.exists('enough'): time.sleep(0.01)"
+
+
 def test_our_own_running_process_keeps_its_folder(
-    supervisor: Supervisor, python: MakeCommand, temporary: Path
+    supervisor: Supervisor, python: MakeCommand, temporary: Path, worktree: Path
 ) -> None:
     async def meanwhile() -> bool:
-        running = asyncio.create_task(supervisor.run(python("import time; time.sleep(1)")))
+        running = asyncio.create_task(supervisor.run(python(UNTIL_TOLD)))
         while not list(temporary.iterdir()):
             await asyncio.sleep(0.01)
         await asyncio.to_thread(supervisor.end_orphans, RUN)
         there = bool(list(temporary.iterdir()))
+        (worktree / "enough").touch()
         await running
         return there
 
