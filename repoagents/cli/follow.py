@@ -7,15 +7,12 @@ from datetime import datetime, timedelta
 from typing import IO, NoReturn, Protocol
 
 from repoagents.cli.output import at_terminal
-from repoagents.domain.run import Run, RunStatus, Stage
+from repoagents.domain.run import AT_WORK, Run, RunStatus, Stage
 from repoagents.errors import StoreError
 
 POLL_SECONDS = 0.5
 QUIET = timedelta(seconds=10)
 """In a pipe, news from within a stage is told at most this often."""
-
-MOVING = (RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.RETRY_PENDING)
-"""Statuses in which something may happen without a person."""
 
 
 Timing = tuple[Stage, int, float]
@@ -52,16 +49,16 @@ class Watch:
         self._display = display
         self._issue = issue
         newest = self._newest()
-        self._before = {run.id: run for run in newest if run.status not in MOVING}
+        self._before = {run.id: run for run in newest if run.status not in AT_WORK}
         self._finished = {run.id: len(source.timings(run.id)) for run in newest}
         self.seen: dict[str, Run] = {}
 
     def look(self) -> Mapping[str, Run]:
         """One poll; returns every run that moved since the watch was made, as it stands now."""
-        found = (*self._source.runs(MOVING, limit=200, issue=self._issue), *self._newest())
+        found = (*self._source.runs(AT_WORK, limit=200, issue=self._issue), *self._newest())
         now = {run.id: run for run in found if run != self._before.get(run.id)}
         for run in self.seen.values():
-            if run.status in MOVING and run.id not in now:
+            if run.status in AT_WORK and run.id not in now:
                 later = self._source.runs(limit=20, issue=run.issue_number)
                 now |= {same.id: same for same in later if same.id == run.id}
         finished = {run.id: self._new_timings(run) for run in now.values()}
@@ -70,7 +67,7 @@ class Watch:
         return self.seen
 
     def _new_timings(self, run: Run) -> tuple[Timing, ...]:
-        if self.seen.get(run.id) == run and run.status not in MOVING:
+        if self.seen.get(run.id) == run and run.status not in AT_WORK:
             return ()
         timings = self._source.timings(run.id)
         known, self._finished[run.id] = self._finished.get(run.id, 0), len(timings)

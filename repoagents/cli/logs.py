@@ -14,9 +14,9 @@ import click
 
 from repoagents.cli import overview, place
 from repoagents.cli.colours import coloured
-from repoagents.cli.follow import MOVING
 from repoagents.cli.numbers import ISSUE
 from repoagents.cli.output import examples, print_json, remark
+from repoagents.domain.run import AT_WORK
 from repoagents.policy.wording import one_line
 
 LOG = "logs/repoagents.jsonl"
@@ -85,7 +85,7 @@ def _is_at_rest(number: int | None, control: Path) -> bool:
     if number is None:
         return False
     runs = overview.open_records(control).runs(limit=1, issue=number)
-    return bool(runs) and runs[0].status not in MOVING
+    return bool(runs) and runs[0].status not in AT_WORK
 
 
 def _about(number: int | None, log: "Log") -> Iterator[Line]:

@@ -101,14 +101,13 @@ def _control() -> Path:
 
 def _adrift(control: Path) -> tuple[int, ...]:
     """The issues whose runs were under way, where the clone that they stood on is not here."""
-    from repoagents.domain.run import RunStatus
+    from repoagents.domain.run import AT_WORK
     from repoagents.store.reader import open_reader
 
     if (control / "git").is_dir():
         return ()
-    under_way = (RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.RETRY_PENDING)
     try:
-        runs = open_reader(control).runs(under_way, limit=10_000)
+        runs = open_reader(control).runs(AT_WORK, limit=10_000)
     except StateUnreadable:
         return ()  # of an older version: the next worker brings it up to date
     return tuple(sorted(run.issue_number for run in runs if run.base_sha))

@@ -51,6 +51,9 @@ class RunStatus(StrEnum):
         )
 
 
+AT_WORK = (RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.RETRY_PENDING)
+"""The statuses of runs that are worked on, or will be, without a person."""
+
 _S = RunStatus
 MOVES: dict[RunStatus, frozenset[RunStatus]] = {
     _S.QUEUED: frozenset({_S.IN_PROGRESS, _S.CANCELLED, _S.SUPERSEDED, _S.FAILED}),

@@ -12,7 +12,7 @@ from types import FrameType
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
 from sqlalchemy import Engine
 
-from repoagents.domain.run import Run, RunStatus
+from repoagents.domain.run import AT_WORK, Run, RunStatus
 from repoagents.durable.flows import DurableFlows
 from repoagents.errors import Bug, RepoAgentsError, StateUnreadable, StoreError
 from repoagents.pipeline import recovery
@@ -34,7 +34,6 @@ MOST_BUGS = 5
 """Rounds in a row that may end in a bug of ours, each waited after twice as long as the last."""
 
 SOON = timedelta(seconds=60)
-ACTIVE = (RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.RETRY_PENDING)
 
 
 @dataclass(frozen=True)
@@ -292,7 +291,7 @@ async def _park(house: House, flows: DurableFlows, issue: int | None) -> tuple[R
 
 
 def _active(house: House, issue: int | None) -> tuple[Run, ...]:
-    runs = house.runs.select(ACTIVE, limit=10_000)
+    runs = house.runs.select(AT_WORK, limit=10_000)
     return tuple(run for run in runs if issue is None or run.issue_number == issue)
 
 

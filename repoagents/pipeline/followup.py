@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from repoagents.domain.effect import Withheld
 from repoagents.domain.pull_request import PullRequest, PullState
-from repoagents.domain.run import Run, RunStatus
+from repoagents.domain.run import AT_WORK, Run, RunStatus
 from repoagents.errors import RepoAgentsError, StateUnreadable
 from repoagents.pipeline import approval, feedback, merge, outcome, publisher
 from repoagents.pipeline.boundary import bugs_told, change, current
@@ -17,11 +17,7 @@ STOPPED = (RunStatus.BLOCKED, RunStatus.FAILED, RunStatus.CANCELLED)
 
 FOLLOWED = (RunStatus.AWAITING_APPROVAL, RunStatus.COMPLETED, *STOPPED)
 
-
-ACTIVE = (RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.RETRY_PENDING)
-"""The runs that are at work, or will be by themselves."""
-
-UNHEARD = (*STOPPED, *ACTIVE)
+UNHEARD = (*STOPPED, *AT_WORK)
 """The runs that hear nothing now of what is said at their pull requests."""
 
 MOST_NAMED = 10
@@ -39,7 +35,7 @@ async def follow_up(house: House) -> bool:
     for a further pull request now, and was none before.
     """
     followed = await asyncio.to_thread(with_open_pull_request, house)
-    at_work = await asyncio.to_thread(with_open_pull_request, house, ACTIVE)
+    at_work = await asyncio.to_thread(with_open_pull_request, house, AT_WORK)
     for run in (*at_work, *followed):
         try:
             with bugs_told(house.journal, "in follow-up", **run.tags):
@@ -75,7 +71,7 @@ def why_too_many(house: House) -> str | None:
     limit = house.settings.limits.open_pull_requests
     found, coming = with_open_pull_request(house), 0
     if house.tracker.pulls is not None and publisher.lets_out_pull_requests(house):
-        coming = len(house.runs.select(ACTIVE, limit=limit))
+        coming = len(house.runs.select(AT_WORK, limit=limit))
     if len(found) + coming < limit:
         return None
     whose = ", ".join(f"#{run.issue_number}" for run in found[:MOST_NAMED])
@@ -172,7 +168,7 @@ def _hear(house: House, run: Run, pull: PullRequest) -> Approval | None:
 def _end(house: House, run: Run, pull: PullRequest) -> None:
     """The pull request is merged, by us or by hand, or a person closed it: that is a no."""
     said, reason = pull.state.value, outcome.why_over(pull)
-    if current(house, run.id).status in ACTIVE:
+    if current(house, run.id).status in AT_WORK:
         # Before the no is known: a round that is about to be published takes a known one for old.
         call_off(house, run, reason)
     else:

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from repoagents.domain.run import Run, RunStatus
+from repoagents.domain.run import AT_WORK, Run, RunStatus
 from repoagents.errors import RepoAgentsError, StateUnreadable
 from repoagents.pipeline import approval
-from repoagents.pipeline.followup import ACTIVE, with_open_pull_request
+from repoagents.pipeline.followup import with_open_pull_request
 from repoagents.pipeline.preview import DRY_RUN
 from repoagents.ports import Flows, House, Worktree
 
@@ -213,7 +213,7 @@ def _is_at_rest(house: House, run_id: str) -> bool:
     if _is_young(run_id, days, now):
         return False
     run = house.runs.find(run_id)
-    return run is None or (run.status not in ACTIVE and _older(run.updated_at, days, now))
+    return run is None or (run.status not in AT_WORK and _older(run.updated_at, days, now))
 
 
 def _tidy_clone(house: House) -> None:
@@ -233,7 +233,7 @@ def _tidy_clone(house: House) -> None:
 
 def _with_commits(house: House) -> Iterator[Run]:
     """Every run whose commit somebody may still ask for."""
-    yield from house.runs.select((*ACTIVE, RunStatus.BLOCKED), limit=10_000)
+    yield from house.runs.select((*AT_WORK, RunStatus.BLOCKED), limit=10_000)
     yield from (waiting.run for waiting in approval.pending(house))
     yield from with_open_pull_request(house)
 

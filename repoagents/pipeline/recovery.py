@@ -1,6 +1,6 @@
 """Before a worker takes up anything: end what a dead worker left, and account for it."""
 
-from repoagents.domain.run import Failure, FailureClass, Run, RunStatus
+from repoagents.domain.run import AT_WORK, Failure, FailureClass, Run, RunStatus
 from repoagents.pipeline import handover
 from repoagents.pipeline.boundary import change
 from repoagents.ports import House
@@ -12,8 +12,7 @@ RESUME_LIMIT = 5
 def recover(house: House, issue: int | None = None) -> tuple[Run, ...]:
     """End orphans and park every interrupted run; returns the runs to go on, oldest first."""
     going_on = []
-    active = (RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.RETRY_PENDING)
-    for run in house.runs.select(active, limit=10_000):
+    for run in house.runs.select(AT_WORK, limit=10_000):
         if issue is not None and run.issue_number != issue:
             continue
         ended = house.processes.end_orphans(run.id) if run.attempt else ()

@@ -7,11 +7,10 @@ from datetime import timedelta
 
 from repoagents.domain.issue import Comment, Issue, IssueState
 from repoagents.domain.pull_request import PullState
-from repoagents.domain.run import Run, RunStatus
+from repoagents.domain.run import AT_WORK, Run, RunStatus
 from repoagents.errors import RepoAgentsError, StoreError
 from repoagents.pipeline import notice, people, reconcile
 from repoagents.pipeline.boundary import bugs_told
-from repoagents.pipeline.followup import ACTIVE
 from repoagents.pipeline.intake import Wish, accept
 from repoagents.pipeline.outcome import say
 from repoagents.policy import commands
@@ -100,7 +99,7 @@ def _call_off_unwanted(house: House, flows: Flows, number: int, issue: Issue | N
     """
     run = house.runs.latest(number) if house.tracker.people is not None else None
     waits = run is not None and run.status is RunStatus.AWAITING_APPROVAL
-    if run is None or not (waits or run.status in ACTIVE):
+    if run is None or not (waits or run.status in AT_WORK):
         return
     reason = reconcile.why_unwanted(house, run, issue)
     if reason is None or (waits and _is_over(house, run)):

@@ -11,11 +11,11 @@ from functools import partial
 
 from repoagents.domain.delivery import Delivery
 from repoagents.domain.issue import Issue
-from repoagents.domain.run import FailureClass, Run, RunStatus
+from repoagents.domain.run import AT_WORK, FailureClass, Run, RunStatus
 from repoagents.errors import RateLimited, RepoAgentsError, StateUnreadable, Unavailable
 from repoagents.pipeline import approval, janitor, sendback, tally
 from repoagents.pipeline.boundary import bugs_told, change
-from repoagents.pipeline.followup import ACTIVE, follow_up
+from repoagents.pipeline.followup import follow_up
 from repoagents.pipeline.intake import accept, wish_of
 from repoagents.pipeline.outcome import make_up, say
 from repoagents.pipeline.people import AskerUnknown
@@ -160,7 +160,7 @@ def _at_work(house: House) -> tuple[int, ...]:
     """The issues with an active run, where accounts are known: one may be missing in a listing."""
     if house.tracker.people is None:
         return ()
-    return tuple(run.issue_number for run in house.runs.select(ACTIVE, limit=10_000))
+    return tuple(run.issue_number for run in house.runs.select(AT_WORK, limit=10_000))
 
 
 def _commented(house: House, rhythm: Rhythm) -> set[int]:
@@ -319,7 +319,7 @@ def cancel(house: House, request: Request, flows: Flows | None = None) -> str:
         return f"refused: there is no run of issue {request.issue_number}"
     if not _cancellable(run):
         return f"refused: run {run.id} is {run.status} already"
-    now, flows_on = house.clock.now(), run.status in ACTIVE and flows is not None
+    now, flows_on = house.clock.now(), run.status in AT_WORK and flows is not None
 
     def move(was: Run) -> Run:
         return was.cancel(now, request.by) if _cancellable(was) else was

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from repoagents.domain.run import RunStatus
+from repoagents.domain.run import AT_WORK, RunStatus
 from repoagents.domain.settings import TrackerSettings
 
 EVERY = timedelta(seconds=30)
@@ -15,7 +15,6 @@ A request may be under way for 100 seconds, by the time limits of our own door (
 answer), and GitHub's lists lag a few seconds behind what was written.
 """
 
-_WITH_THE_BOT = (RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.RETRY_PENDING)
 _WITH_A_PERSON = (RunStatus.BLOCKED, RunStatus.FAILED, RunStatus.AWAITING_APPROVAL)
 
 
@@ -47,6 +46,6 @@ def only_edits(status: RunStatus) -> bool:
 
 def label_of(status: RunStatus, tracker: TrackerSettings) -> str | None:
     """The label of ours that an issue wears whose run has this status, or None."""
-    if status in _WITH_THE_BOT:
+    if status in AT_WORK:
         return tracker.working_label
     return tracker.waiting_label if status in _WITH_A_PERSON else None

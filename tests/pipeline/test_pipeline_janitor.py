@@ -9,12 +9,11 @@ import pytest
 from repoagents.domain.effect import PostComment, PushBranch
 from repoagents.domain.host_settings import RetentionSettings
 from repoagents.domain.reports import BuildReport, CriterionRow, Decision, Review, Role
-from repoagents.domain.run import Failure, FailureClass, Run, RunStatus
+from repoagents.domain.run import AT_WORK, Failure, FailureClass, Run, RunStatus
 from repoagents.domain.settings import SafetySettings
 from repoagents.errors import GitError, StateUnreadable
 from repoagents.pipeline.approval import approve
 from repoagents.pipeline.boundary import change
-from repoagents.pipeline.followup import ACTIVE
 from repoagents.pipeline.janitor import FINISHED, Removal, sweep, tidy
 from repoagents.pipeline.preview import Candidate, preview
 from repoagents.ports import CLOSED, Approval, RoleTask, Worktree
@@ -442,4 +441,4 @@ async def test_flows_are_forgotten_when_their_run_has_rested(
     assert place.flows.ended == [run.id]
     later(place, 14.1)
     await tidy(place.house, place.flows)
-    assert place.flows.ended == ([run.id] if status in ACTIVE else [])
+    assert place.flows.ended == ([run.id] if status in AT_WORK else [])

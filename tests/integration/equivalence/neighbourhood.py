@@ -16,7 +16,7 @@ from pathlib import Path
 
 from repoagents.bootstrap import Premises
 from repoagents.config.loader import load
-from repoagents.domain.run import Run, RunStatus
+from repoagents.domain.run import AT_WORK, Run, RunStatus
 from repoagents.logs import Redactor
 from repoagents.pipeline.attempt import run_flow
 from repoagents.pipeline.tick import Rhythm, follow_when_due, tick
@@ -37,7 +37,6 @@ EVENTS = (
     *("issues", "issue_comment", "pull_request", "pull_request_review"),
     *("check_run", "check_suite"),
 )
-ACTIVE = (RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.RETRY_PENDING)
 POLL_SECONDS = 3600
 SHORT, LONG = 31.0, POLL_SECONDS + 1.0
 """How far the clock goes between two looks: not to the next poll, or past it."""
@@ -158,7 +157,7 @@ class Neighbourhood:
 
     def _active(self) -> tuple[Run, ...]:
         """The runs that the worker has a flow for."""
-        runs = self.house.runs.select(ACTIVE, limit=1000)
+        runs = self.house.runs.select(AT_WORK, limit=1000)
         return tuple(sorted(runs, key=lambda run: run.issue_number))
 
     def _see_through(self, run: Run) -> None:
