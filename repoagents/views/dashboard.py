@@ -7,6 +7,7 @@ from functools import lru_cache
 from markupsafe import Markup
 
 from repoagents.domain.pulse import Part
+from repoagents.domain.reports import Usage
 from repoagents.domain.run import Run, RunStatus, Stage
 from repoagents.policy.attention import MOST, Standing
 from repoagents.policy.wording import age, clean, one_line
@@ -40,8 +41,7 @@ KINDS = {
 }
 """What does the work of a stage: an agent, a check of the project, or else code of ours."""
 
-
-_OPENED = ("handoff.html", "handoff.md", "changes.patch")
+OPENED_FIRST = ("handoff.html", "handoff.md", "changes.patch")
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def render_dashboard(
                 "colours": tones.STATUSES,
                 "total": max(snapshot.total, len(runs)),
                 "listed": len(runs),
-                "made": _seconds(snapshot),
+                "made": int(snapshot.now.timestamp()),
                 "refresh": refresh,
             },
             # Joined as text: what is marked up already would be looked at once more, run by run.
@@ -106,10 +106,6 @@ def render_dashboard(
         script="dashboard.js",
         style="dashboard.css",
     )
-
-
-def _seconds(snapshot: Snapshot) -> int:
-    return int(snapshot.now.timestamp())
 
 
 def _meters(snapshot: Snapshot) -> Iterator[Meter]:
@@ -171,7 +167,7 @@ def _reason(run: Run) -> str:
 
 
 def _details(card: Card, snapshot: Snapshot) -> dict[str, object]:
-    usage, run = card.usage, card.run
+    run = card.run
     happened, _, asked = one_line(card.headline, 900).partition(ASKED)
     told: dict[str, object] = {
         "happened": happened.removeprefix(f"Issue #{run.issue_number}: ").strip(),
@@ -189,7 +185,7 @@ def _details(card: Card, snapshot: Snapshot) -> dict[str, object]:
             for severity, who, text in card.findings
         ],
         "reasons": [one_line(reason, 400) for reason in card.reasons],
-        "usage": _usage(usage.calls, usage.tokens, usage.cost),
+        "usage": _usage(card.usage),
         "facts": [[name, value] for name, value in _facts(run) if value],
         "files": [clean(name) for name in _in_order(card.files)],
     }
@@ -218,12 +214,12 @@ def _running(run: Run, snapshot: Snapshot) -> list[object]:
     return [spoken(run.stage.value), KINDS.get(run.stage, "code"), run.round, round(seconds, 1)]
 
 
-def _usage(calls: int, tokens: int, cost: float | None) -> str:
-    if not calls and not tokens and not cost:
+def _usage(usage: Usage) -> str:
+    if not usage.calls and not usage.tokens and not usage.cost:
         return ""
-    words = f"{calls} {'call' if calls == 1 else 'calls'}"
-    words += f", {tokens:,} tokens" if tokens else ""
-    return words if cost is None else f"{words}, cost {cost:,.2f}"
+    words = f"{usage.calls} {'call' if usage.calls == 1 else 'calls'}"
+    words += f", {usage.tokens:,} tokens" if usage.tokens else ""
+    return words if usage.cost is None else f"{words}, cost {usage.cost:,.2f}"
 
 
 def _facts(run: Run) -> Iterator[tuple[str, str]]:
@@ -239,5 +235,5 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
 
 def _in_order(names: tuple[str, ...]) -> Iterator[str]:
     """What is read first, first."""
-    yield from (name for name in _OPENED if name in names)
-    yield from (name for name in names if name not in _OPENED)
+    yield from (name for name in OPENED_FIRST if name in names)
+    yield from (name for name in names if name not in OPENED_FIRST)

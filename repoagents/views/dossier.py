@@ -74,11 +74,11 @@ class Share:
 class Handoff:
     """All that is known about a run when it stops; None and empty where it did not come so far.
 
-    `timings` are stage, round and seconds; `spent` is what the calls of each stage cost. `hints`
-    are further lines on how to go on. `patch_path` is where `changes.patch` lies, as a person in
-    the repository types it, and `patch` its text, redacted. `files` are the names of what is kept
-    beside the handoff and may leave the machine. `fixture` says, when it is not empty, that the
-    issue was made up. `unreadable` names the stages, or `issue`, that another version wrote.
+    `timings` are stage, round and seconds; `spent` is what the calls of each stage cost.
+    `patch_path` is where `changes.patch` lies, as a person in the repository types it, and `patch`
+    its text, redacted. `files` are the names of what is kept beside the handoff and may leave the
+    machine. `fixture` says, when it is not empty, that the issue was made up. `unreadable` names
+    the stages, or `issue`, that another version wrote.
     """
 
     run: Run
@@ -96,7 +96,6 @@ class Handoff:
     usage: Usage = field(default_factory=Usage)
     spent: tuple[tuple[Stage, Usage], ...] = ()
     engines: tuple[RoleEngine, ...] = ()
-    hints: tuple[str, ...] = ()
     patch_path: str = ""
     patch: str = ""
     files: tuple[str, ...] = ()

@@ -151,8 +151,6 @@ def _next_step(handoff: Handoff) -> Iterator[str]:
     if failure and failure.next_step:
         yield inline(failure.next_step)
     yield handoff.when
-    if handoff.hints:
-        yield bullets(inline(hint) for hint in handoff.hints)
     if handoff.patch_path and handoff.change and not handoff.change.empty:
         yield f"To take the change as it is: {code(f'git apply {handoff.patch_path}', 500)}"
 

@@ -70,7 +70,6 @@ def _steps(handoff: Handoff) -> Iterator[str]:
         yield handoff.when
     if run.failure and run.failure.next_step:
         yield run.failure.next_step
-    yield from handoff.hints
     if handoff.patch_path and handoff.change and not handoff.change.empty:
         yield f"To take the change as it is: `git apply {one_line(handoff.patch_path, 500)}`"
 

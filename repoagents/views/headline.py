@@ -31,7 +31,9 @@ _BLOCKED = {
         "raise the limit in the configuration, then `repoagents retry {n}`",
     ),
 }
-_ENDED = {
+"""Of a blocked run, by what blocked it: what happened, and what is asked of the reader."""
+
+_BY_STATUS = {
     RunStatus.NO_CHANGE: (
         "the builder saw nothing to change",
         "close the issue, or `repoagents retry {n} --note TEXT` with a hint",
@@ -48,12 +50,17 @@ _ENDED = {
         "look at it with `repoagents approval show {n}`, then approve or reject",
     ),
 }
-_BY_VERDICT = {
+"""The same by status, where that alone says it."""
+
+_ENDS_AS = {
     VerdictKind.PUBLISH: RunStatus.COMPLETED,
     VerdictKind.NO_CHANGE: RunStatus.NO_CHANGE,
 }
+"""The status in which a run that is still at work will end, once it has this verdict."""
 
 _RESULT = ("branch", "draft_pull_request")
+"""The effects that bring the change itself out."""
+
 _MADE_UP = ("llm.mode", "tracker.mode")
 """The keys that withhold a result because something about it is not real."""
 
@@ -61,6 +68,7 @@ _WHEN = {
     "merge_policy.mode": "with `merge_policy.mode: human_approval`, ",
     "rollout.step_back": "once `repoagents rollout advance` has let go, ",
 }
+"""What has to be so before a result that this withholds can be published."""
 
 ASKED = "Asked of you: "
 """What stands before the second half of a headline."""
@@ -76,7 +84,7 @@ def headline(run: Run, verdict: Verdict | None, effects: Sequence[EffectRow]) ->
 def _story(run: Run, verdict: Verdict | None, effects: Sequence[EffectRow]) -> tuple[str, str]:
     status = run.status
     if status is RunStatus.IN_PROGRESS and verdict is not None:
-        status = _BY_VERDICT.get(verdict.kind, status)
+        status = _ENDS_AS.get(verdict.kind, status)
     match status:
         case RunStatus.COMPLETED:
             return _completed(run, effects)
@@ -84,11 +92,11 @@ def _story(run: Run, verdict: Verdict | None, effects: Sequence[EffectRow]) -> t
             return _stopped(run)
         case RunStatus.AWAITING_APPROVAL if _is_done("draft_pull_request", effects):
             # Most who read this stand below the issue, and have no terminal.
-            return _ENDED[status][0], "approve its pull request, or ask there for changes"
+            return _BY_STATUS[status][0], "approve its pull request, or ask there for changes"
         case RunStatus.CANCELLED if run.failure is not None:
-            return f"{_plain(run.failure.message)}; the work is kept", _ENDED[status][1]
+            return f"{_plain(run.failure.message)}; the work is kept", _BY_STATUS[status][1]
         case _:
-            return _ENDED[status]
+            return _BY_STATUS[status]
 
 
 def _is_done(wanted: str, effects: Sequence[EffectRow]) -> bool:

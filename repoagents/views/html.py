@@ -44,9 +44,14 @@ def render_page(
 
 
 @cache
+def _templates() -> PackageLoader:
+    return PackageLoader("repoagents.views")
+
+
+@cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("repoagents.views"),
+        loader=_templates(),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -89,10 +94,7 @@ def _clean(value: object) -> object:
 
 @cache
 def _source(name: str) -> str:
-    environment = _environment()
-    if environment.loader is None:
-        raise LookupError("the pages have no templates")
-    return environment.loader.get_source(environment, name)[0].strip()
+    return _templates().get_source(_environment(), name)[0].strip()
 
 
 def _hash_or_none(code: str) -> str:

@@ -1,7 +1,6 @@
 """The state of operations: all that a snapshot holds, for a person who was not there."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from repoagents.domain.reports import Usage
 from repoagents.domain.run import RunStatus
@@ -18,22 +17,19 @@ from repoagents.views.markdown import (
     strong,
     table,
 )
-from repoagents.views.snapshot import Card, Snapshot, snapshot_row
+from repoagents.views.snapshot import Card, Snapshot
+from repoagents.views.tables import status_row
 from repoagents.views.text import signs_of_life
 from repoagents.views.words import cost_of, minute
-
-LISTED = 500
-"""How many runs the report lists."""
 
 _SHOWN = 50
 
 
 def ops_status_row(snapshot: Snapshot, standing: Standing) -> dict[str, object]:
     """The report as `ops-status.json` holds it: what `status --json` has, and more."""
-    caps, live = snapshot.caps, snapshot_row(replace(snapshot, runs=snapshot.runs[:LISTED]))
+    caps = snapshot.caps
     return {
-        "rehearsal": snapshot.rehearsal,
-        **live,
+        **status_row(snapshot),
         "repo": snapshot.repo,
         "version": snapshot.version,
         "installation": snapshot.installation,

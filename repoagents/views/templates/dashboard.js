@@ -124,10 +124,10 @@
   function effects(list, details) {
     for (const [name, state, colour, flag, told, address] of details.effects || []) {
       const item = element("li");
-      item.append(element("span", state, `chip ${colour}`), element("span", name, "name"));
+      item.append(element("span", state, `chip ${colour}`), element("span", name));
       if (flag) item.append(element("span", "by", "soft"), element("code", flag));
       if (address) item.append(link(address, address.replace(/^https?:\/\//, "")));
-      else if (told && !flag) item.append(element("span", told, "soft told"));
+      else if (told && !flag) item.append(element("span", told, "soft"));
       list.append(item);
     }
     if (!list.childElementCount) list.remove();
@@ -268,7 +268,7 @@
   }
 
   // Somebody who types or reads is not interrupted, and nothing is drawn that nobody sees.
-  function why() {
+  function whyNotNow() {
     if (document.hidden) return "nobody looks";
     if (document.activeElement === find("search")) return "you are typing";
     if (String(getSelection())) return "you selected something";
@@ -280,13 +280,13 @@
   }
 
   function renew() {
-    const reason = why();
+    const reason = whyNotNow();
     find("refresh").title = reason ? `waits: ${reason}` : "";
     if (reason) timer = setTimeout(renew, 1000);
     else location.reload();
   }
 
-  function grow() {
+  function tellAge() {
     const seconds = Date.now() / 1000 - options.made;
     find("made-age").textContent = `${span(Math.max(seconds, 0))} ago`;
     find("made-age").classList.toggle("warn", seconds > 3600);
@@ -345,6 +345,6 @@
   for (const part of document.querySelectorAll(".scripted")) part.hidden = false;
   reflect();
   if (options.refresh) note({});
-  grow();
-  setInterval(grow, 10000);
+  tellAge();
+  setInterval(tellAge, 10000);
 })();
