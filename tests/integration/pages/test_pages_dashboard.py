@@ -23,7 +23,8 @@ PICTURES = ROOT / "docs" / "images"
 LARGEST = 275_000
 EVIL = (
     "</script><script>window.owned = 1</script><img src=x onerror='window.owned = 1'>"
-    '"><svg onload=alert(1)><style>body{display:none}</style>${7*7}{{7*7}}`x`\u202e'
+    '"><svg onload=alert(1)><style>body{display:none}</style>${7*7}{{7*7}}`x`\u202e '
+    + "w" * 400
 )
 """What would run, hide or load something, were it ever more than text."""
 
@@ -437,9 +438,11 @@ def test_without_javascript_the_newest_runs_are_shown(shown: Callable[..., Page]
 
 
 def test_on_paper_cards_are_opened_and_controls_left_out(shown: Callable[..., Page]) -> None:
-    page = shown(a_story())
+    page = shown(a_story(), color_scheme="dark")
     page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    colour = page.locator(".card").first.evaluate("e => getComputedStyle(e).backgroundColor")
+    assert colour == "rgb(255, 255, 255)", "paper is white, whatever the screen is"
 
     expect(page.get_by_role("searchbox")).to_be_hidden()
     expect(page.locator("#refresh")).to_be_hidden()

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.chromium
 EVIL = (
     "</pre></span></script><script>window.owned = 1</script><img src=x onerror='window.owned = 1'>"
     "<style>body{display:none}</style><!-- -->](javascript:alert(1)) \u202e"
+    f" {'w' * 400}"
 )
 
 
@@ -52,9 +53,14 @@ def test_the_contents_are_followed_by_keyboard(windows: Windows) -> None:
 
 
 def test_lines_that_came_and_went_are_told_apart_on_paper_too(windows: Windows) -> None:
-    page = windows.open(windows.write(render_handoff_page(stories.published())))
+    html = render_handoff_page(stories.published())
+    page = windows.open(windows.write(html), color_scheme="dark")
     page.emulate_media(media="print")
 
+    sheets = page.locator("main > .sheet").evaluate_all(
+        "all => all.map(one => getComputedStyle(one).backgroundColor)"
+    )
+    assert set(sheets) == {"rgb(255, 255, 255)"}, "paper is white, whatever the screen is"
     expect(page.get_by_role("navigation", name="Contents")).to_be_hidden()
     colours = [
         page.locator(f".diff .{name}").first.evaluate("e => getComputedStyle(e).backgroundColor")
