@@ -120,7 +120,7 @@ class Listener(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         if reply.breaks == "hang":
-            self.stub.closing.wait(20)
+            self.stub.closing.wait(100)
             self.close_connection = True
             return
         self.send(reply, seen)
@@ -183,6 +183,11 @@ class Bed:
     people: GitHubPeople
     tracker: GitHubTracker
 
+    def expect(self, reply: Reply) -> None:
+        """Have the client wait a second, no longer, where nothing comes at all."""
+        if reply.breaks == "hang":
+            self.door._seconds = 1.0
+
 
 def build(
     stub: Stub,
@@ -195,7 +200,7 @@ def build(
     """A client of the server with a token, or with this source of credentials."""
     source = source or GivenToken(Credential("token", "the variable GITHUB_TOKEN", TOKEN))
     journal, pace = ListJournal(), Pace(clock)
-    door = Door(stub.url + prefix, clock, read_seconds=1.0)
+    door = Door(stub.url + prefix, clock)
     client = GitHubClient(door, REPO, source, clock, journal, pace)
     people = GitHubPeople(client, source)
     return Bed(

@@ -67,7 +67,7 @@ def key(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def door(stub: Stub, clock: FakeClock) -> Iterator[Door]:
-    made = Door(stub.url, clock, read_seconds=1.0)
+    made = Door(stub.url, clock)
     yield made
     made.close()
 

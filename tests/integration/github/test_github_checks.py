@@ -127,6 +127,7 @@ def test_a_host_that_gives_nothing_holds_up_nothing(
     bed: Bed, elsewhere: Stub, reply: Reply, why: str
 ) -> None:
     elsewhere.get("/blob", reply)
+    bed.expect(reply)
     handed_on(bed, f"{elsewhere.url}/blob?sig=s3cret")
     (said,) = detail(bed).unread
     assert len(elsewhere.seen) == 1

@@ -7,6 +7,7 @@ import http.client
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,7 +89,7 @@ class Served:
         headers: Mapping[str, str | None] | None = None,
     ) -> Reply:
         """Send any request; the answer must be JSON."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=100)
         given = {name: value for name, value in (headers or {}).items() if value is not None}
         try:
             connection.request(method, path, body, given)
@@ -110,7 +111,7 @@ class Served:
 
     def connect(self) -> socket.socket:
         """A connection on which nothing was sent yet."""
-        return socket.create_connection(("127.0.0.1", self.port), timeout=30)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=100)
 
 
 @pytest.fixture
@@ -140,7 +141,7 @@ def serve(books: Database) -> Iterator[Serve]:
         deliveries: Deliveries | None = None,
         secrets: tuple[str, ...] = (SECRET,),
         installation: int | None = None,
-        patience: float = 5.0,
+        patience: float = 100.0,
     ) -> Served:
         journal = ListJournal()
         kept = deliveries or books.deliveries
@@ -154,7 +155,7 @@ def serve(books: Database) -> Iterator[Serve]:
 
         def end() -> None:
             server.stop()
-            thread.join(20)
+            thread.join(100)
             assert not thread.is_alive()
             with recorder:
                 pass
@@ -171,6 +172,16 @@ def serve(books: Database) -> Iterator[Serve]:
 def served(serve: Serve) -> Served:
     """A server that asks for the one secret."""
     return serve()
+
+
+def eventually(holds: Callable[[], bool]) -> bool:
+    """Whether something comes true before the deadline."""
+    until = time.monotonic() + 100
+    while time.monotonic() < until:
+        if holds():
+            return True
+        time.sleep(0.02)
+    return False
 
 
 @contextlib.contextmanager

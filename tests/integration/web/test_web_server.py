@@ -16,21 +16,29 @@ from repoagents.errors import ConfigError
 from repoagents.web import server
 from repoagents.web.server import HttpServer, ended_by_signals
 from repoagents.web.wire import MAX_BODY_BYTES
-from tests.integration.web.conftest import LABELED, Serve, Served, signature, unfinished
+from tests.integration.web.conftest import (
+    LABELED,
+    Serve,
+    Served,
+    eventually,
+    signature,
+    unfinished,
+)
 
 HEAD = b"POST /webhooks/github HTTP/1.1\r\nHost: x\r\n"
-PROMPTLY = 5.0
-"""Far less than any limit on time here, far more than a loaded machine needs."""
+NEVER = 1000
+PROMPTLY = 100.0
+"""Far less than the limits on time of a patient server, far more than a loaded machine needs."""
+ROUNDS = (1, 5, 25)
+"""Limits on time, for a machine that keeps the first and for those that need a longer one."""
 
 
-def eventually(holds: Callable[[], bool]) -> bool:
-    """Whether something comes true before the deadline."""
-    until = time.monotonic() + 20
-    while time.monotonic() < until:
-        if holds():
-            return True
-        time.sleep(0.02)
-    return False
+@pytest.fixture
+def patient(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> Serve:
+    """Starts servers that give up on nobody while a test lasts."""
+    monkeypatch.setattr(server, "IDLE_SECONDS", NEVER)
+    monkeypatch.setattr(server, "REQUEST_SECONDS", NEVER)
+    return serve
 
 
 def closed(client: socket.socket) -> bool:
@@ -96,10 +104,10 @@ def test_the_largest_payload_is_taken(served: Served) -> None:
     ids=["size", "extension", "trailer"],
 )
 def test_what_stands_between_the_pieces_of_a_body_is_bounded(
-    served: Served, endless: bytes
+    patient: Serve, endless: bytes
 ) -> None:
     """The library keeps it in memory and searches it anew at each arrival."""
-    with served.connect() as client:
+    with patient().connect() as client:
         client.settimeout(PROMPTLY)
         client.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
@@ -156,7 +164,8 @@ def test_a_body_that_cannot_be_kept_is_a_5xx_and_told_once(
 # --- slow and many clients -------------------------------------------------------------------
 
 
-def test_slow_clients_hold_nobody_up(served: Served) -> None:
+def test_slow_clients_hold_nobody_up(patient: Serve) -> None:
+    served = patient()
     with unfinished(served, 5, HEAD + b"Content-Length: 1000\r\n\r\nonly the beginning"):
         begun = time.monotonic()
         assert served.post().code == 202
@@ -164,15 +173,15 @@ def test_slow_clients_hold_nobody_up(served: Served) -> None:
 
 
 def test_more_slow_clients_than_connections_hold_nobody_up(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch
+    patient: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "CONNECTIONS", 8)
-    served = serve()
+    served = patient()
     with unfinished(served, 20, HEAD + b"Content-Length: 1000\r\n\r\n"):
         begun = time.monotonic()
         assert served.post().code == 202
         # Each newcomer waits until somebody has been connected for a second.
-        assert time.monotonic() - begun < 2 * PROMPTLY
+        assert time.monotonic() - begun < PROMPTLY
 
 
 def test_a_connection_that_idles_is_closed(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,17 +214,24 @@ def test_a_client_that_sends_a_byte_now_and_then_is_let_go(
 
 def test_a_connection_in_use_is_kept(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the time of one request counts, not that of the connection."""
-    monkeypatch.setattr(server, "REQUEST_SECONDS", 2)
-    served = serve()
-    until = time.monotonic() + 4
-    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=30)
-    connection.connect()
-    with contextlib.closing(connection.sock) as client:
-        while time.monotonic() < until:
-            connection.request("GET", "/healthz")
-            assert json.loads(connection.getresponse().read()) == {"status": "ok"}
-            assert connection.sock is client
-            time.sleep(0.2)
+
+    def kept(seconds: int) -> bool:
+        monkeypatch.setattr(server, "REQUEST_SECONDS", seconds)
+        until = time.monotonic() + 2 * seconds
+        connection = http.client.HTTPConnection("127.0.0.1", serve().port, timeout=30)
+        connection.connect()
+        with contextlib.closing(connection.sock) as client:
+            while time.monotonic() < until:
+                try:
+                    connection.request("GET", "/healthz")
+                    assert json.loads(connection.getresponse().read()) == {"status": "ok"}
+                except (OSError, http.client.HTTPException):
+                    return False
+                assert connection.sock is client
+                time.sleep(seconds / 10)
+        return True
+
+    assert any(kept(seconds) for seconds in ROUNDS)
 
 
 def test_requests_behind_each_other_are_answered_in_order(served: Served) -> None:
@@ -241,21 +257,32 @@ def application(_environ: object, start: Callable[..., object]) -> list[bytes]:
     return [b""]
 
 
+def speaks_ipv6() -> bool:
+    """Whether this machine has the loopback address of IPv6; containers often have none."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
 def test_it_says_where_it_is_reached(host: str) -> None:
+    if ":" in host and not speaks_ipv6():
+        pytest.skip("no IPv6 on this machine")
     listening = HttpServer(application, host, 0)
     thread = threading.Thread(target=listening.serve)
     thread.start()
     try:
         host_and_port = listening.url.removeprefix("http://")
         name, _, port = host_and_port.rpartition(":")
-        with socket.create_connection((name.strip("[]"), int(port)), timeout=10) as client:
+        with socket.create_connection((name.strip("[]"), int(port)), timeout=100) as client:
             client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             assert client.recv(100).startswith(b"HTTP/1.1 200")
     finally:
         listening.stop()
         listening.stop()
-        thread.join(20)
+        thread.join(100)
     assert not thread.is_alive()
 
 
@@ -287,7 +314,7 @@ def test_a_signal_ends_it_and_what_is_answered_then_is_answered(which: signal.Si
     port = int(listening.url.rpartition(":")[2])
 
     def ask() -> None:
-        with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+        with socket.create_connection(("127.0.0.1", port), timeout=100) as client:
             client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             answers.append(b"".join(iter(lambda: client.recv(1000), b"")))
 
@@ -296,7 +323,7 @@ def test_a_signal_ends_it_and_what_is_answered_then_is_answered(which: signal.Si
     with ended_by_signals(listening) as signals:
         asking.start()
         listening.serve()
-    asking.join(20)
+    asking.join(100)
     assert signals == [which]
     assert signal.getsignal(which) is before
     assert answers[0].endswith(b"done")

@@ -21,9 +21,9 @@ class Drawings:
             self._more.notify_all()
 
     def reach(self, number: int) -> bool:
-        """Whether so many come within ten seconds."""
+        """Whether so many come."""
         with self._more:
-            return self._more.wait_for(lambda: self.number >= number, timeout=10)
+            return self._more.wait_for(lambda: self.number >= number, timeout=100)
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def at_work(draw: Callable[[], None], every: float) -> Iterator[Easel]:
     thread.start()
     yield easel
     easel.close()
-    thread.join(timeout=10)
+    thread.join(timeout=100)
     assert not thread.is_alive()
 
 

@@ -40,7 +40,7 @@ def test_it_beats_at_the_start_now_and_then_and_at_the_end() -> None:
     with Heart(pulses, clock, lambda: heard[-1] if heard else None, every=0.01):
         for _ in range(3):
             pulses.came.clear()
-            assert pulses.came.wait(10)
+            assert pulses.came.wait(100)
         heard.append(clock.now())
     assert len(pulses.beats) >= 4
     assert pulses.beats[0] == Pulse(Part.RECEIVER, begun, begun)
@@ -63,5 +63,5 @@ def test_a_state_that_cannot_be_written_stops_nothing() -> None:
     with Heart(pulses, FakeClock(), lambda: None, every=0.01):
         for _ in range(2):
             pulses.came.clear()
-            assert pulses.came.wait(10)
+            assert pulses.came.wait(100)
     assert pulses.beats == []

@@ -1,6 +1,7 @@
 """The recorder: what comes together is written together, and answered when that is durable."""
 
 import threading
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -30,7 +31,7 @@ class HeldDeliveries:
         """Note them, when it is let; an odd number is new."""
         self.batches.append([delivery.id for delivery in deliveries])
         self.begun.set()
-        assert self.go.wait(20)
+        assert self.go.wait(100)
         if self.broken:
             raise StoreError("the disk is full")
         return tuple(int(delivery.id) % 2 == 1 for delivery in deliveries)
@@ -66,21 +67,23 @@ def record_all(
 
     threads = [threading.Thread(target=record, args=(number,)) for number in range(count)]
     threads[0].start()
-    assert held.begun.wait(20)
+    assert held.begun.wait(100)
     for thread in threads[1:]:
         thread.start()
+    while not recorder._open or len(recorder._open.deliveries) < count - 1:
+        time.sleep(0.001)
     return outcomes, threads
 
 
 def finish(held: HeldDeliveries, threads: list[threading.Thread]) -> None:
     held.go.set()
     for thread in threads:
-        thread.join(20)
+        thread.join(100)
 
 
 def test_nothing_is_answered_before_it_is_written() -> None:
     held = HeldDeliveries()
-    with Recorder(held) as recorder:
+    with Recorder(held, patience=100) as recorder:
         outcomes, threads = record_all(recorder, held, 4)
         assert outcomes == {}
         finish(held, threads)
@@ -89,7 +92,7 @@ def test_nothing_is_answered_before_it_is_written() -> None:
 
 def test_what_comes_meanwhile_is_written_together() -> None:
     held = HeldDeliveries()
-    with Recorder(held) as recorder:
+    with Recorder(held, patience=100) as recorder:
         _, threads = record_all(recorder, held, 9)
         finish(held, threads)
     assert held.batches[0] == ["0"]
@@ -100,7 +103,7 @@ def test_what_comes_meanwhile_is_written_together() -> None:
 def test_what_is_not_written_is_told_to_all_who_wait() -> None:
     held = HeldDeliveries()
     held.broken = True
-    with Recorder(held) as recorder:
+    with Recorder(held, patience=100) as recorder:
         outcomes, threads = record_all(recorder, held, 5)
         finish(held, threads)
         assert set(outcomes.values()) == {"the disk is full"}
@@ -116,7 +119,7 @@ def test_nobody_waits_for_ever() -> None:
     with Recorder(held, patience=0.05) as recorder:
         outcomes, threads = record_all(recorder, held, 3)
         for thread in threads:
-            thread.join(20)
+            thread.join(100)
         assert set(outcomes.values()) == {"the state gave no answer in 0.05 seconds"}
         with pytest.raises(StoreError, match="no answer"):
             recorder.probe()
@@ -134,7 +137,7 @@ def test_a_thread_that_cannot_be_had_now_may_be_had_later(
 
     held = HeldDeliveries()
     held.go.set()
-    with Recorder(held) as recorder:
+    with Recorder(held, patience=100) as recorder:
         with monkeypatch.context() as without:
             without.setattr(threading.Thread, "start", refuse)
             for number in ("1", "3"):
