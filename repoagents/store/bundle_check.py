@@ -27,20 +27,14 @@ SHOWN = 200
 
 @dataclass(frozen=True)
 class Examined:
-    """What a bundle was found to be: whose key signed it, what it says, and what is wrong.
+    """What is wrong with a bundle, whose key signed it, and how many members it has.
 
-    `fingerprint` and `manifest` are only told of a bundle without a problem.
+    `fingerprint` is only told of a bundle without a problem: one whose members are as signed.
     """
 
     problems: tuple[str, ...]
     fingerprint: str = ""
-    manifest: Mapping[str, object] | None = None
     members: int = 0
-
-    @property
-    def sound(self) -> bool:
-        """Whether every member is as it was signed."""
-        return not self.problems
 
 
 def examine(path: Path) -> Examined:
@@ -164,7 +158,7 @@ def _compare(contents: Mapping[str, bytes]) -> Examined:
     problems += _differences(contents, listed)
     if problems:
         return Examined(tuple(problems), members=len(contents))
-    return Examined((), key.fingerprint, manifest, len(contents))
+    return Examined((), key.fingerprint, len(contents))
 
 
 def _misnamed(names: Iterable[str]) -> Iterable[str]:

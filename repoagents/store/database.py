@@ -23,8 +23,6 @@ from repoagents.store.runs import StoredRuns
 from repoagents.store.spend import StoredSpend
 from repoagents.store.stages import StoredStages
 
-__all__ = ["Database", "make_engine", "open_database", "open_server_reader"]
-
 
 @dataclass(frozen=True)
 class Database:
@@ -91,7 +89,7 @@ def open_database(url_or_path: str | Path, *, clock: Clock) -> Database:
 
 
 def open_server_reader(url: str) -> Reader:
-    """A reader of the state in PostgreSQL, which is not created here; `started` says if it is.
+    """A reader of the state in PostgreSQL; it finds nothing while there is none, and makes none.
 
     Raises `StateUnreadable` for another schema, `StoreError` when the server cannot be reached.
     """
@@ -105,6 +103,6 @@ def open_server_reader(url: str) -> Reader:
     with closing(door), door.toolkit() as connection:
         found = read_meta(connection).get("schema")
     if found is None:
-        return Reader(lambda _sql, _values: (), started=False)
+        return Reader(lambda _sql, _values: ())
     refuse_foreign(int(found), door.place)
     return Reader(query)

@@ -13,6 +13,7 @@ from repoagents.store.codec import decode
 from repoagents.store.engine import Door
 from repoagents.store.reader import parse_effect
 from repoagents.store.rows import Column, Row, parse_instant, render_instant
+from repoagents.store.spend import parse_usage
 
 T = TypeVar("T")
 
@@ -62,7 +63,7 @@ class StoredHistory:
             if row["started_at"] is not None:
                 took = parse_instant(row["finished_at"]) - parse_instant(row["started_at"])
                 seconds[day].append(took.total_seconds())
-        spent = {row["day"]: _usage(row) for row in self._door.query(SPENT, wanted)}
+        spent = {row["day"]: parse_usage(row) for row in self._door.query(SPENT, wanted)}
         return tuple(
             Day(
                 date.fromisoformat(day),
@@ -84,7 +85,7 @@ class StoredHistory:
                     (Stage(row["stage"]), row["round"], row["seconds"]) for row in stages[run_id]
                 ),
                 effects=tuple(parse_effect(row) for row in effects[run_id]),
-                usage=next(map(_usage, costs[run_id]), Usage()),
+                usage=next(map(parse_usage, costs[run_id]), Usage()),
                 review=_last(stages[run_id], Stage.REVIEW, Review),
                 verdict=_last(stages[run_id], Stage.VERDICT, Verdict),
             )
@@ -116,8 +117,3 @@ def _last(rows: Sequence[Row], stage: Stage, kind: type[T]) -> T | None:
         return None if newest is None else decode(newest, kind)
     except ValueUnreadable:
         return None
-
-
-def _usage(row: Row) -> Usage:
-    # The sum of no known cost is NULL: unknown, as `Usage` has it.
-    return Usage(int(row["calls"] or 0), int(row["tokens"] or 0), row["cost"])

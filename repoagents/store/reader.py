@@ -39,10 +39,8 @@ class StateOnServer(StoreError):
 class Reader:
     """Runs, effects, timings and pulses as they stand; every method is one query."""
 
-    def __init__(self, query: Execute, *, started: bool = True) -> None:
-        """Read through `query`; `started` is false when there is no state yet."""
+    def __init__(self, query: Execute) -> None:
         self._query = query
-        self.started = started
 
     def run(self, run_id: str) -> Run | None:
         """One run."""
@@ -137,21 +135,21 @@ def _newest(statuses: tuple[str, ...], *, by_issue: bool) -> str:
 
 
 def open_reader(control: Path) -> Reader:
-    """A reader of the state below a control folder.
+    """A reader of the state below a control folder; it finds nothing while there is no state.
 
-    Without a state yet, the reader is empty and `started` is false. Raises `StateUnreadable` for a
-    file that is damaged, not ours, or of another schema, and `StateOnServer` for PostgreSQL.
+    Raises `StateUnreadable` for a file that is damaged, not ours, or of another schema, and
+    `StateOnServer` for PostgreSQL.
     """
     path = locate(control)
     if path is None:
         raise StateOnServer("the state is in PostgreSQL, not in a file")
     try:
-        started = path.exists()
+        is_there = path.exists()
     except OSError as error:
         raise fault(error, str(path)) from error
-    if not started:
+    if not is_there:
         refuse_orphaned_log(path)
-        return Reader(lambda _sql, _values: (), started=False)
+        return Reader(lambda _sql, _values: ())
     with closing(connect_readonly(path)) as connection:
         refuse_foreign(read_schema(connection, str(path)), str(path))
 

@@ -14,7 +14,6 @@ from repoagents.errors import StoreError
 from repoagents.store.faults import fault
 
 KEY = "state/signing-key.pem"
-KEY_BYTES = 32
 
 
 @dataclass(frozen=True)

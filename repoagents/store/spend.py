@@ -36,13 +36,13 @@ class StoredSpend:
         """
         since = {"hour": render_instant(now - HOUR), "day": render_instant(now - DAY)}
         rows = self._door.query(SUMS, {"run": run_id} | since)
-        sums = {row["span"]: _usage(row) for row in rows}
+        sums = {row["span"]: parse_usage(row) for row in rows}
         return Spent(run=sums["run"], hour=sums["hour"], day=sums["day"])
 
     def of_stages(self, run_id: str) -> tuple[tuple[Stage, Usage], ...]:
         """Sums of the run by stage, in the order of their first calls."""
         rows = self._door.query(STAGES, {"run": run_id})
-        return tuple((Stage(row["stage"]), _usage(row)) for row in rows)
+        return tuple((Stage(row["stage"]), parse_usage(row)) for row in rows)
 
     def reserve(self, run_id: str, stage: Stage, usage: Usage, at: datetime) -> int:
         """Reserve before the call; returns the reservation's number."""
@@ -66,6 +66,6 @@ class StoredSpend:
             execute(SETTLE, cost | {"seq": reservation})
 
 
-def _usage(row: Row) -> Usage:
-    """Summed calls; the sum of no known cost is NULL: unknown, as `Usage` has it."""
+def parse_usage(row: Row) -> Usage:
+    """Summed calls, tokens and cost; of no known cost the sum is NULL: unknown, as in `Usage`."""
     return Usage(int(row["calls"] or 0), int(row["tokens"] or 0), row["cost"])

@@ -12,7 +12,8 @@ from repoagents.domain.issue import Issue
 from repoagents.domain.run import Run, RunStatus
 from repoagents.errors import ConfigError, StateUnreadable, StoreError
 from repoagents.store.connections import add_subsecond_clock
-from repoagents.store.database import Database, make_engine, open_database, open_server_reader
+from repoagents.store.database import Database, open_database, open_server_reader
+from repoagents.store.engine import make_engine
 from repoagents.store.migrations import migrate
 from repoagents.store.reader import open_reader
 from tests.fakes.clock import FakeClock
