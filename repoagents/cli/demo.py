@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 EXAMPLE = "python-lib"
 ISSUE = 1
-EVENTS = ("issues", "issue_comment", "pull_request", "pull_request_review")
 OPENING = """\
 A rehearsal: no model is called, and GitHub is a small one on this machine. The agents' answers were
 recorded; what stands around them is real: webhooks, the clone, the worktree, the project's own
@@ -76,7 +75,7 @@ def _scene() -> Iterator[_Scene]:
     from repoagents.domain.delivery import WEBHOOKS
     from repoagents.git.command import Git
     from repoagents.rehearsal.hub import LoopbackGitHub
-    from repoagents.rehearsal.stage import build_stage
+    from repoagents.rehearsal.stage import EVENTS, build_stage
 
     clock = bootstrap.SystemClock()
     folder = Path.cwd() / "demo" / f"{EXAMPLE}-{clock.now():%Y%m%d-%H%M%S}"
@@ -132,8 +131,7 @@ def _report(scene: _Scene, desk: "Desk") -> int:
 
     hub, folder = scene.hub, scene.premises.loaded.root.parent
     pull, run = hub.pulls[-1], desk.house.runs.latest(ISSUE)
-    merged = pull.pull is not None and pull.pull.merged_at is not None
-    where = f"merged into {pull.pull.base}" if pull.pull and merged else "not merged"
+    where = f"merged into {pull.pull.base}" if pull.pull and pull.merged else "not merged"
     click.echo(f"\nPull request #{pull.number} is {where}. What was said there, as pages:")
     for number, kind in ((ISSUE, "issues"), (pull.number, "pull")):
         page = folder / f"{kind}-{number}.html"
@@ -142,7 +140,7 @@ def _report(scene: _Scene, desk: "Desk") -> int:
     click.echo(
         f"and in git:\n  git --git-dir {shown_path(Path(hub.clone_url))} log --graph -p main\n"
     )
-    return work.code_of_runs([run]) if run is not None and merged else UNFINISHED
+    return work.code_of_runs([run]) if run is not None and pull.merged else UNFINISHED
 
 
 def _stay(hub: "LoopbackGitHub") -> None:

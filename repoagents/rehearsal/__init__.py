@@ -1,1 +1,1 @@
-"""What the demo, fixtures and tests stand on: an agent that calls no model."""
+"""What `demo`, the soak and tests stand on: agents that call no model, and a GitHub (`hub`)."""

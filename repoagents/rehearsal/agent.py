@@ -12,6 +12,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from repoagents.config.files import CONTROL
 from repoagents.rehearsal.patch import (
     FilePatch,
     Hunk,
@@ -68,7 +69,7 @@ def answer(role: str, recording: Recording, prompt: str, schema: Path) -> Report
 
 def load_recording(worktree: Path, issue: int) -> Recording:
     """The issue's recording, or one that adds a single file; raises ValueError when broken."""
-    path = worktree / ".ai-repoagents" / "rehearsal" / f"issue-{issue}.json"
+    path = worktree / CONTROL / "rehearsal" / f"issue-{issue}.json"
     if not path.exists():
         return _improvised(issue)
     recorded = json.loads(path.read_text(encoding="utf-8"))

@@ -74,7 +74,7 @@ class Soak:
         """What the soak came to; what the state and the disk say comes from outside."""
         return Tally(
             issues=len(self.wanted),
-            merged=sum(_is_merged(pull) for pull in self.hub.pulls),
+            merged=sum(pull.merged for pull in self.hub.pulls),
             faults=self.faults,
             kills=self.kills,
             deliveries=len(self.hub.hooks.delivered),
@@ -136,7 +136,7 @@ class Soak:
             done = self._until(lambda: self._settled(number), WAVE_SECONDS)
         else:
             self.hub.review(pull.number, by=MAINTAINER, state="APPROVED")
-            done = self._until(lambda: self._settled(number) and _is_merged(pull), WAVE_SECONDS)
+            done = self._until(lambda: self._settled(number) and pull.merged, WAVE_SECONDS)
         if not done:
             self.troubles.append(self._stuck(number, f"it was to be {self.wanted[number]}"))
 
@@ -190,7 +190,7 @@ class Soak:
         for number in self.wanted:
             comments = [c.body.split("\n")[0] for c in self.hub.comments(number) if c.by == BOT]
             branches = [b for b in self.hub.heads if b.startswith(f"repoagents/issue-{number}-")]
-            merges = Counter(pull.number for pull in self._pulls(number) if _is_merged(pull))
+            merges = Counter(pull.number for pull in self._pulls(number) if pull.merged)
             for what, count in (
                 ("comments with one marker", max(Counter(comments).values(), default=0)),
                 ("pull requests", len(self._pulls(number))),
@@ -199,7 +199,3 @@ class Soak:
             ):
                 if count > 1:
                     yield f"issue #{number} has {count} {what}"
-
-
-def _is_merged(issue: Issue) -> bool:
-    return issue.pull is not None and issue.pull.merged_at is not None

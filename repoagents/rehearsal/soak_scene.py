@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from repoagents.agents.environment import ALWAYS
+from repoagents.config.files import CONTROL
 from repoagents.config.loader import DATABASE
 from repoagents.domain.delivery import WEBHOOKS
 from repoagents.domain.soak import Reading, Tally
@@ -15,11 +16,9 @@ from repoagents.ports import Clock
 from repoagents.rehearsal.hub.loopback import BOT, LoopbackGitHub
 from repoagents.rehearsal.remains import bugs_in, left_in, lost_in
 from repoagents.rehearsal.soak import WAVE_SECONDS, Soak
-from repoagents.rehearsal.stage import CONTROL, build_stage
+from repoagents.rehearsal.stage import EVENTS, build_stage
 from repoagents.rehearsal.worker import RehearsalWorker
 from repoagents.store.database import open_database
-
-EVENTS = ("issues", "issue_comment", "pull_request", "pull_request_review")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The stage that `demo` plays on: the example project on a loopback GitHub, and a clone of it."""
+"""The stage of `demo` and of the soak: the example on a loopback GitHub, and a clone of it."""
 
 import secrets
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from shutil import copytree
 
 import yaml
 
+from repoagents.config.files import CONFIG, CONTROL, ENVIRONMENT
 from repoagents.git.command import Git
 from repoagents.rehearsal.hub.loopback import BOT, LoopbackGitHub
 from repoagents.trackers.local_markdown import parse_entry
@@ -14,7 +15,9 @@ from repoagents.trackers.local_markdown import parse_entry
 LABEL = "repoagents"
 MAINTAINER = "mia"
 TOKEN, SECRET = "DEMO_GITHUB_TOKEN", "DEMO_WEBHOOK_SECRET"
-CONTROL = ".ai-repoagents"
+EVENTS = ("issues", "issue_comment", "pull_request", "pull_request_review")
+"""What the bot's receiver hears of."""
+
 REMARK = "# A rehearsal: this GitHub runs on this machine, and only while the demo does.\n"
 IDENTITY = {
     f"GIT_{role}_{key}": value
@@ -39,7 +42,7 @@ def build_stage(folder: Path, example: Path, hub: LoopbackGitHub, outside: Git) 
     """
     source, clone = folder / "source", folder / "clone"
     copytree(example, source)
-    _configure(source / CONTROL / "repoagents.yaml", hub)
+    _configure(source / CONTROL / CONFIG, hub)
     issues = sorted((source / "issues").glob("*.md"), key=lambda path: int(path.name.split("-")[0]))
     git = outside.at(source).told(**IDENTITY)
     git.run("init", "--quiet", f"--initial-branch={hub.forge.repository.default_branch}")
@@ -54,7 +57,7 @@ def build_stage(folder: Path, example: Path, hub: LoopbackGitHub, outside: Git) 
             hub.open_issue(read.title, read.body, by=MAINTAINER)
     outside.at(folder).run("clone", "--quiet", hub.clone_url, str(clone))
     secret = secrets.token_hex(32)
-    _keep_secrets(clone / CONTROL / "repoagents.env", {TOKEN: hub.token_of(BOT), SECRET: secret})
+    _keep_secrets(clone / CONTROL / ENVIRONMENT, {TOKEN: hub.token_of(BOT), SECRET: secret})
     return Stage(clone, secret)
 
 

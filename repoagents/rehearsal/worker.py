@@ -12,6 +12,7 @@ from threading import Thread
 import psutil
 
 from repoagents.agents.process import Command, Ended, Supervisor
+from repoagents.config.files import CONTROL
 from repoagents.domain.soak import Reading
 from repoagents.errors import RepoAgentsError, Stopped
 from repoagents.rehearsal.watched import read_told
@@ -28,7 +29,7 @@ class RehearsalWorker:
 
     def __init__(self, clone: Path, environment: Mapping[str, str], limit: float) -> None:
         """`limit` is how many seconds one of its processes may live."""
-        self._control = clone / ".ai-repoagents"
+        self._control = clone / CONTROL
         # Found by it on the whole machine, where another soak may be at work.
         self._run_id = f"soak-{os.getpid()}-{next(_workers)}"
         self._clone = clone

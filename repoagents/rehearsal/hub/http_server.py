@@ -27,13 +27,13 @@ class Server(ThreadingHTTPServer):
     daemon_threads = False  # `server_close` joins the threads that are left
     request_queue_size = 128
 
-    def __init__(self, port: int, application: Application) -> None:
+    def __init__(self, application: Application) -> None:
         self.application = application
         self.crashes: list[BaseException] = []
         self._open: set[socket.socket] = set()
         self._guard = Lock()
         self._thread = Thread(target=self.serve_forever, args=(0.02,), name="loopback-github")
-        super().__init__((HOST, port), Conversation)
+        super().__init__((HOST, 0), Conversation)
 
     def start(self) -> None:
         """Begin to answer."""

@@ -41,10 +41,9 @@ class LoopbackGitHub(People):
         clock: Clock,
         environment: Mapping[str, str],
         repo: str = "example/python-lib",
-        port: int = 0,
     ) -> None:
-        self._server = Server(port, lambda request: self._front.answer(request))
-        self._elsewhere = Server(0, lambda request: self._front.answer_elsewhere(request))
+        self._server = Server(lambda request: self._front.answer(request))
+        self._elsewhere = Server(lambda request: self._front.answer_elsewhere(request))
         self.site = f"http://{HOST}:{self._server.server_address[1]}"
         self.url = f"{self.site}{API}"
         repository = Repository(repo, clock)

@@ -61,7 +61,7 @@ def _conversation(forge: Forge, issue: Issue) -> Iterable[str]:
 
 
 def _state(issue: Issue) -> str:
-    if issue.pull and issue.pull.merged_at:
+    if issue.merged:
         return "merged"
     return "draft" if issue.pull and issue.pull.draft and issue.state == "open" else issue.state
 

@@ -135,18 +135,15 @@ class People:
         self.forge.pulls.follow(by)
 
     @undisturbed
-    def open_pull(
-        self, title: str, *, head: str, by: str, base: str = "main", draft: bool = False
-    ) -> int:
-        """Open a pull request; returns its number."""
-        return self.forge.pulls.open(title, "", (head, base), by, draft=draft).number
+    def open_pull(self, title: str, *, head: str, by: str, draft: bool = False) -> int:
+        """Open a pull request into the default branch; returns its number."""
+        branches = (head, self.forge.repository.default_branch)
+        return self.forge.pulls.open(title, "", branches, by, draft=draft).number
 
     @undisturbed
-    def open_pull_from_fork(
-        self, title: str, *, head: str, sha: str, by: str, base: str = "main"
-    ) -> int:
+    def open_pull_from_fork(self, title: str, *, head: str, sha: str, by: str) -> int:
         """Open a pull request from `by`'s fork; the commit must be in the bare repository."""
-        return self.forge.pulls.open_from_fork(title, (head, base), sha, by).number
+        return self.forge.pulls.open_from_fork(title, head, sha, by).number
 
     @undisturbed
     def close_pull(self, number: int, *, by: str) -> None:
@@ -154,9 +151,9 @@ class People:
         self.forge.repository.close(self.forge.pulls.read(number)[0].number, by)
 
     @undisturbed
-    def merge_pull(self, number: int, *, by: str, method: str = "merge") -> str:
+    def merge_pull(self, number: int, *, by: str) -> str:
         """Press the button; returns the merge commit."""
-        return self.forge.pulls.merge(number, by, method=method)
+        return self.forge.pulls.merge(number, by)
 
     @undisturbed
     def mark_ready(self, number: int, *, by: str) -> None:

@@ -53,9 +53,9 @@ class Pulls:
         self._repository.tell(Notice("pull_request", "opened", by, issue))
         return issue
 
-    def open_from_fork(self, title: str, branches: tuple[str, str], sha: str, by: str) -> Issue:
+    def open_from_fork(self, title: str, head: str, sha: str, by: str) -> Issue:
         """A pull request whose head lies in `by`'s fork; its branch may be named like ours."""
-        head, base = branches
+        base = self._repository.default_branch
         name = self._repository.full_name.partition("/")[2]
         issue = self._repository.add(title, "", by)
         base_sha = self._bare.heads()[base]

@@ -147,6 +147,11 @@ class Issue:
         """The webhook event that tells of it."""
         return "pull_request" if self.pull else "issues"
 
+    @property
+    def merged(self) -> bool:
+        """Whether it is a pull request that was merged."""
+        return self.pull is not None and self.pull.merged_at is not None
+
 
 @dataclass(frozen=True)
 class Annotation:

@@ -86,9 +86,9 @@ class Call:
         """The pull request in the address, or a 404."""
         return self.forge.pulls.read(self.number)
 
-    def text(self, name: str, default: str | None = None) -> str:
+    def text(self, name: str) -> str:
         """A text of the body; 422 when it is missing or is none."""
-        value = self.sent.get(name, default)
+        value = self.sent.get(name)
         if not isinstance(value, str):
             raise Refusal(422, f'Invalid request.\n\n"{name}" wasn\'t supplied.')
         return value
