@@ -15,7 +15,7 @@ def command(*, number: int, as_json: bool) -> int:
     The agent is ended, the worktree and the artifacts stay. `repoagents retry N` goes on later.
     """
     from repoagents.cli.desk import open_desk
-    from repoagents.pipeline import tick
+    from repoagents.pipeline import inbox
 
     with open_desk() as desk:
         request = desk.write("cancel", number)
@@ -23,7 +23,7 @@ def command(*, number: int, as_json: bool) -> int:
         if any(not answer.waits for answer in answers):
             return desk.report(answers, as_json=as_json)
         # Nobody is at work, or not any more: a worker may end before it takes the request up.
-        outcome = tick.cancel(desk.house, request)
+        outcome = inbox.cancel(desk.house, request)
         desk.house.inbox.take(request.id, outcome, desk.house.clock.now())
         # Its worker is dead, but an agent may have outlived it.
         run = desk.house.runs.latest(number)

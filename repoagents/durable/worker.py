@@ -17,8 +17,10 @@ from repoagents.durable.flows import DurableFlows
 from repoagents.errors import Bug, RepoAgentsError, StateUnreadable, StoreError
 from repoagents.pipeline import recovery
 from repoagents.pipeline.boundary import bugs_told
+from repoagents.pipeline.errands import run_errands
 from repoagents.pipeline.pulse import beat, first_beat
-from repoagents.pipeline.tick import Rhythm, run_errands, sweep_when_due, tick
+from repoagents.pipeline.rhythm import Rhythm
+from repoagents.pipeline.tick import tick
 from repoagents.policy import retry
 from repoagents.ports import House
 
@@ -248,14 +250,10 @@ class _Shift:
             ended, self._errand = self._errand, None
             await ended
         if self._errand is None:
-            self._errand = asyncio.create_task(self._run_errands())
+            errands = run_errands(self._house, self._flows, self._rhythm)
+            self._errand = asyncio.create_task(errands)
             await asyncio.sleep(0)
         return self._errand
-
-    async def _run_errands(self) -> None:
-        # One after the other: what is swept may be what the next errand would begin to use.
-        await sweep_when_due(self._house, self._flows, self._rhythm)
-        await run_errands(self._house, self._rhythm)
 
 
 def _beat(house: House, flows: DurableFlows, rhythm: Rhythm) -> tuple[Run, ...]:

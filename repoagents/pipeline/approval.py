@@ -34,11 +34,20 @@ One by a review also stands only as long as the review does.
 
 @dataclass(frozen=True)
 class Waiting:
-    """A proven change that waits for a person or a flag: the effects held, by which flags."""
+    """A proven change that waits for a person or a flag: the effects held, by which flags.
+
+    `pull` is where its pull request is, empty while there is none.
+    """
 
     run: Run
     effects: tuple[Effect, ...]
     flags: tuple[str, ...]
+    pull: str = ""
+
+    @property
+    def merges(self) -> bool:
+        """Whether it is the merge of what is published already."""
+        return any(isinstance(effect, MergePullRequest) for effect in self.effects)
 
 
 def pending(books: Books) -> tuple[Waiting, ...]:
@@ -59,7 +68,9 @@ def waiting_of(books: Books, run: Run) -> Waiting | None:
         effects = (publisher.merge_of(run),)
     gates = [publisher.gate(books, effect) for effect in decisive or effects]
     flags = dict.fromkeys(gate.flag for gate in gates if isinstance(gate, Withheld))
-    return Waiting(run, effects, tuple(flags))
+    done = (row for row in books.ledger.rows(run.id) if row.state == "done")
+    pull = next((row.location for row in done if row.name == "draft_pull_request"), "")
+    return Waiting(run, effects, tuple(flags), pull)
 
 
 def waits(run: Run, effects: Sequence[LedgerRow]) -> bool:
@@ -84,7 +95,7 @@ def approve(
     """
     run = house.runs.latest(number)
     waiting = None if run is None else waiting_of(house, run)
-    unpublished = waiting is not None and not _is_merge(waiting)
+    unpublished = waiting is not None and not waiting.merges
     if run is None or not (unpublished or is_published(house, run)):
         return f"refused: nothing of issue {number} waits for a person"
     refusal = why_stop(house, run) or _why_not_by(house, run, login)
@@ -104,7 +115,7 @@ def reject(house: House, number: int, by: str, note: str = "") -> str:
         return f"refused: nothing of issue {number} waits for a person"
     run = waiting.run
     _record(house, run, REJECT, by, note)
-    if _is_merge(waiting):
+    if waiting.merges:
         now = house.clock.now()
         change(
             house,
@@ -229,10 +240,6 @@ def _why_not_by(house: House, run: Run, login: str) -> str | None:
     one = viewer.kind is AccountKind.USER and login in ("", viewer.login)
     names = {"", viewer.login} if one else {login}
     return merging.why_same_person(names, run.asked_by, house.settings.approval)
-
-
-def _is_merge(waiting: Waiting) -> bool:
-    return any(isinstance(effect, MergePullRequest) for effect in waiting.effects)
 
 
 def _record(house: House, run: Run, decision: str, by: str, note: str = "") -> Approval:

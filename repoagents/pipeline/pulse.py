@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from repoagents.domain.pulse import Part, Pulse
-from repoagents.pipeline.tick import Rhythm
+from repoagents.pipeline.rhythm import Rhythm
 from repoagents.ports import House
 
 BEAT_EVERY = timedelta(seconds=30)
@@ -21,9 +21,10 @@ def beat(house: House, rhythm: Rhythm, pulse: Pulse) -> Pulse:
     """The pulse as it is now; noted when something changed, and every half minute."""
     sight = house.tracker.inspection
     seen = replace(pulse, pause=sight.pause if sight else None)
-    if rhythm.polled_at is not None:
-        heard = rhythm.read_at or pulse.heard_at
-        seen = replace(seen, tried_at=rhythm.polled_at, heard_at=heard, problem=rhythm.problem)
+    last = rhythm.last_poll
+    if last.begun_at is not None:
+        heard = last.read_at or pulse.heard_at
+        seen = replace(seen, tried_at=last.begun_at, heard_at=heard, problem=last.problem)
     quiet = house.clock.now() - pulse.beat_at
     if seen == pulse and timedelta() <= quiet < BEAT_EVERY:
         return pulse

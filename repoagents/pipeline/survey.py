@@ -9,6 +9,7 @@ from repoagents.domain.reports import Review
 from repoagents.domain.run import Run, RunStatus
 from repoagents.domain.smoke import REHEARSAL
 from repoagents.pipeline import approval, dossier
+from repoagents.pipeline.followup import FOLLOWED
 from repoagents.policy.attention import Cap, Signs, Standing, weigh
 from repoagents.policy.safety import holding
 from repoagents.ports import Books, Kept
@@ -29,6 +30,8 @@ URGENT = (
 """Runs that are told in full however old they are, up to the same number."""
 
 CHARTED = timedelta(days=30)
+
+_OPEN = "limits.open_pull_requests"
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ def survey(books: Books, host: Host, *, runs: int = RUNS, cards: int = CARDS) ->
         cards=cards_of(books, tuple(told.values())),
         days=books.history.days(now - CHARTED),
         caps=Caps(spent.hour, spent.day, limits),
+        open_pulls=len(books.runs.with_open_pull_request(FOLLOWED)),
         flags=flags,
         free_bytes=host.free_bytes,
         rehearsal=REHEARSAL if dossier.rehearsed(settings) else "",
@@ -99,6 +103,7 @@ def stand(books: Books, snapshot: Snapshot, host: Host) -> Standing:
             receiver_beat=receiver.beat_at if receiver else None,
             paused_until=worker.pause.until if worker and worker.pause else None,
             caps=tuple(Cap(key, value, caps.limits[key]) for key, value in used.items()),
+            open_pulls=Cap(_OPEN, snapshot.open_pulls, caps.limits[_OPEN]),
             run_limit=timedelta(seconds=settings.agent.run_timeout_seconds),
             drift=host.drift,
             free_bytes=snapshot.free_bytes,

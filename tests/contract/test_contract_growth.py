@@ -19,8 +19,9 @@ from repoagents.durable.worker import _launched
 from repoagents.errors import StoreError
 from repoagents.pipeline import approval, janitor
 from repoagents.pipeline.boundary import change
+from repoagents.pipeline.rhythm import Rhythm
 from repoagents.pipeline.rollout import measure
-from repoagents.pipeline.tick import Rhythm, tick
+from repoagents.pipeline.tick import tick
 from repoagents.ports import CommitRequest, Request
 from repoagents.store import requests
 from repoagents.store.database import Database

@@ -15,7 +15,8 @@ from repoagents.pipeline.intake import Wish, accept
 from repoagents.pipeline.people import AskerUnknown
 from repoagents.pipeline.preview import candidates
 from repoagents.pipeline.reconcile import why_stop
-from repoagents.pipeline.tick import Rhythm, tick
+from repoagents.pipeline.rhythm import Rhythm
+from repoagents.pipeline.tick import tick
 from repoagents.ports import RoleTask
 from tests.fakes.agents import write_fix
 from tests.fakes.people import (

@@ -11,7 +11,8 @@ from repoagents.domain.reports import Role
 from repoagents.domain.run import FailureClass, RunStatus
 from repoagents.pipeline import approval
 from repoagents.pipeline.followup import follow_up
-from repoagents.pipeline.tick import Rhythm, tick
+from repoagents.pipeline.rhythm import Rhythm
+from repoagents.pipeline.tick import tick
 from repoagents.ports import RoleTask
 from tests.fakes.people import STRANGER
 from tests.fakes.pulls import MemoryHub

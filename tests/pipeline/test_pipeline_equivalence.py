@@ -14,7 +14,8 @@ from repoagents.domain.issue import Comment, Issue, IssueState
 from repoagents.domain.people import Act
 from repoagents.domain.run import RunStatus
 from repoagents.domain.settings import TrackerSettings
-from repoagents.pipeline.tick import Rhythm, tick
+from repoagents.pipeline.rhythm import Rhythm
+from repoagents.pipeline.tick import tick
 from repoagents.ports import Runs
 from repoagents.store.database import open_database
 from tests.fakes.clock import FakeClock

@@ -55,9 +55,10 @@ from repoagents.pipeline.boundary import StepResult, change
 from repoagents.pipeline.bundle import Contents, make_bundle
 from repoagents.pipeline.followup import why_too_many
 from repoagents.pipeline.intake import why_dirty
+from repoagents.pipeline.rhythm import Rhythm
 from repoagents.pipeline.stepping_back import step_back_if_critical
 from repoagents.pipeline.survey import Host, stand, survey
-from repoagents.pipeline.tick import Rhythm, tick
+from repoagents.pipeline.tick import tick
 from repoagents.policy import budget, eligibility, guardrails, merging, permission, safety
 from repoagents.ports import House, RoleTask, Worktree
 from repoagents.store.artifacts import FileArtifacts

@@ -13,8 +13,12 @@ from repoagents.domain.settings import LimitSettings, SafetySettings
 from repoagents.errors import GitError, GitHubError, StateUnreadable
 from repoagents.pipeline import approval
 from repoagents.pipeline.boundary import change
+from repoagents.pipeline.errands import follow_when_due
 from repoagents.pipeline.followup import follow_up, why_too_many, with_open_pull_request
-from repoagents.pipeline.tick import Rhythm, cancel, follow_when_due, tick
+from repoagents.pipeline.inbox import cancel
+from repoagents.pipeline.rhythm import Rhythm
+from repoagents.pipeline.survey import Host, stand, survey
+from repoagents.pipeline.tick import tick
 from repoagents.ports import Request
 from tests.fakes.agents import write_fix
 from tests.fakes.people import MAINTAINER
@@ -201,6 +205,10 @@ async def test_the_pull_request_of_a_cancelled_run_counts_until_it_ends(
     reason = why_too_many(place.house)
     assert reason is not None
     assert "1 pull requests of the bot are open (of #1)" in reason
+    host = Host("1.2.3", "a worker is live")
+    assert "pull_requests_full" in [
+        concern.code for concern in stand(place.house, survey(place.house, host), host).concerns
+    ]
     hub.remark(run.branch, MAINTAINER, "Name it better.")
     hub.review(run.branch, MAINTAINER, ReviewState.APPROVED, run.head_sha)
     await follow_up(place.house)
@@ -328,7 +336,7 @@ async def test_room_for_a_further_pull_request_is_taken_at_once(
     await follow_when_due(place.house, rhythm)
     assert place.house.runs.latest(2) is None
     hub.alter(run.branch, state=PullState.CLOSED)
-    rhythm.followed_at = None
+    rhythm.errands.followed_at = None
 
     await follow_when_due(place.house, rhythm)
     tick(place.house, place.flows, rhythm)

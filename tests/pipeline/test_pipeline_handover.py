@@ -12,7 +12,7 @@ from repoagents.domain.reports import BuildReport
 from repoagents.domain.run import Failure, FailureClass, Run, RunStatus
 from repoagents.domain.settings import AgentSettings, SafetySettings, TrackerSettings
 from repoagents.errors import Exited, StoreError
-from repoagents.pipeline import approval, outcome, reconcile, recovery, tick
+from repoagents.pipeline import approval, inbox, outcome, reconcile, recovery
 from repoagents.pipeline.boundary import StepResult, change
 from repoagents.pipeline.dossier import gather
 from repoagents.pipeline.intake import Wish, accept
@@ -122,7 +122,7 @@ def test_cancelled_without_a_worker(light: Place, stands: str) -> None:
         change(light.house, run.id, lambda was: was.wait_for_retry(why, now, now, spent=True))
     elif stands == "blocked":
         change(light.house, run.id, lambda was: was.block(why, now))
-    assert "cancelled:" in tick.cancel(light.house, asked(light, "cancel"))
+    assert "cancelled:" in inbox.cancel(light.house, asked(light, "cancel"))
     assert "cancelled" in told(light, run)
 
 

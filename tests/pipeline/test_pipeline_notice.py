@@ -15,8 +15,10 @@ from repoagents.errors import Exited, GitHubError, RepoAgentsError, StateUnreada
 from repoagents.pipeline import approval, notice, outcome, recovery
 from repoagents.pipeline.attempt import look, run_attempt
 from repoagents.pipeline.boundary import change
+from repoagents.pipeline.inbox import cancel
 from repoagents.pipeline.reconcile import call_off
-from repoagents.pipeline.tick import Rhythm, cancel, poll
+from repoagents.pipeline.rhythm import Rhythm
+from repoagents.pipeline.tick import poll
 from repoagents.ports import Request, RoleTask
 from tests.fakes.agents import ScriptedAgents, approve, good_plan, write_fix
 from tests.fakes.pulls import MemoryHub

@@ -15,8 +15,9 @@ from repoagents.pipeline import approval, janitor, recovery
 from repoagents.pipeline.attempt import run_attempt
 from repoagents.pipeline.intake import Wish, accept
 from repoagents.pipeline.preview import candidate, candidates, preview
+from repoagents.pipeline.rhythm import LastPoll, Rhythm
 from repoagents.pipeline.sendback import send_back
-from repoagents.pipeline.tick import Rhythm, tick
+from repoagents.pipeline.tick import tick
 from repoagents.ports import Request, RoleTask
 from tests.fakes.agents import good_plan, write_fix
 from tests.fakes.world import DirectSteps
@@ -69,7 +70,7 @@ async def test_an_outage_never_ends_the_loop(place: Place) -> None:
 
 
 async def test_a_clock_set_back_still_polls(place: Place) -> None:
-    rhythm = Rhythm(polled_at=place.clock.now() + timedelta(days=1))
+    rhythm = Rhythm(last_poll=LastPoll(place.clock.now() + timedelta(days=1)))
     place.tracker.issues = {1: ISSUE}
     tick(place.house, place.flows, rhythm)
     assert len(place.flows.started) == 1

@@ -8,7 +8,8 @@ from repoagents.domain.issue import Comment, Issue, IssueState
 from repoagents.domain.people import Account
 from repoagents.domain.run import Run, RunStatus
 from repoagents.domain.settings import SafetySettings
-from repoagents.pipeline.tick import Rhythm, tick
+from repoagents.pipeline.rhythm import Rhythm
+from repoagents.pipeline.tick import tick
 from repoagents.ports import FROM_COMMENT
 from tests.fakes.people import EPOCH, MACHINE, MAINTAINER, STRANGER
 from tests.fakes.pulls import MemoryHub

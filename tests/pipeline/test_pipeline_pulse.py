@@ -8,7 +8,8 @@ import pytest
 from repoagents.domain.pulse import Part, Pause, Pulse, Quota
 from repoagents.errors import TrackerError
 from repoagents.pipeline.pulse import BEAT_EVERY, beat, first_beat
-from repoagents.pipeline.tick import Rhythm, tick
+from repoagents.pipeline.rhythm import Rhythm
+from repoagents.pipeline.tick import tick
 from tests.fakes.inspection import KnownAccess
 from tests.pipeline.conftest import Place
 

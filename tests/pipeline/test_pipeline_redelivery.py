@@ -7,8 +7,9 @@ import pytest
 from repoagents.domain.delivery import Delivery
 from repoagents.domain.settings import SafetySettings
 from repoagents.errors import Forbidden, GitHubError, NotFound, RateLimited, Unavailable
+from repoagents.pipeline.errands import ask_again_when_due, run_errands
 from repoagents.pipeline.redelivery import ask_again
-from repoagents.pipeline.tick import Rhythm, ask_again_when_due, run_errands
+from repoagents.pipeline.rhythm import Rhythm
 from repoagents.policy.redelivery import MOST_PER_HOUR
 from tests.fakes.hooks import MemoryHooks
 from tests.pipeline.conftest import Place
@@ -41,7 +42,7 @@ async def test_what_was_missed_is_asked_for_when_the_worker_starts(
     hooks.status = DOWN
     hooks.send("missed")
     hooks.status = UP
-    await run_errands(place.house, Rhythm())
+    await run_errands(place.house, place.flows, Rhythm())
     assert hooks.asked == ["missed"]
     (line,) = [line for line in place.journal.lines if line[0] == "redelivery_asked"]
     assert line[1].startswith("issues of 2026-")
@@ -167,10 +168,10 @@ async def test_an_outage_between_two_ends_the_round(place: Place, hooks: MemoryH
 
 async def test_a_worker_for_one_issue_asks_for_nothing(place: Place, hooks: MemoryHooks) -> None:
     hooks.send("missed")
-    await run_errands(place.house, Rhythm(issue=1))
+    await run_errands(place.house, place.flows, Rhythm(issue=1))
     assert hooks.listed == 0
 
 
 async def test_without_webhooks_there_is_nothing_to_do(place: Place) -> None:
-    await run_errands(place.house, Rhythm())
+    await run_errands(place.house, place.flows, Rhythm())
     assert place.journal.codes() == []

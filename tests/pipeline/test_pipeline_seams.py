@@ -16,8 +16,10 @@ from repoagents.errors import Forbidden, Unavailable
 from repoagents.pipeline import approval, merge, rounds
 from repoagents.pipeline.boundary import change
 from repoagents.pipeline.followup import follow_up, with_open_pull_request
+from repoagents.pipeline.inbox import cancel
 from repoagents.pipeline.intake import Wish, accept
-from repoagents.pipeline.tick import Rhythm, cancel, tick
+from repoagents.pipeline.rhythm import Rhythm
+from repoagents.pipeline.tick import tick
 from repoagents.ports import FROM_COMMENT, Request, RoleTask
 from tests.fakes.agents import write_fix
 from tests.fakes.people import MAINTAINER, OTHER_MAINTAINER, STRANGER

@@ -14,9 +14,11 @@ from repoagents.domain.people import Account, Act
 from repoagents.domain.run import FailureClass, Run, RunStatus
 from repoagents.domain.settings import SafetySettings, TrackerSettings
 from repoagents.errors import Forbidden, StoreError, Unavailable
+from repoagents.pipeline.errands import sweep_when_due
 from repoagents.pipeline.janitor import EVENTS_STAY
+from repoagents.pipeline.rhythm import Rhythm
 from repoagents.pipeline.sighting import COMMANDS_HOLD
-from repoagents.pipeline.tick import Rhythm, sweep_when_due, tick
+from repoagents.pipeline.tick import tick
 from repoagents.ports import FROM_COMMENT
 from tests.fakes.inspection import KnownAccess
 from tests.fakes.people import EPOCH, MACHINE, MAINTAINER, STRANGER, MemoryPeople

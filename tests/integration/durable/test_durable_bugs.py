@@ -77,7 +77,7 @@ def test_a_bug_in_a_request_is_its_outcome_and_the_next_is_taken_up(
 def test_the_loop_outlives_a_bug_in_every_poll(
     place: Place, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ticks, "_due", lambda *_: True)
+    monkeypatch.setattr(ticks, "is_due", lambda *_: True)
     polls: list[None] = []
 
     def broken() -> tuple[Issue, ...]:

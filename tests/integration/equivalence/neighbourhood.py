@@ -19,7 +19,9 @@ from repoagents.config.loader import load
 from repoagents.domain.run import AT_WORK, Run, RunStatus
 from repoagents.logs import Redactor
 from repoagents.pipeline.attempt import run_flow
-from repoagents.pipeline.tick import Rhythm, follow_when_due, tick
+from repoagents.pipeline.errands import follow_when_due
+from repoagents.pipeline.rhythm import Rhythm
+from repoagents.pipeline.tick import tick
 from repoagents.ports import AgentReply, Agents, Brief, House, RoleReport, RoleTask
 from repoagents.rehearsal.hub import LoopbackGitHub
 from repoagents.rehearsal.hub.loopback import BOT
