@@ -2,13 +2,13 @@
 
 import click
 
-from repoagents.cli.numbers import ISSUE
+from repoagents.cli.options import AS_JSON, NUMBER
 from repoagents.cli.output import examples
 
 
 @click.command(epilog=examples("cancel 12"))
-@click.argument("number", type=ISSUE)
-@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@NUMBER
+@AS_JSON
 def command(*, number: int, as_json: bool) -> int:
     """Stop the run of an issue and keep its work.
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from repoagents.cli.options import AS_JSON
 from repoagents.cli.output import examples, print_json, shown_path, size
 from repoagents.cli.terminal import room
 from repoagents.views.layout import hanging
@@ -12,7 +13,7 @@ from repoagents.views.layout import hanging
 
 @click.command(epilog=examples("clean --dry-run", "clean"))
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
-@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@AS_JSON
 def command(*, dry_run: bool, as_json: bool) -> int:
     """Remove the worktrees of finished runs.
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from repoagents.cli.options import AS_JSON
 from repoagents.cli.output import examples, print_json, remark
 from repoagents.cli.terminal import room
 from repoagents.views.layout import hanging
@@ -24,7 +25,7 @@ def command() -> None:
 
 
 @command.command(epilog=examples("config show", "config show --json"))
-@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@AS_JSON
 def show(*, as_json: bool) -> None:
     """Show every value with its origin: a default, a line of a file, or a variable.
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import click
 
 from repoagents.cli.boundary import DONE
-from repoagents.cli.numbers import Whole
+from repoagents.cli.options import AS_JSON, Whole
 from repoagents.cli.output import examples, print_json, remark, shown_path
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ LISTED = 100
 )
 @click.option("--open", "opens", is_flag=True, help="Show it in the browser.")
 @click.option("--watch", is_flag=True, help="Draw it again when something changes, until Ctrl-C.")
-@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@AS_JSON
 def command(
     *, refresh_seconds: int | None, output: Path | None, opens: bool, watch: bool, as_json: bool
 ) -> int:

@@ -4,13 +4,14 @@ import click
 
 from repoagents.cli.boundary import DONE, UNFINISHED
 from repoagents.cli.colours import coloured
+from repoagents.cli.options import AS_JSON
 from repoagents.cli.output import examples, print_json
 from repoagents.cli.terminal import room
 from repoagents.views import tones
 
 
 @click.command(epilog=examples("doctor", "doctor --json"))
-@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@AS_JSON
 def command(*, as_json: bool) -> int:
     """Check everything that a run needs, each with why and how to fix it.
 

@@ -6,7 +6,7 @@ import click
 
 from repoagents.cli.boundary import DONE, UNFINISHED
 from repoagents.cli.colours import coloured
-from repoagents.cli.numbers import ISSUE, Whole
+from repoagents.cli.options import AS_JSON, ISSUE, Whole
 from repoagents.cli.output import examples, print_json, remark, shown_path
 from repoagents.cli.terminal import room
 from repoagents.views import tones
@@ -36,7 +36,7 @@ def command() -> None:
     is_flag=True,
     help="Exit with 1 as well when comments and pull requests would not go out.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@AS_JSON
 def smoke(*, issue: int | None, limit: int, require_write_ready: bool, as_json: bool) -> int:
     """Say what stands between the bot and GitHub; write `github-smoke`, change nothing there.
 

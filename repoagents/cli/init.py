@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from repoagents.cli.options import AS_JSON
 from repoagents.cli.output import at_terminal, examples, print_json, remark
 from repoagents.config.presets import NAMES, load_preset
 from repoagents.config.rules import LOCAL_PATHS
@@ -55,7 +56,7 @@ class Wish:
 @click.option("--force", is_flag=True, help="Overwrite everything and keep a copy of it.")
 @click.option("--dry-run", is_flag=True, help="List what would be written, and write nothing.")
 @click.option("--yes", is_flag=True, help="Ask nothing; accept the proposed verify commands.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@AS_JSON
 def command(
     *,
     preset: str | None,

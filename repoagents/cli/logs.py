@@ -14,7 +14,7 @@ import click
 
 from repoagents.cli import overview, place
 from repoagents.cli.colours import coloured
-from repoagents.cli.numbers import ISSUE
+from repoagents.cli.options import AS_JSON, ISSUE
 from repoagents.cli.output import examples, print_json, remark
 from repoagents.domain.run import AT_WORK
 from repoagents.policy.wording import one_line
@@ -33,7 +33,7 @@ Line = dict[str, object]
 @click.command(epilog=examples("logs 12", "logs 12 --follow", "logs"))
 @click.argument("number", type=ISSUE, required=False)
 @click.option("--follow", "-f", is_flag=True, help="Go on until the issue's run is at rest.")
-@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@AS_JSON
 def command(*, number: int | None, follow: bool, as_json: bool) -> int:
     """Show what the bot noted, about an issue or all.
 

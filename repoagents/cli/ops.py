@@ -7,8 +7,8 @@ import click
 
 from repoagents.cli.boundary import DONE, UNFINISHED
 from repoagents.cli.colours import coloured
-from repoagents.cli.numbers import ISSUE
 from repoagents.cli.ops_backup import backup, restore
+from repoagents.cli.options import AS_JSON, ISSUE
 from repoagents.cli.output import examples, print_json, remark, shown_path
 from repoagents.cli.terminal import room
 from repoagents.views import tones
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from repoagents.bootstrap import Premises
     from repoagents.domain.run import Run
     from repoagents.pipeline.bundle import Made
-
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 
 
 @click.group(epilog=examples("ops status", "ops snapshot --archive", "ops verify PATH"))

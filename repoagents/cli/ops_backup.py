@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from repoagents.cli.boundary import DONE
+from repoagents.cli.options import AS_JSON
 from repoagents.cli.output import examples, print_json, remark, shown_path, size
 from repoagents.errors import StateUnreadable, StoreError
 
 if TYPE_CHECKING:
     from repoagents.ports import Clock
 
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 STAMP = "%Y%m%dT%H%M%SZ"
 RECENT = timedelta(minutes=1)
 """Twice as long as the receiver's pulse takes."""

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from repoagents.cli.numbers import ISSUE, Whole
+from repoagents.cli.options import AS_JSON, ISSUE, Whole
 from repoagents.cli.output import examples
 from repoagents.domain.run import FailureClass, RunStatus
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     help="With --blocked: only what stopped for this reason, for example environment.",
 )
 @click.option("--limit", type=Whole(min=1), metavar="N", help="With --blocked: at most this many.")
-@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@AS_JSON
 def command(
     *,
     number: int | None,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from repoagents.cli.boundary import DONE, UNFINISHED
+from repoagents.cli.options import AS_JSON
 from repoagents.cli.output import at_terminal, examples, print_json, remark, shown_path
 from repoagents.cli.soak import command as soak
 from repoagents.domain.rollout import Brake, Phase
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from repoagents.config.edit import Edit
     from repoagents.policy.rollout import Assessment
 
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 YES = click.option("--yes", is_flag=True, help="Do not ask.")
 PHASES = [phase.value for phase in Phase]
 

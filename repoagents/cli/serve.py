@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from repoagents.cli.boundary import DONE, INTERRUPTED
-from repoagents.cli.numbers import Whole
+from repoagents.cli.options import Whole
 from repoagents.cli.output import examples, remark
 
 if TYPE_CHECKING:

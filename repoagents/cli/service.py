@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from repoagents.cli.boundary import DONE, UNFINISHED
+from repoagents.cli.options import AS_JSON
 from repoagents.cli.output import examples, print_json, remark
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def install(*, kind: str | None, user: bool, serve: bool, now: bool) -> int:
 
 @command.command("status", epilog=examples("service status", "service status --json"))
 @options
-@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@AS_JSON
 def status(*, kind: str | None, user: bool, as_json: bool) -> int:
     """Say whether the service is active, and whether the worker lives.
 

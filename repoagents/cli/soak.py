@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from repoagents.cli.boundary import DONE, UNFINISHED
+from repoagents.cli.options import AS_JSON
 from repoagents.cli.output import examples, print_json, remark, shown_path
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     metavar="N",
     help="How long new issues are brought; the last ones are seen through.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@AS_JSON
 def command(*, minutes: float, as_json: bool) -> int:
     """Rehearse with faults for some minutes, and count what goes wrong.
 

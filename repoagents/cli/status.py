@@ -12,7 +12,7 @@ from repoagents.cli import overview, place, terminal
 from repoagents.cli.boundary import DONE, UNFINISHED
 from repoagents.cli.colours import coloured_status
 from repoagents.cli.follow import Lines, Timing, Watch, follow
-from repoagents.cli.numbers import ISSUE, Whole
+from repoagents.cli.options import AS_JSON, ISSUE, Whole
 from repoagents.cli.output import at_terminal, examples, unanswered
 from repoagents.domain.run import Run, RunStatus
 
@@ -32,7 +32,7 @@ BESIDE = 9
     show_default=True,
     help="At most this many runs.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@AS_JSON
 def command(*, issue: int | None, watch: bool, limit: int, as_json: bool) -> int:
     """Show the runs, and whether a worker is live.
 

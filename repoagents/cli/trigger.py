@@ -3,19 +3,19 @@
 import click
 
 from repoagents.cli.boundary import DONE, UNFINISHED
-from repoagents.cli.numbers import ISSUE
+from repoagents.cli.options import AS_JSON, NUMBER
 from repoagents.cli.output import examples, print_json, unanswered
 from repoagents.views.snapshot import run_row
 
 
 @click.command(epilog=examples("trigger 12 --dry-run", "trigger 12", "trigger 12 --force"))
-@click.argument("number", type=ISSUE)
+@NUMBER
 @click.option(
     "--dry-run", is_flag=True, help="Only plan, and show what would happen; nothing is recorded."
 )
 @click.option("--no-agent", is_flag=True, help="With --dry-run: leave out even the planner.")
 @click.option("--force", is_flag=True, help="Run again although the issue's text is unchanged.")
-@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@AS_JSON
 def command(*, number: int, dry_run: bool, no_agent: bool, force: bool, as_json: bool) -> int:
     """Work on one issue now.
 

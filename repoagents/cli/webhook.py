@@ -5,6 +5,7 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from repoagents.cli.boundary import DONE, UNFINISHED
+from repoagents.cli.options import AS_JSON
 from repoagents.cli.output import examples, print_json
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 @click.option("--payload", type=click.File("rb"), required=True, help="A JSON file; - is stdin.")
 @click.option("--delivery", "delivery_id", help="The delivery's id; else one is made up.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done; record nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@AS_JSON
 def command(
     *, event: str, payload: IO[bytes], delivery_id: str | None, dry_run: bool, as_json: bool
 ) -> int:
