@@ -1,7 +1,10 @@
 """The pages that an operator looks things up in say what the program says."""
 
 import ast
+import json
+import os
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,12 +13,14 @@ import pytest
 from repoagents.config.keys import catalogue
 from repoagents.domain.reports import Role
 from repoagents.domain.run import FailureClass, RunStatus, Stage
+from tests.prepared import run_prepared
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "repoagents").rglob("*.py"))
 EVENTS = ROOT / "docs" / "events.md"
 TROUBLE = ROOT / "docs" / "troubleshooting.md"
 GLOSSARY = ROOT / "docs" / "glossary.md"
+SCRIPTS = ROOT / "docs" / "how-to" / "scripts.md"
 LEVELS = {"note": "info", "warn": "warning"}
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 
@@ -126,6 +131,14 @@ def test_the_glossary_is_in_order_and_knows_our_words() -> None:
     ours += " tick reconcile dispatch finding verdict effect gate withheld receipt ledger snapshot"
     assert set(f"{ours} preset doctor check phase pulse brief dashboard".split()) <= words
     assert "handoff bundle" in words
+
+
+def test_the_page_for_scripts_has_every_key_of_the_status(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    for typed in (["init", "--tracker-kind", "local_markdown", "--yes"], ["status", "--json"]):
+        shown = run_prepared(typed, cwd=tmp_path, env=os.environ)
+        assert shown.returncode == 0, shown.stderr
+    assert set(table("# Use the answers in scripts", SCRIPTS)) == set(json.loads(shown.stdout))
 
 
 def test_every_reason_of_a_block_or_failure_is_on_a_page() -> None:
