@@ -116,6 +116,7 @@ def _row(waiting: "Waiting") -> dict[str, object]:
         "verified": run.verified,
         "effects": [effect_name(effect) for effect in waiting.effects],
         "flags": waiting.flags,
+        "pull_request": waiting.pull or None,
     }
 
 
@@ -129,7 +130,8 @@ def _fate(waiting: "Waiting") -> str:
     names = ", ".join(effect_name(effect) for effect in waiting.effects)
     if waiting.flags:
         return f"{names}: withheld by {' and '.join(waiting.flags)}"
-    return f"{names}: `repoagents approval approve {waiting.run.issue_number}` publishes"
+    does = "merges" if waiting.merges else "publishes"
+    return f"{names}: `repoagents approval approve {waiting.run.issue_number}` {does}"
 
 
 def _files(desk: "Desk", waiting: "Waiting") -> tuple[str, ...]:
@@ -146,6 +148,7 @@ def _render(waiting: "Waiting", files: Sequence[str]) -> str:
         f"  commit  {run.head_sha}",
         f"  diff    {run.diff_hash}",
         f"  proof   {proof}",
+        *([f"  pull    {waiting.pull}"] if waiting.pull else []),
         *hanging("  ", _fate(waiting), room()),
         *(f"  read    {file}" for file in files),
     ]

@@ -73,9 +73,10 @@ class Signs:
     a flag. `polled_at` is the latest poll that succeeded and `poll_every` what lies between two,
     None where the worker does not poll; `poll_problem` is why the latest one failed.
     `receiver_beat` is the webhook receiver's last sign of life. `paused_until` is when GitHub
-    takes requests again. `run_limit` is how long an attempt may take. `drift` are texts of `init`
-    that are outdated or missing. `brake` holds the bot to an earlier phase than its flags name.
-    What is None or empty is not known, or not so.
+    takes requests again. `run_limit` is how long an attempt may take. `open_pulls` is how many
+    pull requests of the bot's are open. `drift` are texts of `init` that are outdated or missing.
+    `brake` holds the bot to an earlier phase than its flags name. What is None or empty is not
+    known, or not so.
     """
 
     now: datetime
@@ -90,6 +91,7 @@ class Signs:
     paused_until: datetime | None = None
     caps: tuple[Cap, ...] = ()
     run_limit: timedelta = timedelta(hours=2)
+    open_pulls: Cap | None = None
     drift: tuple[str, ...] = ()
     free_bytes: int | None = None
     brake: Brake | None = None
@@ -278,6 +280,15 @@ def _caps(signs: Signs) -> Iterator[Concern]:
         yield Concern("limit_near", weight, title, evidence, "repoagents config show")
 
 
+def _full(signs: Signs) -> Iterator[Concern]:
+    """Labelled issues wait for people who merge: without this the bot would seem idle."""
+    cap = signs.open_pulls
+    if cap is not None and cap.used >= cap.limit:
+        title = "No further issue is taken up: too many pull requests are open"
+        evidence = f"{cap.used:g} of {cap.limit:g} ({cap.key}): merge or close one"
+        yield Concern("pull_requests_full", Weight.MEDIUM, title, evidence, "repoagents status")
+
+
 def _disk(signs: Signs) -> Iterator[Concern]:
     if signs.free_bytes is not None and signs.free_bytes < LEAST_FREE_BYTES:
         evidence = f"{signs.free_bytes / 1e9:.2f} GB free"
@@ -302,7 +313,7 @@ def _absent(signs: Signs) -> Iterator[Concern]:
 
 _LOOKS: tuple[Callable[[Signs], Iterator[Concern]], ...] = (
     *(_stuck, _held, _poller, _rate, _receiver, _disk, _failed, _absent, _caps),
-    *(_approvals, _stalled, _blocked, _withheld, _parked, _drift),
+    *(_approvals, _stalled, _full, _blocked, _withheld, _parked, _drift),
 )
 
 

@@ -36,7 +36,7 @@ class Owner:
     owner: str
 
     def __str__(self) -> str:
-        since = f" since {self.started}" if self.started else ""
+        since = f" since {self.started[:16].replace('T', ' ')} UTC" if self.started else ""
         return f"`{self.command}` (pid {self.pid} on {self.host}{since})"
 
 

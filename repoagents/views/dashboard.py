@@ -18,7 +18,7 @@ from repoagents.views.html import embed, link, render_page
 from repoagents.views.permits import permits_of, why_held
 from repoagents.views.snapshot import Card, Snapshot, instant
 from repoagents.views.text import newest_of_each, signs_of_life
-from repoagents.views.words import spoken
+from repoagents.views.words import cost_of, spoken
 
 REFRESHES = (0, 10, 30, 60, 120)
 """What the page offers, in seconds; 0 is off."""
@@ -111,16 +111,18 @@ def render_dashboard(
 def _meters(snapshot: Snapshot) -> Iterator[Meter]:
     """What was used of each limit that is set, and of GitHub's."""
     caps = snapshot.caps
-    used = (
+    cost, unknown = caps.day.cost if caps.day.calls else 0.0, cost_of(caps.day)
+    used: tuple[tuple[str, str, float | None, str], ...] = (
         ("Calls, last hour", "limits.calls_per_hour", float(caps.hour.calls), "{:,.0f}"),
         ("Tokens, last day", "limits.tokens_per_day", float(caps.day.tokens), "{:,.0f}"),
-        ("Cost, last day", "limits.cost_per_day", caps.day.cost or 0.0, "{:,.2f}"),
+        ("Cost, last day", "limits.cost_per_day", cost, "{:,.2f}"),
+        ("Open pull requests", "limits.open_pull_requests", float(snapshot.open_pulls), "{:,.0f}"),
     )
     for name, key, amount, form in used:
         limit = caps.limits.get(key, 0)
         if limit:
-            told = f"{form.format(amount)} of {form.format(limit)}"
-            yield _meter(name, told, amount / limit)
+            told = unknown if amount is None else f"{form.format(amount)} of {form.format(limit)}"
+            yield _meter(name, told, (amount or 0) / limit)
     worker = next((pulse for pulse in snapshot.pulses if pulse.part is Part.WORKER), None)
     quota = worker.quota if worker else None
     if quota and quota.limit and quota.reset_at > snapshot.now:

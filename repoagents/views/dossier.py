@@ -150,6 +150,14 @@ class Handoff:
         return self.run.verified or bool(self.verification and self.verification.verified)
 
     @property
+    def taking(self) -> str:
+        """The command that takes the change as it is; empty without one, or once it is merged."""
+        merged = any(name == "merge" and state == "done" for name, state, *_ in self.effects)
+        if merged or not self.patch_path or self.change is None or self.change.empty:
+            return ""
+        return f"git apply {self.patch_path}"
+
+    @property
     def questions(self) -> tuple[str, ...]:
         """What the planner and the builder could not know."""
         planned = self.plan.questions if self.plan else ()

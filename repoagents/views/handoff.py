@@ -151,8 +151,8 @@ def _next_step(handoff: Handoff) -> Iterator[str]:
     if failure and failure.next_step:
         yield inline(failure.next_step)
     yield handoff.when
-    if handoff.patch_path and handoff.change and not handoff.change.empty:
-        yield f"To take the change as it is: {code(f'git apply {handoff.patch_path}', 500)}"
+    if handoff.taking:
+        yield f"To take the change as it is: {code(handoff.taking, 500)}"
 
 
 def _decision(handoff: Handoff) -> str:

@@ -70,8 +70,8 @@ def _steps(handoff: Handoff) -> Iterator[str]:
         yield handoff.when
     if run.failure and run.failure.next_step:
         yield run.failure.next_step
-    if handoff.patch_path and handoff.change and not handoff.change.empty:
-        yield f"To take the change as it is: `git apply {one_line(handoff.patch_path, 500)}`"
+    if handoff.taking:
+        yield f"To take the change as it is: `{one_line(handoff.taking, 500)}`"
 
 
 def _reasons(handoff: Handoff) -> tuple[str, ...]:

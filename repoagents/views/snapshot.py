@@ -58,10 +58,10 @@ class Snapshot:
     """What was known at one instant: runs newest first, how many there are of each status.
 
     `holder` is a line about the worker that holds the lock, empty when none is live. `cards` are
-    the newest runs and all that need somebody, `days` what each recent day brought. `flags` are
-    the safety flags. `rehearsal` says, when it is not empty, that this is no live repository: it
-    is the first line of everything that is made from the snapshot. `brake` holds the bot to an
-    earlier phase than its flags name.
+    the newest runs and all that need somebody, `days` what each recent day brought. `open_pulls` is
+    how many pull requests of the bot's are open. `flags` are the safety flags. `rehearsal` says,
+    when it is not empty, that this is no live repository: it is the first line of everything that
+    is made from the snapshot. `brake` holds the bot to an earlier phase than its flags name.
     """
 
     now: datetime
@@ -75,6 +75,7 @@ class Snapshot:
     cards: tuple[Card, ...] = ()
     days: "tuple[Day, ...]" = ()
     caps: Caps = field(default_factory=Caps)
+    open_pulls: int = 0
     flags: Mapping[str, bool] = field(default_factory=dict)
     free_bytes: int | None = None
     rehearsal: str = ""

@@ -73,7 +73,7 @@ def signs_of_life(pulses: Sequence[Pulse], now: datetime) -> Iterator[str]:
             yield f"GitHub is asked nothing for {left}: {one_line(pulse.pause.reason)}"
         elif pulse.quota and pulse.quota.reset_at > now:
             quota = pulse.quota
-            left = f"{quota.remaining} of {quota.limit} requests left"
+            left = f"{quota.remaining:,} of {quota.limit:,} requests left"
             short.append(f"GitHub: {left} for {age(quota.reset_at - now)}")
     if short:
         yield " · ".join(short)

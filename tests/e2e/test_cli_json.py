@@ -40,6 +40,7 @@ WAITING = {
     "verified",
     "effects",
     "flags",
+    "pull_request",
 }
 PREVIEW = {
     "issue_number",

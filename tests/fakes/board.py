@@ -9,6 +9,7 @@ from repoagents.domain.reports import Usage
 from repoagents.domain.run import Failure, FailureClass, Run, RunStatus, Stage
 from repoagents.policy.attention import Cap, Signs, Standing, weigh
 from repoagents.ports import Day
+from repoagents.store.worker_lock import Owner
 from repoagents.views.headline import headline
 from repoagents.views.snapshot import Caps, Card, EffectRow, Snapshot
 
@@ -152,14 +153,16 @@ def a_snapshot(runs: tuple[Run, ...], cards: tuple[Card, ...]) -> Snapshot:
     counts = {status: sum(run.status is status for run in runs) for status in RunStatus}
     every = timedelta(minutes=40)
     quota = Quota(5000, 4321, NOW + every)
+    begun = NOW - every
+    worker = Owner(4242, begun.isoformat(), "builder-1", "repoagents run", "")
     return Snapshot(
         now=NOW,
         runs=runs,
         counts=counts,
-        holder="a worker is live: `repoagents run`, process 4242 on builder-1",
+        holder=f"a worker is live: {worker}",
         pulses=(
-            Pulse(Part.WORKER, NOW - every, NOW, NOW, NOW - timedelta(seconds=48), "", quota),
-            Pulse(Part.RECEIVER, NOW - every, NOW, None, NOW - timedelta(minutes=3)),
+            Pulse(Part.WORKER, begun, NOW, NOW, NOW - timedelta(seconds=48), "", quota),
+            Pulse(Part.RECEIVER, begun, NOW, None, NOW - timedelta(minutes=3)),
         ),
         repo="octo/tool",
         version="1.0.0",
@@ -173,8 +176,10 @@ def a_snapshot(runs: tuple[Run, ...], cards: tuple[Card, ...]) -> Snapshot:
                 "limits.calls_per_hour": 100,
                 "limits.tokens_per_day": 10_000_000,
                 "limits.cost_per_day": 25.0,
+                "limits.open_pull_requests": 5,
             },
         ),
+        open_pulls=1,
         flags={
             "safety.allow_write_comments": True,
             "safety.allow_open_pr": False,

@@ -24,7 +24,7 @@ LARGEST = 275_000
 EVIL = (
     "</script><script>window.owned = 1</script><img src=x onerror='window.owned = 1'>"
     '"><svg onload=alert(1)><style>body{display:none}</style>${7*7}{{7*7}}`x`\u202e '
-    + "w" * 400
+    f"{'w' * 400}"
 )
 """What would run, hide or load something, were it ever more than text."""
 

@@ -65,8 +65,9 @@ def test_the_owner_is_named(control: Path, clock: FakeClock) -> None:
 def test_the_second_worker_is_told_who_works(
     control: Path, other: subprocess.Popen[str], clock: FakeClock
 ) -> None:
+    since = f"{clock.now():%Y-%m-%d %H:%M} UTC"
     with (
-        pytest.raises(StoreError, match=f"pid {other.pid} on") as caught,
+        pytest.raises(StoreError, match=rf"pid {other.pid} on .* since {since}\)") as caught,
         hold(control, "me", clock),
     ):
         raise AssertionError("two workers at once")

@@ -204,6 +204,16 @@ def test_limits_are_named_before_they_are_reached(used: float, weights: list[Wei
     assert all("limits.calls_per_hour" in concern.title for concern in standing.concerns)
 
 
+@pytest.mark.parametrize(("used", "found"), [(4, []), (5, ["pull_requests_full"])])
+def test_a_bot_that_waits_for_people_who_merge_is_not_idle(used: float, found: list[str]) -> None:
+    cap = Cap("limits.open_pull_requests", used, 5)
+
+    standing = weigh(replace(QUIET, open_pulls=cap))
+
+    assert codes(standing) == found
+    assert ("5 of 5 (limits.open_pull_requests): merge" in standing.headline) is bool(found)
+
+
 def test_the_host_is_looked_at() -> None:
     signs = replace(
         QUIET,

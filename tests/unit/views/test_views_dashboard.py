@@ -291,6 +291,7 @@ def test_limits_are_told_with_what_is_used_of_them() -> None:
         "Calls, last hour": ("9 of 100", "busy"),
         "Tokens, last day": ("2,431,000 of 10,000,000", "busy"),
         "Cost, last day": ("21.60 of 25.00", "warn"),
+        "Open pull requests": ("1 of 5", "busy"),
         "GitHub requests": ("679 of 5,000", "busy"),
     }
 
@@ -299,9 +300,18 @@ def test_a_limit_that_is_passed_is_red_and_its_bar_full() -> None:
     spent = Caps(Usage(120, 0, None), Usage(120, 0, None), {"limits.calls_per_hour": 100})
     over = replace(a_story(), caps=spent, pulses=())
 
-    (meter,) = dashboard._meters(over)
+    meter, *_ = dashboard._meters(over)
 
     assert (meter.told, meter.share, meter.colour) == ("120 of 100", 100, "bad")
+
+
+def test_a_cost_that_the_engine_does_not_tell_is_not_zero() -> None:
+    limits = {"limits.cost_per_day": 50.0}
+    told = replace(a_story(), caps=Caps(day=Usage(3, 900, None), limits=limits))
+    unspent = replace(told, caps=Caps(day=Usage(), limits=limits))
+
+    assert meters(told)["Cost, last day"] == ("not reported", "busy")
+    assert meters(unspent)["Cost, last day"] == ("0.00 of 50.00", "busy")
 
 
 def test_an_hour_of_github_that_is_over_is_not_told() -> None:

@@ -20,6 +20,7 @@ from repoagents.views.handoff import (
     render_progress,
     render_pull_request,
 )
+from repoagents.views.handoff_page import render_handoff_page
 from repoagents.views.headline import headline
 from repoagents.views.markdown import BODY_LIMIT
 from tests.unit.policy.builders import NOW, a_change, a_plan
@@ -103,6 +104,12 @@ def test_a_rehearsal_is_named_in_every_output(render: Callable[..., str]) -> Non
 def test_the_one_line_that_applies_the_patch() -> None:
     line = "`git apply .ai-repoagents/artifacts/issue-7/r7a/changes.patch`"
     assert line in render_handoff(stories.withheld())
+
+
+def test_what_is_merged_is_not_offered_as_a_patch() -> None:
+    merged = replace(stories.published(), effects=(("merge", "done", "", "", "/pull/9"),))
+    assert "git apply" in render_handoff_page(stories.published())
+    assert "git apply" not in render_handoff(merged) + render_handoff_page(merged)
 
 
 def test_a_measured_failure_of_the_base_is_shown() -> None:

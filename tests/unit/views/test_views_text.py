@@ -65,7 +65,7 @@ def test_status_says_when_something_was_heard_and_what_the_limits_leave() -> Non
     receiver = Pulse(Part.RECEIVER, NOW, NOW)
     assert signs(polled, receiver) == ["last poll 1 m ago · no delivery yet"]
     assert signs(replace(receiver, heard_at=NOW - 5 * minute), limited) == [
-        "last poll 1 m ago · GitHub: 4321 of 5000 requests left for 12 m · last delivery 5 m ago"
+        "last poll 1 m ago · GitHub: 4,321 of 5,000 requests left for 12 m · last delivery 5 m ago"
     ]
     assert signs(replace(limited, quota=Quota(5000, 4321, NOW))) == ["last poll 1 m ago"]
 
