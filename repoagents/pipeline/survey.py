@@ -10,7 +10,6 @@ from repoagents.domain.run import Run, RunStatus
 from repoagents.domain.smoke import REHEARSAL
 from repoagents.pipeline import approval, dossier
 from repoagents.pipeline.followup import FOLLOWED
-from repoagents.pipeline.followup import FOLLOWED
 from repoagents.policy.attention import Cap, Signs, Standing, weigh
 from repoagents.policy.safety import holding
 from repoagents.ports import Books, Kept
@@ -31,8 +30,6 @@ URGENT = (
 """Runs that are told in full however old they are, up to the same number."""
 
 CHARTED = timedelta(days=30)
-
-_OPEN = "limits.open_pull_requests"
 
 _OPEN = "limits.open_pull_requests"
 
@@ -74,7 +71,6 @@ def survey(books: Books, host: Host, *, runs: int = RUNS, cards: int = CARDS) ->
         days=books.history.days(now - CHARTED),
         caps=Caps(spent.hour, spent.day, limits),
         open_pulls=len(books.runs.with_open_pull_request(FOLLOWED)),
-        open_pulls=len(books.runs.with_open_pull_request(FOLLOWED)),
         flags=flags,
         free_bytes=host.free_bytes,
         rehearsal=REHEARSAL if dossier.rehearsed(settings) else "",
@@ -107,7 +103,6 @@ def stand(books: Books, snapshot: Snapshot, host: Host) -> Standing:
             receiver_beat=receiver.beat_at if receiver else None,
             paused_until=worker.pause.until if worker and worker.pause else None,
             caps=tuple(Cap(key, value, caps.limits[key]) for key, value in used.items()),
-            open_pulls=Cap(_OPEN, snapshot.open_pulls, caps.limits[_OPEN]),
             open_pulls=Cap(_OPEN, snapshot.open_pulls, caps.limits[_OPEN]),
             run_limit=timedelta(seconds=settings.agent.run_timeout_seconds),
             drift=host.drift,
