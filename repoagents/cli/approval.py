@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from repoagents.cli.boundary import DONE, UNFINISHED
-from repoagents.cli.numbers import ISSUE
+from repoagents.cli.options import AS_JSON, NUMBER
 from repoagents.cli.output import examples, print_json, remark, shown_path, unanswered
 from repoagents.cli.terminal import room
 from repoagents.domain.effect import effect_name
@@ -16,9 +16,6 @@ from repoagents.views.layout import fit, hanging
 if TYPE_CHECKING:
     from repoagents.cli.desk import Desk
     from repoagents.pipeline.approval import Waiting
-
-NUMBER = click.argument("number", type=ISSUE)
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 
 
 @click.group(epilog=examples("approval list", "approval show 12", "approval approve 12"))
