@@ -99,7 +99,7 @@ def test_a_reader_who_has_enough_is_no_error(tmp_path: Path) -> None:
     assert process.stdout is not None
     assert process.stdout.readline()
     process.stdout.close()
-    assert process.wait(60) == 0
+    assert process.wait(200) == 0
     assert process.stderr is not None
     assert process.stderr.read() == b""
     process.stderr.close()
@@ -118,7 +118,7 @@ def test_a_folder_that_was_deleted_is_named(words: tuple[str, ...], tmp_path: Pa
         env=os.environ | {"PYTHONPATH": str(Path(repoagents.__file__).parents[1])},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
     assert ended.returncode == 2, ended.stderr
@@ -131,7 +131,7 @@ def test_closed_streams_end_no_command_and_are_no_file_of_ours() -> None:
     ended = subprocess.run(
         ["sh", "-c", 'exec "$0" -c "$1" <&- >&- 2>&-', sys.executable, script],
         env=os.environ | {"PYTHONPATH": str(Path(repoagents.__file__).parents[1])},
-        timeout=60,
+        timeout=200,
         check=False,
     )
     assert ended.returncode == 0

@@ -9,7 +9,7 @@ import pytest
 
 from repoagents.bootstrap import SystemClock, open_premises
 from repoagents.cli.app import run
-from repoagents.config.loader import DATABASE
+from repoagents.domain.places import DATABASE
 from repoagents.domain.rollout import Brake, Phase
 from repoagents.store.database import open_database
 from tests.integration.cli.conftest import CONFIG, Repoagents

@@ -43,7 +43,7 @@ class Terminal:
         )
         os.close(slave)
 
-    def read_until(self, done: Callable[[], bool], seconds: float = 90) -> str:
+    def read_until(self, done: Callable[[], bool], seconds: float = 300) -> str:
         """Read until it is done, or the command has ended; returns all so far."""
         deadline = time.monotonic() + seconds
         while not done() and time.monotonic() < deadline:
@@ -85,11 +85,11 @@ def terminal() -> Iterator[Screen]:
 def test_progress_is_drawn_in_place(terminal: Screen, example: Path) -> None:
     shown = terminal(example, "trigger", "1")
     text = shown.read_until(lambda: False)
-    assert shown.process.wait(10) == 0
+    assert shown.process.wait(100) == 0
     assert COLOUR.search(text)
     plain = CONTROL.sub("", text)
     assert re.search(r"issue +status +stage +elapsed +last event", plain)
-    assert re.search(r"1 +in_progress +[a-z_]+ +0:00:0", plain)
+    assert re.search(r"1 +in_progress +[a-z_]+ +0:\d\d:\d\d", plain)
     assert '"code"' not in plain, "the log goes to its file"
     assert "Issue #1: a proven change is ready" in plain
     assert "run_settled" in (example / ".ai-repoagents/logs/repoagents.jsonl").read_text()
@@ -110,11 +110,11 @@ def test_json_stays_alone_on_stdout(example: Path, terminal: Screen) -> None:
 
 def test_watching_redraws_the_status(terminal: Screen, example: Path) -> None:
     shown = terminal(example, "status", "--watch")
-    shown.read_until(lambda: shown.text.count("no runs yet") >= 2, seconds=20)
+    shown.read_until(lambda: shown.text.count("no runs yet") >= 2)
     assert shown.text.count("no runs yet") >= 2
     os.killpg(shown.process.pid, signal.SIGINT)
     shown.read_until(lambda: False)
-    assert shown.process.wait(10) == 130
+    assert shown.process.wait(100) == 130
     assert "Traceback" not in shown.text
 
 
@@ -124,20 +124,20 @@ HOSTILE = "\x1b]0;owned\x07\x1b[2Jwide 合計が一つずれる \u202e" + "goes 
 def test_watching_fits_the_window_while_it_changes(terminal: Screen, example: Path) -> None:
     queue(example, *((number, HOSTILE) for number in range(1, 41)))
     shown = terminal(example, "status", "--watch", size=(14, 50))
-    shown.read_until(lambda: shown.text.count("40 queued") >= 2, seconds=30)
+    shown.read_until(lambda: shown.text.count("40 queued") >= 2)
     plain = CONTROL.sub("", shown.text)
     assert len(re.findall(r"^#\d+", plain.partition("40 queued")[0], re.MULTILINE)) == 5
     assert "TRY" not in plain, "a narrow window gets fewer columns"
     assert "no worker is running" in plain
     shown.resize(40, 120)
-    shown.read_until(lambda: "TRY" in shown.text, seconds=30)
-    shown.read_until(lambda: shown.text.rpartition("TRY")[2].count("no worker") > 0, seconds=30)
+    shown.read_until(lambda: "TRY" in shown.text)
+    shown.read_until(lambda: shown.text.rpartition("TRY")[2].count("no worker") > 0)
     assert "]0;owned" not in shown.text
     assert "\x1b[2J" not in shown.text.replace("\x1b[2J\x1b[H", "")
     assert "wide 合計が一つずれる" in shown.text
     os.killpg(shown.process.pid, signal.SIGINT)
     shown.read_until(lambda: False)
-    assert shown.process.wait(10) == 130
+    assert shown.process.wait(100) == 130
     after = CONTROL.sub("", shown.text.rpartition("\x1b[?1049l")[2])
     assert "40 queued" in after, "the last answer stays on the screen that it was typed on"
 
@@ -160,6 +160,6 @@ def test_what_commands_print_fits_the_window(terminal: Screen, example: Path) ->
     for words in (("ops", "status"), ("doctor",), ("config", "show")):
         shown = terminal(example, *words, size=(24, 60))
         lines = CONTROL.sub("", shown.read_until(lambda: False)).split("\n")
-        assert shown.process.wait(10) == 0
+        assert shown.process.wait(100) == 0
         folds = [line for line in lines if not line.startswith(("written:", "no github-smoke"))]
         assert max(map(len, folds)) <= 60, words

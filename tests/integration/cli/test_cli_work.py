@@ -22,7 +22,7 @@ STAGES = ["prepare", "base_check", "plan", "build", "verify", "review", "verdict
 SLOW = """\
 import os, pathlib, time
 pathlib.Path(os.environ["SLOW_MARK"]).write_text(str(os.getpid()))
-time.sleep(60)
+time.sleep(600)
 """
 
 
@@ -41,7 +41,7 @@ agent:
 
 @pytest.fixture
 def slow(example: Path, tmp_path: Path, git: Callable[..., str], monkeypatch) -> tuple[Path, Path]:
-    """A project whose planner takes a minute; gives its root and the file with the agent's pid."""
+    """A project whose planner does not end; gives its root and the file with the agent's pid."""
     agent, mark = tmp_path / "agent.py", tmp_path / "agent.pid"
     agent.write_text(SLOW)
     (example / CONFIG).write_text(SLOW_CONFIG.format(agent=agent))
@@ -54,7 +54,7 @@ def slow(example: Path, tmp_path: Path, git: Callable[..., str], monkeypatch) ->
 
 def pid_in(mark: Path) -> int:
     """The agent's process id, once it has begun."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 200
     while time.monotonic() < deadline:
         if mark.exists() and mark.read_text():
             return int(mark.read_text())
@@ -66,14 +66,14 @@ def alive(pid: int) -> bool:
     """Whether the process runs (a zombie does not)."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the second, once the file is open
         return False
     return state != "Z"
 
 
-def wait_until_dead(pid: int, seconds: float) -> bool:
-    """Whether the process ends in time."""
-    deadline = time.monotonic() + seconds
+def wait_until_dead(pid: int) -> bool:
+    """Whether the process ends, long before it would end by itself."""
+    deadline = time.monotonic() + 100
     while alive(pid) and time.monotonic() < deadline:
         time.sleep(0.05)
     return not alive(pid)
@@ -221,7 +221,7 @@ def test_an_approval_goes_through_the_live_worker(repoagents, started, example: 
     assert repoagents(example, "trigger", "1").code == 0
     # Whatever else the worker takes up, the request is answered within a tick.
     worker = started(example, "run", REPOAGENTS_SAFETY__ALLOW_OPEN_PR="true")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 200
     while "is live" not in repoagents(example, "status").out and time.monotonic() < deadline:
         time.sleep(0.2)
     approved = repoagents(example, "approval", "approve", "1")
@@ -246,7 +246,7 @@ def test_ctrl_c_ends_the_agent_and_parks_the_run(slow, started, repoagents) -> N
     worker = started(root, "trigger", "1")
     agent = pid_in(mark)
     worker.send_signal(signal.SIGINT)
-    out, err = worker.communicate(timeout=60)
+    out, err = worker.communicate(timeout=200)
     assert worker.returncode == 130, out + err
     assert "issue 1: the agent was ended and the run is parked" in err
     assert "`repoagents trigger 1`" in err
@@ -269,7 +269,7 @@ def test_following_a_live_worker(slow, started, repoagents) -> None:
     follower = started(root, "trigger", "1")
     assert "issue 1 plan" in follower.stdout.readline()
     follower.send_signal(signal.SIGINT)
-    _, err = follower.communicate(timeout=60)
+    _, err = follower.communicate(timeout=200)
     assert follower.returncode == 130
     assert "detached; the work goes on" in err
     assert alive(agent)
@@ -279,13 +279,13 @@ def test_following_a_live_worker(slow, started, repoagents) -> None:
     cancelled = repoagents(root, "cancel", "1")
     assert cancelled.code == 0, cancelled.out
     assert "the work is kept" in cancelled.out
-    out, _ = follower.communicate(timeout=60)
+    out, _ = follower.communicate(timeout=200)
     assert follower.returncode == 1
     assert "the work is kept" in out
-    assert wait_until_dead(agent, 12)
+    assert wait_until_dead(agent)
 
     worker.send_signal(signal.SIGTERM)
-    _, err = worker.communicate(timeout=60)
+    _, err = worker.communicate(timeout=200)
     assert worker.returncode == 130
     assert "stopped; nothing was under way" in err
 
@@ -299,7 +299,7 @@ def test_cancel_ends_the_agent_of_a_dead_worker(slow, started, repoagents) -> No
     assert alive(agent)
     cancelled = repoagents(root, "cancel", "1")
     assert cancelled.code == 0, cancelled.out + cancelled.err
-    assert wait_until_dead(agent, 1)
+    assert wait_until_dead(agent)
     run = json.loads(repoagents(root, "status", "--json").out)["runs"][0]
     assert run["status"] == "cancelled"
 
@@ -328,21 +328,23 @@ def test_a_follower_notices_that_the_worker_died(slow, started) -> None:
     assert "issue 1 plan" in follower.stdout.readline()
     worker.kill()
     worker.wait()
-    _, err = follower.communicate(timeout=60)
+    _, err = follower.communicate(timeout=200)
     assert follower.returncode == 1
     assert "the worker has ended" in err
 
 
 def test_watching_in_a_pipe_writes_what_changes(started, repoagents, example: Path) -> None:
+    queue(example, (7, "Plain"))
     watching = started(example, "status", "--watch")
+    assert "issue 7 queued" in watching.stdout.readline(), "it looks, from now on"
     assert repoagents(example, "trigger", "1").code == 0
-    deadline = time.monotonic() + 30
     lines: list[str] = []
-    while time.monotonic() < deadline and not any("completed" in line for line in lines):
+    while not any("issue 1 completed" in line for line in lines):
         lines.append(watching.stdout.readline())
+        assert lines[-1], "it has ended"
     assert any("issue 1 build" in line for line in lines)
     watching.send_signal(signal.SIGINT)
-    assert watching.wait(10) == 130
+    assert watching.wait(100) == 130
 
 
 def test_the_demo_tells_a_story_with_real_places(repoagents, tmp_path: Path, git) -> None:
@@ -374,7 +376,7 @@ def test_the_demo_s_github_can_be_kept_up(started, tmp_path: Path) -> None:
     line = next(line for line in demo.stdout if "stays up" in line)
     address = re.search(r"http://127\.0\.0\.1:\d+/\S+", line)
     assert address is not None
-    with urllib.request.urlopen(f"{address[0]}/pull/6", timeout=20) as page:
+    with urllib.request.urlopen(f"{address[0]}/pull/6", timeout=100) as page:
         assert "total_seconds" in page.read().decode()
     demo.send_signal(signal.SIGINT)
-    assert demo.wait(30) == 0
+    assert demo.wait(100) == 0
