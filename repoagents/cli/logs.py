@@ -16,10 +16,10 @@ from repoagents.cli import overview, place
 from repoagents.cli.colours import coloured
 from repoagents.cli.options import AS_JSON, ISSUE
 from repoagents.cli.output import examples, print_json, remark
+from repoagents.domain.places import LOG
 from repoagents.domain.run import AT_WORK
 from repoagents.policy.wording import one_line
 
-LOG = "logs/repoagents.jsonl"
 POLL_SECONDS = 0.3
 LAST_WORDS = 7
 """How many looks in a row find nothing new before a run at rest has said all: about two seconds."""

@@ -9,6 +9,7 @@ from repoagents.config.ambient import ambient
 from repoagents.config.document import parse_document
 from repoagents.config.files import CONFIG_PATH, CONTROL, read_text, write_whole
 from repoagents.config.origins import Environment, Origin, trace_origins
+from repoagents.config.smoke_fixture import KEY as SMOKE_FIXTURE
 from repoagents.config.validation import Sources, read_settings
 from repoagents.config.variables import (
     SHOWN,
@@ -16,14 +17,11 @@ from repoagents.config.variables import (
     read_environment_file,
     read_overrides,
 )
+from repoagents.domain.places import DATABASE, LOCATION
 from repoagents.domain.settings import Settings
 from repoagents.domain.smoke import stands_in
 from repoagents.errors import ConfigError
 
-DATABASE = "state/repoagents.sqlite"
-"""The SQLite file, relative to the control plane's folder."""
-LOCATION = "state/location.json"
-SMOKE_FIXTURE = "tracker.smoke_fixture_path"
 UNASKED = f"GitHub is not asked for anything while {SMOKE_FIXTURE} is set"
 
 

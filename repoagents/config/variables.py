@@ -111,9 +111,10 @@ def _value(key: Key, text: str) -> Plain:
 
 
 def likely_overrides(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Warnings for variables that miss one underscore, such as REPOAGENTS_TRACKER_REPO.
+    """Warnings for variables that were surely meant for us and are not read.
 
-    Or that name a section or a list of sections as a whole, such as REPOAGENTS_VERIFY.
+    One underscore is missing, as in REPOAGENTS_TRACKER_REPO, or a section or a list is named as a
+    whole, as in REPOAGENTS_VERIFY.
     """
     single = {variable.replace("__", "_"): variable for variable in by_variable()}
     whole = {f"REPOAGENTS_{key.name.upper()}" for key in catalogue() if len(key.path) == 1}

@@ -4,10 +4,12 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from repoagents.domain.places import LOG
 from repoagents.ports import Deliveries
 from repoagents.rehearsal.hub.hooks import Delivery
 
 KEPT = 202
+"""The status by which the receiver answers for a delivery."""
 
 
 def left_in(control: Path) -> tuple[str, ...]:
@@ -36,6 +38,6 @@ def lost_in(sent: Sequence[Delivery], books: Deliveries) -> tuple[str, ...]:
 
 def bugs_in(control: Path) -> tuple[str, ...]:
     """The bugs of ours that the log tells of."""
-    text = (control / "logs" / "repoagents.jsonl").read_text(encoding="utf-8")
+    text = (control / LOG).read_text(encoding="utf-8")
     lines = [json.loads(line) for line in text.splitlines() if '"bug_met"' in line]
     return tuple(f"a bug was met: {line['message']}" for line in lines)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from repoagents.agents.environment import ALWAYS
 from repoagents.config.files import CONTROL
-from repoagents.config.loader import DATABASE
 from repoagents.domain.delivery import WEBHOOKS
+from repoagents.domain.places import DATABASE
 from repoagents.domain.soak import Reading, Tally
 from repoagents.git.command import Git
 from repoagents.ports import Clock

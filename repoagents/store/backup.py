@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import IO
 
 from repoagents import __version__
+from repoagents.domain.places import DATABASE
 from repoagents.errors import ConfigError, StoreError
 from repoagents.store.engine import parse_place
 from repoagents.store.migrations import check_file, copy_file
-from repoagents.store.reader import DEFAULT_DATABASE as DATABASE
 from repoagents.store.reader import SCHEMA, connect_readonly
 from repoagents.store.rows import render_instant
 from repoagents.store.signing import KEY

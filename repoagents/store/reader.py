@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from repoagents.domain.places import DATABASE, LOCATION
 from repoagents.domain.pulse import Part, Pause, Pulse, Quota
 from repoagents.domain.rollout import Brake, Phase
 from repoagents.domain.run import Run, RunStatus, Stage
@@ -27,9 +28,6 @@ SCHEMA = 1
 
 BRAKE = "brake"
 """The key of the note that holds the bot to a phase."""
-
-LOCATION = "state/location.json"
-DEFAULT_DATABASE = "state/repoagents.sqlite"
 
 
 class StateOnServer(StoreError):
@@ -174,7 +172,7 @@ def locate(control: Path) -> Path | None:
         database = noted["database"]
     except (OSError, ValueError, TypeError, KeyError):
         # The note is rewritten whenever the configuration is loaded; the default is a good guess.
-        database = DEFAULT_DATABASE
+        database = DATABASE
     return None if database is None else control / str(database)
 
 

@@ -11,12 +11,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from repoagents.domain.places import DATABASE, EXPORT
 from repoagents.errors import StoreError
 from repoagents.store.archives import BROKEN
 from repoagents.store.backup import ARTIFACTS, CHUNK, FORMAT, MANIFEST, is_member
 from repoagents.store.faults import foreign_schema
 from repoagents.store.migrations import check_file
-from repoagents.store.reader import DEFAULT_DATABASE as DATABASE
 from repoagents.store.reader import SCHEMA, connect_readonly, read_schema
 from repoagents.store.signing import KEY
 
@@ -179,7 +179,7 @@ def _check_places(control: Path, members: Iterable[str]) -> None:
 def _set_aside(control: Path, stamp: str) -> Path | None:
     """Move what the backup replaces into a folder of its own; None when there was nothing."""
     database = [f"{DATABASE}{ending}" for ending in ("", "-wal", "-shm")]
-    old = (*database, KEY, "state/runs.json", ARTIFACTS)
+    old = (*database, KEY, EXPORT, ARTIFACTS)
     present = [control / name for name in old if (control / name).exists()]
     if not present:
         return None

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from repoagents.domain.places import DATABASE
 from repoagents.errors import ConfigError, StateUnreadable, StoreError
 from repoagents.ports import Request
 from repoagents.store.backup import MANIFEST, Backup, dump_line, make_backup, refuse_server
 from repoagents.store.database import Database, open_database
-from repoagents.store.reader import DEFAULT_DATABASE
 from repoagents.store.restore import restore_backup
 from repoagents.store.signing import KEY, load_key
 from tests.fakes.clock import FakeClock
@@ -30,7 +30,7 @@ def ask(books: Database, clock: FakeClock, number: int) -> None:
 
 def asked(control: Path, clock: FakeClock) -> list[int]:
     """The issues that a state knows of."""
-    books = open_database(control / DEFAULT_DATABASE, clock=clock)
+    books = open_database(control / DATABASE, clock=clock)
     try:
         return sorted(request.issue_number for request in books.inbox.pending())
     finally:
@@ -87,7 +87,7 @@ def listed(path: Path) -> dict[str, object]:
 class TestMaking:
     def test_it_holds_what_cannot_be_had_again(self, made: Backup) -> None:
         names = set(zipfile.ZipFile(made.path).namelist())
-        kept = {DEFAULT_DATABASE, KEY, CONFIG, "roles/planner.md", "policies/règles.md", ARTIFACT}
+        kept = {DATABASE, KEY, CONFIG, "roles/planner.md", "policies/règles.md", ARTIFACT}
         assert names == {*kept, MANIFEST}
         assert (made.members, made.runs) == (len(kept), 0)
         assert made.size == made.path.stat().st_size
@@ -123,7 +123,7 @@ class TestMaking:
         self, place: int, filled: Path, books: Database, tmp_path: Path, clock: FakeClock
     ) -> None:
         books.close()
-        path = filled / DEFAULT_DATABASE
+        path = filled / DATABASE
         raw = bytearray(path.read_bytes())
         raw[place:] = b"\xff" * len(raw[place:])
         path.write_bytes(raw)
@@ -182,7 +182,7 @@ class TestRestoring:
     ) -> None:
         ask(books, clock, 8)
         (filled / ARTIFACT).write_text("newer\n")
-        assert (filled / f"{DEFAULT_DATABASE}-wal").stat().st_size, "as after a crash"
+        assert (filled / f"{DATABASE}-wal").stat().st_size, "as after a crash"
         done = restore_backup(filled, made.path, STAMP, force=True)
         assert done.aside == filled / "state" / f"before-{STAMP}"
         assert asked(filled, clock) == [7]
@@ -237,11 +237,11 @@ def broken_manifest(members: dict[str, bytes]) -> None:
 
 
 def no_database(members: dict[str, bytes]) -> None:
-    relist(members, DEFAULT_DATABASE, None)
+    relist(members, DATABASE, None)
 
 
 def foreign_database(members: dict[str, bytes]) -> None:
-    relist(members, DEFAULT_DATABASE, b"SQLite format 3\0 but not really" * 100)
+    relist(members, DATABASE, b"SQLite format 3\0 but not really" * 100)
 
 
 def relist(members: dict[str, bytes], name: str, content: bytes | None) -> None:
@@ -352,18 +352,18 @@ def test_half_an_archive_is_refused(made: Backup, empty: Path, keep: int) -> Non
     made.path.write_bytes(made.path.read_bytes()[:keep])
     with pytest.raises(StoreError, match="cannot be restored"):
         restore_backup(empty, made.path, STAMP, force=False)
-    assert not (empty / DEFAULT_DATABASE).exists()
+    assert not (empty / DATABASE).exists()
 
 
 @pytest.mark.parametrize("offset", range(2, 30, 3))
 def test_a_byte_that_went_wrong_on_the_disk_is_told(made: Backup, empty: Path, offset: int) -> None:
     raw = bytearray(made.path.read_bytes())
-    start = len(DEFAULT_DATABASE) + 50  # within the packed database
+    start = len(DATABASE) + 50  # within the packed database
     raw[start + offset] ^= 0xFF
     made.path.write_bytes(raw)
     with pytest.raises(StoreError, match="cannot be restored"):
         restore_backup(empty, made.path, STAMP, force=False)
-    assert not (empty / DEFAULT_DATABASE).exists()
+    assert not (empty / DATABASE).exists()
 
 
 def test_a_backup_of_a_newer_version_is_refused(
@@ -374,7 +374,7 @@ def test_a_backup_of_a_newer_version_is_refused(
     made = make_backup(filled, tmp_path / "newer.zip", clock.now())
     with pytest.raises(StateUnreadable, match="schema 99"):
         restore_backup(empty, made.path, STAMP, force=False)
-    assert not (empty / DEFAULT_DATABASE).exists()
+    assert not (empty / DATABASE).exists()
 
 
 def test_for_postgresql_the_line_is_told_without_the_password() -> None:
