@@ -241,8 +241,7 @@ class _Sinks:
         self._as_json = as_json
 
     def info(self, line: dict[str, object]) -> None:
-        text = json_text.dumps(line, ensure_ascii=False)
-        text = re.sub(_OBEYED, lambda found: f"\\u{ord(found[0]):04x}", text)
+        text = escape_obeyed(json_text.dumps(line, ensure_ascii=False))
         if self._file is not None:
             problem = self._file.append(text)
             if problem:
@@ -251,6 +250,14 @@ class _Sinks:
             _to_stderr(text if self._as_json else _plain(line))
 
     debug = warning = error = critical = info
+
+
+def escape_obeyed(text: str) -> str:
+    """JSON text in which nothing is left that a terminal obeys, or that no encoding takes.
+
+    For all our JSON: this is the one room that whoever writes it may use.
+    """
+    return re.sub(_OBEYED, lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _plain(line: dict[str, object]) -> str:

@@ -1,11 +1,7 @@
 """JSON documents: the one way that a report, an answer and a page's rows become text."""
 
 import json
-import re
 from collections.abc import Callable
-
-_OBEYED = "[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
-"""What JSON may hold as it is, and a terminal obeys, or no encoding takes."""
 
 
 def render_json(
@@ -27,6 +23,8 @@ def render_json(
 
 
 def _dump(document: object, plain: Callable[[object], object] | None, indent: int | None) -> str:
+    from repoagents.logs import escape_obeyed  # Here, because a plain `status` does without.
+
     close = None if indent else (",", ":")
     text = json.dumps(
         document,
@@ -36,4 +34,4 @@ def _dump(document: object, plain: Callable[[object], object] | None, indent: in
         ensure_ascii=False,
         allow_nan=False,
     )
-    return re.sub(_OBEYED, lambda found: f"\\u{ord(found[0]):04x}", text)
+    return escape_obeyed(text)
