@@ -84,6 +84,7 @@ class Premises:
         from repoagents.agents.crew import AgentCrew
         from repoagents.agents.process import Supervisor
         from repoagents.config.scaffold import LEFT_BEHIND, own_paths
+        from repoagents.git.checkout import Checkout
         from repoagents.git.remote import Remote
         from repoagents.git.workspaces import GitWorkspaces
         from repoagents.ports import Bench
@@ -103,15 +104,10 @@ class Premises:
             if github
             else make_tracker(settings, loaded.root, self.control, artifacts),
             workspaces=GitWorkspaces(
-                loaded.root,
+                Checkout(loaded.root, environment, own_paths(settings, loaded.root), LEFT_BEHIND),
                 self.control,
-                settings.workspace,
-                settings.tracker,
-                settings.commit,
-                environment,
-                own_paths(settings, loaded.root),
+                settings,
                 self.clock,
-                LEFT_BEHIND,
                 Remote(github.clone_url, github.git_config) if github else None,
             ),
             agents=AgentCrew(self.control, settings, environment, supervisor, self.redactor),

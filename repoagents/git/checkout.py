@@ -125,7 +125,9 @@ class Sight:
 class Checkout:
     """The repository at `root`; `outside` is the environment that the operator started us with.
 
-    `own_paths` never count as dirty; `left_behind` do as soon as git tracks them.
+    A fetch takes from it what `PERSONAL` names, every other call of git only PATH, TMPDIR and TZ.
+    `own_paths` are relative paths or globs that never count as dirty, `left_behind` such that do
+    not while git does not track them.
     """
 
     root: Path

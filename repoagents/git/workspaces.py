@@ -1,12 +1,13 @@
 """`ports.Workspaces` with git: one class that hands each question to the module that knows."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from repoagents.domain.change import Base, ChangeSet, Conflict, TakenBack
-from repoagents.domain.settings import CommitSettings, TrackerSettings, WorkspaceSettings
+from repoagents.domain.settings import Settings
 from repoagents.errors import GitError
 from repoagents.git import changes, worktrees
 from repoagents.git.changes import Reader
@@ -27,37 +28,29 @@ from repoagents.ports import Clock, CommitRequest, Worktree
 class GitWorkspaces:
     """The bot's own clone and the worktrees made from it, for both strategies.
 
-    `environment` is the one that the operator started us with: a fetch takes from it what
-    `checkout.PERSONAL` names, every other call of git only PATH, TMPDIR and TZ. `own_paths` are
-    relative paths or globs that never count as dirty, `left_behind` such that do not while git does
-    not track them. With a `remote` the base comes from there and branches go there; without one
-    they stay in the operator's repository.
+    With a `remote` the base comes from there and branches go there; without one they stay in the
+    operator's repository.
     """
 
-    def __init__(  # noqa: PLR0913 - built once, in bootstrap
+    def __init__(
         self,
-        root: Path,
+        checkout: Checkout,
         control: Path,
-        workspace: WorkspaceSettings,
-        tracker: TrackerSettings,
-        commit: CommitSettings,
-        environment: Mapping[str, str],
-        own_paths: tuple[str, ...],
+        settings: Settings,
         clock: Clock,
-        left_behind: tuple[str, ...] = (),
         remote: Remote | None = None,
     ) -> None:
-        self._root = root.resolve()
-        self._copying = workspace.strategy == "copy"
-        self._cone = Cone.of(workspace.sparse_paths)
-        self._tracker = tracker
-        self._identity = commit
+        self._root = checkout.root.resolve()
+        self._copying = settings.workspace.strategy == "copy"
+        self._cone = Cone.of(settings.workspace.sparse_paths)
+        self._tracker = settings.tracker
+        self._identity = settings.commit
         self._clock = clock
         self._control = control
         self._grounds = Grounds(control)
-        self._mirror = Mirror(control.resolve() / "git", environment, raw=self._copying)
+        self._mirror = Mirror(control.resolve() / "git", checkout.outside, raw=self._copying)
         self._memory = Memory()
-        self._checkout = Checkout(self._root, environment, own_paths, left_behind)
+        self._checkout = replace(checkout, root=self._root)
         self._remote = RemoteBranches(remote, self._checkout) if remote else None
 
     def dirty_paths(self) -> tuple[str, ...]:

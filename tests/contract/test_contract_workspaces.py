@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from repoagents.domain.change import Base, ChangeKind, Conflict
-from repoagents.domain.settings import CommitSettings, TrackerSettings, WorkspaceSettings
+from repoagents.domain.settings import Settings
 from repoagents.errors import GitError
+from repoagents.git.checkout import Checkout
 from repoagents.git.workspaces import GitWorkspaces
 from repoagents.ports import CommitRequest, Workspaces, Worktree
 from tests.fakes.clock import START, FakeClock
@@ -30,13 +31,9 @@ def ground(
     else:
         root = git_repository(FILES)
         spaces = GitWorkspaces(
-            root,
+            Checkout(root, {"PATH": "/usr/local/bin:/usr/bin:/bin"}, (".ai-repoagents/**",)),
             root / ".ai-repoagents",
-            WorkspaceSettings(),
-            TrackerSettings(),
-            CommitSettings(),
-            {"PATH": "/usr/local/bin:/usr/bin:/bin"},
-            (".ai-repoagents/**",),
+            Settings(),
             FakeClock(),
         )
     return spaces, spaces.refresh()

@@ -12,6 +12,7 @@ from repoagents.agents.process import Supervisor
 from repoagents.domain.issue import Issue
 from repoagents.domain.run import Run
 from repoagents.domain.settings import SafetySettings, Settings, TrackerSettings, VerifySettings
+from repoagents.git.checkout import Checkout
 from repoagents.git.workspaces import GitWorkspaces
 from repoagents.logs import Redactor
 from repoagents.pipeline.attempt import run_flow
@@ -107,14 +108,7 @@ def place(git_repository: Callable[[Mapping[str, str]], Path], new_state: Path) 
         clock=clock,
         tracker=tracker,
         workspaces=GitWorkspaces(
-            root,
-            control,
-            settings.workspace,
-            settings.tracker,
-            settings.commit,
-            environment,
-            (".ai-repoagents/**",),
-            clock,
+            Checkout(root, environment, (".ai-repoagents/**",)), control, settings, clock
         ),
         agents=agents,
         checks=ProjectChecks(settings, environment, supervisor, redactor, artifacts),

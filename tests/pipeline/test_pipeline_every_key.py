@@ -45,6 +45,7 @@ from repoagents.domain.reports import BuildReport, Plan, Role, Usage, Verificati
 from repoagents.domain.run import Failure, FailureClass, Run
 from repoagents.domain.settings import SafetySettings, Settings, TrackerSettings
 from repoagents.errors import ConfigError, Exited
+from repoagents.git.checkout import Checkout
 from repoagents.git.workspaces import GitWorkspaces
 from repoagents.github.answers import Answer, Ask
 from repoagents.github.auth import Surroundings, choose_source
@@ -125,13 +126,9 @@ class Lab:
             old,
             settings=settings,
             workspaces=GitWorkspaces(
-                self.root,
+                Checkout(self.root, environment, (".ai-repoagents",)),
                 self.control,
-                settings.workspace,
-                settings.tracker,
-                settings.commit,
-                environment,
-                (".ai-repoagents",),
+                settings,
                 old.clock,
             ),
             checks=ProjectChecks(settings, environment, supervisor, redactor, old.artifacts),

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from repoagents.domain.change import Base, ChangeSet
-from repoagents.domain.settings import CommitSettings, TrackerSettings, WorkspaceSettings
+from repoagents.domain.settings import CommitSettings, Settings, TrackerSettings, WorkspaceSettings
+from repoagents.git.checkout import Checkout
 from repoagents.git.remote import Remote
 from repoagents.git.workspaces import GitWorkspaces
 from repoagents.ports import CommitRequest, Worktree
@@ -46,18 +47,14 @@ class Site:
         environment: Mapping[str, str] | None = None,
         remote: Remote | None = None,
     ) -> GitWorkspaces:
-        return GitWorkspaces(
-            root=self.root,
-            control=self.control,
+        settings = Settings(
             workspace=workspace or WorkspaceSettings(),
             tracker=tracker or TrackerSettings(kind="local_file"),
             commit=commit or CommitSettings(),
-            environment=os.environ if environment is None else environment,
-            own_paths=OWN_PATHS,
-            clock=FakeClock(),
-            left_behind=LEFT_BEHIND,
-            remote=remote,
         )
+        outside = os.environ if environment is None else environment
+        checkout = Checkout(self.root, outside, OWN_PATHS, LEFT_BEHIND)
+        return GitWorkspaces(checkout, self.control, settings, FakeClock(), remote)
 
     def git(self, *arguments: str) -> str:
         return self._git(self.root, *arguments)

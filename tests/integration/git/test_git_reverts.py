@@ -4,7 +4,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
-from repoagents.domain.settings import CommitSettings, TrackerSettings, WorkspaceSettings
+from repoagents.domain.settings import Settings
+from repoagents.git.checkout import Checkout
 from repoagents.git.workspaces import GitWorkspaces
 from repoagents.policy.rollout import is_taken_back
 from tests.fakes.clock import FakeClock
@@ -17,13 +18,9 @@ def test_every_form_of_a_merge_is_known_when_it_is_reverted(
 ) -> None:
     root, clock = git_repository({"a.txt": "one\n"}), FakeClock()
     spaces = GitWorkspaces(
-        root,
+        Checkout(root, {"PATH": "/usr/local/bin:/usr/bin:/bin"}, (".ai-repoagents/**",)),
         root / ".ai-repoagents",
-        WorkspaceSettings(),
-        TrackerSettings(),
-        CommitSettings(),
-        {"PATH": "/usr/local/bin:/usr/bin:/bin"},
-        (".ai-repoagents/**",),
+        Settings(),
         clock,
     )
 
