@@ -84,7 +84,7 @@ async def _serve(
             for run in recovered:
                 await asyncio.to_thread(flows.start, run)
             try:
-                await _work(house, flows, assignment, changed, stop)
+                await _Shift(house, flows, assignment, changed).work(stop)
             finally:
                 parked = await _park(house, flows, assignment.issue)
             await asyncio.to_thread(changed)
@@ -156,21 +156,6 @@ async def _cut_off() -> None:
     await asyncio.gather(*rest, return_exceptions=True)
 
 
-async def _work(
-    house: House,
-    flows: DurableFlows,
-    assignment: Assignment,
-    changed: Callable[[], None],
-    stop: asyncio.Event,
-) -> None:
-    shift = _Shift(house, flows, assignment, changed)
-    while not stop.is_set():
-        seconds = await shift.round()
-        if seconds is None:
-            return
-        await _pause(stop, seconds)
-
-
 class _Shift:
     """The rounds of one worker, and what it keeps from each for the next."""
 
@@ -191,7 +176,15 @@ class _Shift:
         self._errand: asyncio.Task[None] | None = None
         self._bugs = 0
 
-    async def round(self) -> float | None:
+    async def work(self, stop: asyncio.Event) -> None:
+        """Round after round, until the work is done or the worker is to stop."""
+        while not stop.is_set():
+            seconds = await self._round()
+            if seconds is None:
+                return
+            await _pause(stop, seconds)
+
+    async def _round(self) -> float | None:
         """One round; the seconds until the next, None when the work is done.
 
         What goes wrong is told, and the next round tries again. Raised is what cannot be outlived:
@@ -200,7 +193,7 @@ class _Shift:
         """
         try:
             with bugs_told(self._house.journal, "in the worker's loop"):
-                seconds = await self._work()
+                seconds = await self._try_round()
         except RepoAgentsError as error:
             if self._assignment.ends or isinstance(error, StateUnreadable):
                 raise
@@ -222,7 +215,7 @@ class _Shift:
             self._house.journal.warn("errand_failed", told)
         return IDLE_TICK_SECONDS
 
-    async def _work(self) -> float | None:
+    async def _try_round(self) -> float | None:
         house, rhythm = self._house, self._rhythm
         try:
             active = await asyncio.to_thread(_beat, house, self._flows, rhythm)
