@@ -79,7 +79,7 @@ def judge_pace(access: Access) -> list[Check]:
     """Whether requests are left this hour, and the clocks agree."""
     checks = []
     if quota := access.quota:
-        message = f"{quota.remaining} of {quota.limit} requests left this hour"
+        message = f"{quota.remaining:,} of {quota.limit:,} requests left this hour"
         if quota.remaining < LEAST_QUOTA * quota.limit:
             why = f"the bot waits when they are used up, until {quota.reset_at:%H:%M} UTC"
             fix = (

@@ -210,7 +210,7 @@ def _criteria(evidence: Evidence) -> Iterator[Row]:
         kpis.dry_runs >= LEAST_DRY_RUNS,
         f"{kpis.dry_runs}",
         f"at least {LEAST_DRY_RUNS}",
-        "repoagents trigger N --dry-run",
+        DRY_RUN,
     )
     yield _row(
         "model",
@@ -272,6 +272,7 @@ def _soak(evidence: Evidence) -> Row:
     return _row("soak", met, found, wanted, SOAK)
 
 
+DRY_RUN = "repoagents trigger N --dry-run"
 SOAK = "repoagents rollout soak"
 WANTED_SOAK = f"{age(LEAST_SOAK)} or more, passed with this version within {age(SOAK_HOLDS)}"
 
@@ -291,7 +292,7 @@ def _checklist(evidence: Evidence) -> Iterator[Row]:
         bool(kpis.dry_runs and kpis.succeeded),
         f"{kpis.dry_runs} dry, {kpis.succeeded} real",
         "at least one of each",
-        f"repoagents trigger {issue}",
+        "repoagents trigger N" if kpis.dry_runs else DRY_RUN,
     )
     yield Row(
         "artifacts and logs can be read",

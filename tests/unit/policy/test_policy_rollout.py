@@ -45,6 +45,18 @@ def test_everything_at_its_bound_is_enough() -> None:
     assert (found.next, found.missing, found.justified) == (Phase.COMMENT, (), True)
 
 
+@pytest.mark.parametrize(
+    ("change", "command"),
+    [
+        ({"dry_runs": 0}, "repoagents trigger N --dry-run"),
+        ({"succeeded": 0}, "repoagents trigger N"),
+    ],
+)
+def test_the_command_brings_what_is_missing(change: dict[str, int], command: str) -> None:
+    found = assess(replace(READY, kpis=replace(KPIS, **change)))  # type: ignore[arg-type]
+    assert {row.command for row in found.missing} == {command}
+
+
 def missing(**changes: object) -> list[str]:
     """What is missing when this is otherwise."""
     return [row.key for row in assess(replace(READY, **changes)).missing]  # type: ignore[arg-type]
