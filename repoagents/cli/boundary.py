@@ -131,11 +131,13 @@ def _crash_file() -> IO[str]:
     import tempfile
     from pathlib import Path
 
+    from repoagents.config.files import CONTROL
+
     logs = next(
         (
-            folder / ".ai-repoagents" / "logs"
+            folder / CONTROL / "logs"
             for folder in (Path.cwd(), *Path.cwd().parents)
-            if (folder / ".ai-repoagents").is_dir()
+            if (folder / CONTROL).is_dir()
         ),
         Path(tempfile.gettempdir()),
     )

@@ -23,7 +23,8 @@ ANYWAY_SECONDS = 60.0
 """How often a watched page is drawn anew although nothing moved: that, too, is news."""
 
 WATCHED_REFRESH = 10
-LISTED = 100
+WATCHED_RUNS = 100
+"""The newest runs: whatever happens to one of them is news."""
 
 
 @click.command(epilog=examples("dashboard", "dashboard --open", "dashboard --watch --open"))
@@ -125,4 +126,4 @@ def _signs(premises: "Premises") -> object:
     from repoagents.store.worker_lock import holder
 
     reader = premises.reader()
-    return reader.counts(), reader.runs(limit=LISTED), holder(premises.control)
+    return reader.counts(), reader.runs(limit=WATCHED_RUNS), holder(premises.control)

@@ -49,8 +49,8 @@ def status(*, as_json: bool) -> int:
         shown = render_brief_text(snapshot, standing, room())
         click.echo(coloured(shown, tones.LEVELS | tones.WEIGHTS))
     paths = write_status(premises.reports(), snapshot, standing)
-    paths += _write_smoke(premises)[1]
-    remark(f"written: {', '.join(shown_path(path) for path in paths)}")
+    _, smoke_paths = _write_smoke(premises)
+    remark(f"written: {', '.join(shown_path(path) for path in (*paths, *smoke_paths))}")
     return DONE
 
 
@@ -96,7 +96,8 @@ def _make(premises: "Premises", run: "Run | None", *, archive: bool) -> "Made":
         taken = survey(books, host)
         standing = stand(books, taken, host)
         write_status(premises.reports(), taken, standing)
-        further = _write_smoke(premises)[0] | {"dashboard.html": render_dashboard(taken, standing)}
+        smoke_texts, _ = _write_smoke(premises)
+        further = smoke_texts | {"dashboard.html": render_dashboard(taken, standing)}
         contents = Contents(taken, standing, checks, further, run)
         return make_bundle(books, premises.bundles(), contents, archive=archive)
 

@@ -4,14 +4,10 @@ import dataclasses
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from repoagents import __version__
 from repoagents.views import documents
-
-if TYPE_CHECKING:
-    from repoagents.store.reader import Reader
-    from repoagents.views.snapshot import EffectRow
 
 
 def print_json(document: object) -> None:
@@ -54,12 +50,6 @@ def at_terminal(stream: IO[str]) -> bool:
 def examples(*lines: str) -> str:
     """The epilog of a command: command lines that can be typed as they stand."""
     return "\b\nExample:\n" + "\n".join(f"  repoagents {line}" for line in lines)
-
-
-def effect_rows(reader: "Reader", run_id: str) -> "tuple[EffectRow, ...]":
-    """The effects of a run as the views take them."""
-    rows = reader.effects(run_id)
-    return tuple((row.name, row.state, row.flag, row.reason, row.location) for row in rows)
 
 
 def shown_path(path: Path) -> str:

@@ -7,7 +7,7 @@ from repoagents.bootstrap import SystemClock
 from repoagents.cli import place
 from repoagents.cli.boundary import DONE
 from repoagents.cli.colours import coloured_status
-from repoagents.cli.output import effect_rows, render_json
+from repoagents.cli.output import render_json
 from repoagents.cli.terminal import columns
 from repoagents.store.reader import Reader, StateOnServer, open_reader
 from repoagents.store.worker_lock import holder
@@ -68,19 +68,19 @@ def _one(question: Question, reader: Reader, issue: int) -> str | None:
     runs = reader.runs(limit=question.limit, issue=issue)
     if not runs:
         return None
-    effects, timings = effect_rows(reader, runs[0].id), reader.timings(runs[0].id)
+    rows, timings = reader.effects(runs[0].id), reader.timings(runs[0].id)
+    effects = [(row.name, row.state, row.flag, row.reason, row.location) for row in rows]
     if not question.as_json:
         return render_run(runs[0], effects, timings, SystemClock().now()).rstrip()
-    from repoagents.views.snapshot import run_row
+    from repoagents.views.snapshot import effect_row, run_row, stage_row
 
-    names = ("name", "state", "flag", "reason", "location")
     return render_json(
         {
             "worker": worker(question.control),
             "issue": issue,
             "runs": [run_row(run) for run in runs],
-            "effects": [dict(zip(names, row, strict=True)) for row in effects],
-            "stages": [{"stage": s, "round": r, "seconds": t} for s, r, t in timings],
+            "effects": [effect_row(effect) for effect in effects],
+            "stages": [stage_row(timing) for timing in timings],
         }
     )
 

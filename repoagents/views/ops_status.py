@@ -17,7 +17,7 @@ from repoagents.views.markdown import (
     strong,
     table,
 )
-from repoagents.views.snapshot import Card, Snapshot
+from repoagents.views.snapshot import Card, Snapshot, effect_row, stage_row
 from repoagents.views.tables import status_row
 from repoagents.views.text import signs_of_life
 from repoagents.views.words import cost_of, minute
@@ -59,14 +59,13 @@ def _usage_row(usage: Usage) -> dict[str, object]:
 
 
 def _card_row(card: Card) -> dict[str, object]:
-    effect = ("name", "state", "flag", "reason", "location")
     finding = ("severity", "source", "message")
     return {
         "run": card.run.id,
         "headline": card.headline,
         "waits": card.waits,
-        "stages": [{"stage": s.value, "round": r, "seconds": t} for s, r, t in card.timings],
-        "effects": [dict(zip(effect, row, strict=True)) for row in card.effects],
+        "stages": [stage_row(timing) for timing in card.timings],
+        "effects": [effect_row(effect) for effect in card.effects],
         "findings": [dict(zip(finding, row, strict=True)) for row in card.findings],
         "reasons": list(card.reasons),
         "spent": _usage_row(card.usage),

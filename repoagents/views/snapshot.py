@@ -115,6 +115,17 @@ def run_row(run: Run) -> dict[str, object]:
     }
 
 
+def effect_row(effect: EffectRow) -> dict[str, str]:
+    """An effect as the commands' JSON shows it."""
+    return dict(zip(("name", "state", "flag", "reason", "location"), effect, strict=True))
+
+
+def stage_row(timing: tuple[Stage, int, float]) -> dict[str, object]:
+    """A finished stage as the commands' JSON shows it."""
+    stage, round_, seconds = timing
+    return {"stage": stage.value, "round": round_, "seconds": seconds}
+
+
 def pulse_row(pulse: Pulse) -> dict[str, object]:
     """The signs of life of one part."""
     return {
