@@ -41,6 +41,8 @@ SETTLED_SECONDS = 1.0
 GRACE_SECONDS = 5.0
 """What is being answered when the server is asked to stop may take this long."""
 HEADER_BYTES = 32 * 1024
+AHEAD = 8
+"""Requests that a client may have waiting on one connection; GitHub sends them one by one."""
 BETWEEN_CHUNKS_BYTES = 8 * 1024
 """A chunk's size and extensions, or the lines after the last: beyond one reading of the socket."""
 
@@ -105,6 +107,13 @@ class _Channel(HTTPChannel):
         super().__init__(*arguments, **named)  # type: ignore[arg-type]
         self.owes_since = time.monotonic()
 
+    def received(self, data: bytes) -> bool:
+        """Take in what came; whoever sends many requests at once must not hold on by them."""
+        taken = super().received(data)
+        if len(self.requests) > AHEAD:
+            self.will_close = True
+        return taken
+
     def service(self) -> None:
         super().service()
         self.owes_since = time.monotonic()
@@ -131,8 +140,8 @@ class HttpServer(TcpWSGIServer):
                 host=host,
                 port=port,
                 ipv6=":" in host,
-                # The listener and the pipe that wakes the loop count as well.
-                connection_limit=CONNECTIONS + 2,
+                # Ours is below: the library would log each time that it is reached.
+                connection_limit=2**31,
                 channel_timeout=IDLE_SECONDS,
                 cleanup_interval=1,
                 max_request_header_size=HEADER_BYTES,
@@ -181,13 +190,11 @@ class HttpServer(TcpWSGIServer):
                 self.pull_trigger()
 
     def readable(self) -> bool:
-        """Whether to accept a connection; where all are taken, the longest in debt is let go."""
-        if len(self._channels()) >= CONNECTIONS:
-            settled = time.monotonic() - SETTLED_SECONDS
-            debtors = [c for c in self._channels() if c.owes and c.owes_since < settled]
-            if debtors:
-                min(debtors, key=lambda channel: channel.owes_since).will_close = True
-        return super().readable()
+        """Whether to accept a connection."""
+        full = len(self._channels()) >= CONNECTIONS
+        if full:
+            tell_once(f"all {CONNECTIONS} connections are taken, and newcomers wait for one")
+        return super().readable() and not full
 
     def maintenance(self, now: int) -> None:
         """Let go of connections that are idle, or that send a request very slowly."""
@@ -200,7 +207,20 @@ class HttpServer(TcpWSGIServer):
     def _channels(self) -> list[_Channel]:
         return list(cast(dict[int, _Channel], self.active_channels).values())
 
+    def _make_room(self) -> None:
+        """Where all connections are taken, let go of the one that is longest in debt."""
+        if len(self._channels()) >= CONNECTIONS:
+            settled = time.monotonic() - SETTLED_SECONDS
+            debtors = [c for c in self._channels() if c.owes and c.owes_since < settled]
+            if debtors:
+                min(debtors, key=lambda channel: channel.owes_since).will_close = True
+
     def _turn(self) -> None:
+        self._make_room()
+        for channel in self._channels():
+            if channel.will_close:
+                # Of a client that reads nothing the library would wait for room to write.
+                channel.handle_write()
         wasyncore.loop(timeout=1, use_poll=True, map=self._sockets, count=1)
 
 

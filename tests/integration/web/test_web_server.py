@@ -173,8 +173,9 @@ def test_slow_clients_hold_nobody_up(patient: Serve) -> None:
 
 
 def test_more_slow_clients_than_connections_hold_nobody_up(
-    patient: Serve, monkeypatch: pytest.MonkeyPatch
+    patient: Serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    server.tell_once.cache_clear()
     monkeypatch.setattr(server, "CONNECTIONS", 8)
     served = patient()
     with unfinished(served, 20, HEAD + b"Content-Length: 1000\r\n\r\n"):
@@ -182,6 +183,8 @@ def test_more_slow_clients_than_connections_hold_nobody_up(
         assert served.post().code == 202
         # Each newcomer waits until somebody has been connected for a second.
         assert time.monotonic() - begun < PROMPTLY
+    (told,) = caplog.records
+    assert told.message.startswith("all 8 connections are taken")
 
 
 def test_a_connection_that_idles_is_closed(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,6 +235,82 @@ def test_a_connection_in_use_is_kept(serve: Serve, monkeypatch: pytest.MonkeyPat
         return True
 
     assert any(kept(seconds) for seconds in ROUNDS)
+
+
+LONG = b"GET /long HTTP/1.1\r\nHost: x\r\n\r\n"
+"""Some of these are answered by more than the system takes for a client that does not read."""
+
+
+def at_length(environ: dict[str, str], start: Callable[..., object]) -> list[bytes]:
+    """A short answer, or one that is as long as the server keeps in memory."""
+    body = b"x" * 1_000_000 if environ["PATH_INFO"] == "/long" else b"short"
+    start("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+
+
+@contextlib.contextmanager
+def listening_with(answer: Callable[..., list[bytes]]) -> Iterator[Callable[[], socket.socket]]:
+    """A server of this application; gives what connects to it, and takes little at a time."""
+    listening = HttpServer(answer, "127.0.0.1", 0)
+    address = ("127.0.0.1", int(listening.url.rpartition(":")[2]))
+    thread = threading.Thread(target=listening.serve)
+    thread.start()
+    with contextlib.ExitStack() as stack:
+        stack.callback(thread.join, 20)
+        stack.callback(listening.stop)
+
+        def connect() -> socket.socket:
+            client = stack.enter_context(socket.socket())
+            client.settimeout(60)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(address)
+            return client
+
+        yield connect
+
+
+def test_a_client_that_reads_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its connection is never ready for more, so the server must not wait for that."""
+    monkeypatch.setattr(server, "IDLE_SECONDS", 1)
+    with listening_with(at_length) as connect:
+        client = connect()
+        client.sendall(LONG * 6)
+
+        def cut_off() -> bool:
+            try:
+                client.sendall(b".")
+            except (BrokenPipeError, ConnectionResetError):
+                return True
+            return False
+
+        assert eventually(cut_off)
+
+
+@pytest.mark.usefixtures("patient")
+def test_more_of_those_than_connections_hold_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "CONNECTIONS", 4)
+    with listening_with(at_length) as connect:
+        for client in [connect() for _ in range(8)]:
+            client.sendall(LONG * 6)
+        good = connect()
+        good.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert b"".join(iter(lambda: good.recv(1000), b"")).endswith(b"short")
+
+
+def test_a_client_cannot_hold_its_connection_by_requests_in_advance() -> None:
+    over = threading.Event()
+
+    def slow(environ: dict[str, str], start: Callable[..., object]) -> list[bytes]:
+        over.wait(60)
+        return at_length(environ, start)
+
+    with listening_with(slow) as connect:
+        client = connect()
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * (server.AHEAD + 2))
+        try:
+            assert eventually(lambda: closed(client))
+        finally:
+            over.set()
 
 
 def test_requests_behind_each_other_are_answered_in_order(served: Served) -> None:
