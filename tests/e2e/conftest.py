@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 
 from repoagents.domain.run import Run
@@ -56,6 +57,14 @@ verify:
     kind: unit
     run: [{python}, -m, unittest, -q]
 """
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process is there; one that has ended may wait to be asked for its exit code."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ def use(project: Project, tmp_path: Path) -> Use:
             "agent:\n  env: [CALL_LOG, AGENT_SECONDS]",
             f"codex:\n  command: {codex_binary()}\n  model: {MODEL}\n"
             f"  extra_args: {arguments}\nagent:\n  env: [{KEY_NAME}]\n"
-            "  idle_timeout_seconds: 3\n  retry_limit: 1",
+            "  idle_timeout_seconds: 300\n  retry_limit: 1",
         )
         home = tmp_path / "codex-home"
         home.mkdir()
@@ -100,7 +100,10 @@ def test_a_failure_has_its_own_class_and_exit_code(
         return move
 
     with ModelApi(script) as api:
-        done = project.run("trigger", "1", code=1, **use(api))
+        environment = use(api)
+        if kind is FailureClass.TIMEOUT_IDLE:
+            project.configure("idle_timeout_seconds: 300", "idle_timeout_seconds: 3")
+        done = project.run("trigger", "1", code=1, **environment)
     run = project.latest()
     assert run is not None
     assert run.status is status, done.stdout + done.stderr
@@ -124,13 +127,12 @@ def test_the_sandbox_refuses_and_the_change_stays_out(project: Project, use: Use
 def test_cancel_ends_a_hanging_codex(project: Project, use: Use) -> None:
     with ModelApi(lambda _asked: Hang()) as api:
         environment = use(api)
-        project.configure("idle_timeout_seconds: 3", "idle_timeout_seconds: 100")
         worker = project.start("trigger", "1", **environment)
         while not api.requests:
             time.sleep(0.05)
             assert worker.poll() is None, worker.stdout
         project.run("cancel", "1", **environment)
-        worker.communicate(timeout=30)
+        worker.communicate(timeout=300)
     run = project.latest()
     assert run is not None
     assert run.status is RunStatus.CANCELLED

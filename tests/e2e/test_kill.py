@@ -6,12 +6,11 @@ import random
 import signal
 import time
 
-import psutil
 import pytest
 
 from repoagents.domain.run import RunStatus, Stage
 from repoagents.store.reader import open_reader
-from tests.e2e.conftest import Project
+from tests.e2e.conftest import Project, is_running
 
 ROLE_STAGE = {"planner": Stage.PLAN, "builder": Stage.BUILD, "reviewer": Stage.REVIEW}
 KILLED_IN = [
@@ -28,7 +27,7 @@ KILLED_IN = [
 ]
 
 
-def _wait_for(project: Project, stage: Stage, seconds: float = 40) -> bool:
+def _wait_for(project: Project, stage: Stage, seconds: float = 300) -> bool:
     """Whether the stage was seen before the run ended."""
     order = list(Stage)
     deadline = time.monotonic() + seconds
@@ -49,7 +48,6 @@ def _calls(project: Project) -> list[tuple[str, str, int]]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize(("seed", "stage"), list(enumerate(KILLED_IN)))
 def test_a_killed_worker_loses_and_repeats_nothing(
     project: Project, seed: int, stage: Stage
@@ -80,7 +78,7 @@ def test_a_killed_worker_loses_and_repeats_nothing(
     assert repeated == []
     timings = [(done, round_) for done, round_, _ in open_reader(project.control).timings(run.id)]
     assert len(timings) == len(set(timings))
-    assert not [pid for _word, _role, pid in _calls(project) if psutil.pid_exists(pid)]
+    assert not [pid for _word, _role, pid in _calls(project) if is_running(pid)]
     assert project.print_of_checkout() == before
     patch = project.control / "artifacts" / "issue-1" / run.id / "changes.patch"
     assert "+    return a + b" in patch.read_text()

@@ -57,7 +57,7 @@ class Shell:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=500,
             stdin=subprocess.DEVNULL,
             check=False,
         )

@@ -153,7 +153,6 @@ def evening(tmp_path: Path, hub: LoopbackGitHub) -> Iterator[Evening]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_the_twelve_steps_as_they_are_written(evening: Evening) -> None:
     clone_and_set_up(evening)
     ask_the_doctor(evening)
@@ -340,7 +339,7 @@ def try_a_webhook_out(evening: Evening) -> None:
     (evening.clone / "webhook.json").unlink()
 
 
-def until(reached: Callable[[], object], seconds: float = 60) -> None:
+def until(reached: Callable[[], object], seconds: float = 300) -> None:
     """Wait for it, with a deadline."""
     deadline = time.monotonic() + seconds
     while not reached():

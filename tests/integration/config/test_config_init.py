@@ -608,7 +608,7 @@ class Terminal:
         Python loses one that comes between the question and the wait for its answer.
         """
         self.answer(question, key)
-        for _ in range(20):
+        for _ in range(200):
             if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
                 return
             time.sleep(0.5)
@@ -630,9 +630,9 @@ class Terminal:
         """Read what is said; a terminal whose program has ended is an `OSError`."""
         with suppress(OSError):
             while not enough():
-                ready, _, _ = select.select([self.screen], [], [], 60)
+                ready, _, _ = select.select([self.screen], [], [], 200)
                 assert ready, f"it says nothing more after: {self.said}"
-                self.said += os.read(self.screen, 4096).decode()
+                self.said += os.read(self.screen, 4096).decode(errors="replace")
 
 
 ANSWERS = [

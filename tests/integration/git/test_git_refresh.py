@@ -209,11 +209,11 @@ class TestUnreachable:
     def test_a_host_that_does_not_answer(self, site: Site) -> None:
         with socket.socket() as closed:
             closed.bind(("127.0.0.1", 0))
-            port = closed.getsockname()[1]
-        url = f"http://user:hunter2@127.0.0.1:{port}/x.git"
-        site.git("remote", "add", "origin", url)
-        with pytest.raises(GitError, match=f"http://127.0.0.1:{port}/x.git") as caught:
-            site.bot().refresh()
+            port = closed.getsockname()[1]  # and nobody listens
+            url = f"http://user:hunter2@127.0.0.1:{port}/x.git"
+            site.git("remote", "add", "origin", url)
+            with pytest.raises(GitError, match=f"http://127.0.0.1:{port}/x.git") as caught:
+                site.bot().refresh()
         assert caught.value.kind == "unreachable"
         assert "hunter2" not in str(caught.value)
         assert "hunter2" not in caught.value.next_step
