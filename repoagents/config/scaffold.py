@@ -86,7 +86,7 @@ def plan_scaffold(root: Path, choices: Choices, mode: Mode) -> tuple[Step, ...]:
     steps.append(_config_step(root, choices, mode))
     hashes = {**{r.path: r.recorded for r in rows}, **_hashes(rows, steps)}
     new = Lock(choices.preset.name, {path: value for path, value in hashes.items() if value})
-    steps.append(_write(root, LOCK, render_lock(new)))
+    steps.append(_lock_step(root, new))
     _check_writable(root, steps)
     return tuple(steps)
 
@@ -256,11 +256,11 @@ def _check_loads(root: Path, text: str) -> None:
         ) from None
 
 
-def _write(root: Path, path: str, text: str) -> Step:
-    found = read_text(root / path, path)
+def _lock_step(root: Path, lock: Lock) -> Step:
+    found, text = read_text(root / LOCK, LOCK), render_lock(lock)
     if found is not None and found.replace("\r\n", "\n") == text:
-        return Step(path, Action.SAME)
-    return Step(path, Action.CREATE if found is None else Action.REFRESH, text)
+        return Step(LOCK, Action.SAME)
+    return Step(LOCK, Action.CREATE if found is None else Action.REFRESH, text)
 
 
 def _check_writable(root: Path, steps: Sequence[Step]) -> None:

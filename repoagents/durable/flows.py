@@ -182,6 +182,7 @@ class DurableFlows:
 
     @contextmanager
     def _watched(self, run_id: str, generation: int) -> Iterator[None]:
+        """Keep the flow's bell while it is under way; let its run rest when it falls over."""
         bell = _this_workflow()
         self._bells[bell] = asyncio.Event()
         fell = True
@@ -209,6 +210,7 @@ class DurableFlows:
 
 
 async def _forget(is_over: Callable[[str], bool]) -> None:
+    # `stay` counts what was looked at and is kept: the next portion begins behind it.
     ids, stay = [""] * PORTION, 0
     while len(ids) == PORTION:
         ended = await DBOS.list_workflows_async(

@@ -67,7 +67,7 @@ class StoredDeliveries:
         for start in range(0, len(delivery_ids), AT_ONCE):
             ids = delivery_ids[start : start + AT_ONCE]
             names = {f"id{n}": delivery_id for n, delivery_id in enumerate(ids)}
-            known |= {row["id"] for row in self._door.query(_lookup(len(ids)), names)}
+            known |= {row["id"] for row in self._door.query(_ids_query(len(ids)), names)}
         return frozenset(map(str, known))
 
     def pending(self) -> tuple[Delivery, ...]:
@@ -110,13 +110,16 @@ def _columns(delivery: Delivery) -> dict[str, Column]:
 
 
 def _find_known(execute: Execute, rows: Sequence[Mapping[str, Column]]) -> set[Column]:
-    """The ids that are stored, and what is told by deliveries whose look covers these too."""
+    """Which of their ids and twins need no further look.
+
+    An id that is stored; a twin of one that is pending, or was looked at late enough for both.
+    """
     values = {f"{name}{n}": row[name] for n, row in enumerate(rows) for name in ("id", "twin")}
-    return {row["known"] for row in execute(_question(len(rows)), values)}
+    return {row["known"] for row in execute(_known_query(len(rows)), values)}
 
 
 @cache
-def _question(count: int) -> str:
+def _known_query(count: int) -> str:
     ids, twins = (", ".join(f":{name}{n}" for n in range(count)) for name in ("id", "twin"))
     return (
         f"SELECT id AS known FROM deliveries WHERE id IN ({ids}) "  # noqa: S608 - names only
@@ -125,7 +128,7 @@ def _question(count: int) -> str:
     )
 
 
-def _lookup(count: int) -> str:
+def _ids_query(count: int) -> str:
     ids = ", ".join(f":id{n}" for n in range(count))
     return f"SELECT id FROM deliveries WHERE id IN ({ids})"  # noqa: S608 - names only
 
@@ -133,11 +136,11 @@ def _lookup(count: int) -> str:
 def _insert(execute: Execute, rows: Sequence[Mapping[str, Column]]) -> None:
     if rows:
         values = {f"{name}{n}": row[name] for n, row in enumerate(rows) for name in COLUMNS}
-        execute(_statement(len(rows)), values)
+        execute(_insert_query(len(rows)), values)
 
 
 @cache
-def _statement(count: int) -> str:
+def _insert_query(count: int) -> str:
     lines = (", ".join(f":{name}{n}" for name in COLUMNS) for n in range(count))
     # On a server another host may have been faster; its row is as good as ours.
     return (

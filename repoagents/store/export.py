@@ -5,20 +5,19 @@ from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
-from repoagents.domain.run import Run, RunStatus
+from repoagents.domain.run import Run
 from repoagents.ports import Runs
 from repoagents.store.files import write_atomically
-from repoagents.store.rows import render_instant, run_columns
+from repoagents.store.rows import EVERY, render_instant, run_columns
+from repoagents.store.schema import ACTIVE
 
 NEWEST = 500
-OPEN = tuple(status for status in RunStatus if not status.terminal)
-EVERY = 1_000_000
 FORMAT = 1
 
 
 def export_runs(runs: Runs, path: Path, at: datetime) -> None:
     """Replace the export: every open run and the newest 500, newest first."""
-    chosen = {run.id: run for run in (*runs.select(OPEN, EVERY), *runs.select((), NEWEST))}
+    chosen = {run.id: run for run in (*runs.select(ACTIVE, EVERY), *runs.select((), NEWEST))}
     ordered = sorted(chosen.values(), key=lambda run: (run.created_at, run.id), reverse=True)
     rows = ",".join(f"\n    {_render_run(run)}" for run in ordered)
     head = f'  "version": {FORMAT},\n  "exported_at": "{render_instant(at)}"'

@@ -40,7 +40,7 @@ def note_anew(execute: Execute, run_id: str) -> None:
     execute(NOTE, {"id": run_id, "closed": CLOSED})
 
 
-def question(statuses: tuple[RunStatus, ...]) -> tuple[str, dict[str, str]]:
+def newest_query(statuses: tuple[RunStatus, ...]) -> tuple[str, dict[str, str]]:
     """The query for the newest runs of their issues with these statuses, and its parameters."""
     names = {f"status{n}": status.value for n, status in enumerate(statuses)}
     return NEWEST.format(", ".join(f":{name}" for name in names)), names

@@ -20,6 +20,9 @@ RUN_NUMBERS = (
 RUN_INSTANTS = ("created_at", "updated_at")
 RUN_OPTIONAL_INSTANTS = ("stage_started_at", "next_at", "started_at", "finished_at")
 
+EVERY = 1_000_000
+"""A limit that no query comes near."""
+
 Column = str | int | float | None
 
 

@@ -9,9 +9,10 @@ from repoagents.errors import StoreError
 from repoagents.store.codec import decode, encode
 from repoagents.store.engine import Door
 from repoagents.store.faults import Conflict
-from repoagents.store.open_pulls import question
+from repoagents.store.open_pulls import newest_query
 from repoagents.store.reader import Reader
 from repoagents.store.rows import (
+    EVERY,
     Execute,
     insert_into,
     parse_run,
@@ -21,7 +22,6 @@ from repoagents.store.rows import (
 )
 
 EVENT_LENGTH = 500
-EVERY = 1_000_000
 
 PROGRESS = """
 UPDATE runs SET stage = :stage, last_event = :event,
@@ -114,7 +114,7 @@ class StoredRuns:
         """
         if not statuses:  # PostgreSQL takes no empty list
             return ()
-        query, names = question(tuple(statuses))
+        query, names = newest_query(tuple(statuses))
         return tuple(parse_run(row) for row in self._door.query(query, names))
 
     def issue(self, run_id: str) -> Issue:

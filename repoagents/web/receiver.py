@@ -114,7 +114,7 @@ def make_app(receiver: Receiver) -> Flask:
 
 
 class _Entrance:
-    """Where deliveries leave the way that all other requests take.
+    """Answers deliveries itself and leaves every other request to Flask.
 
     Flask's routing and contexts take as long as all that is done with a delivery, the disk apart;
     `benchmarks/receiver.py` tells.

@@ -16,8 +16,12 @@ T = TypeVar("T")
 
 PATIENCE_SECONDS = 5.0
 """How long a request waits for the state; GitHub gives up on us after ten."""
+
 LULL_SECONDS = 0.001
+"""A batch is written when no further delivery has come for so long."""
+
 ENOUGH = 50
+"""Deliveries with which a batch is written at once."""
 
 
 @dataclass(frozen=True)

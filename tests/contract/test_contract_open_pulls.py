@@ -12,7 +12,7 @@ from repoagents.domain.issue import Issue
 from repoagents.domain.run import Run, RunStatus
 from repoagents.ports import CLOSED, Approval
 from repoagents.store.database import Database, open_database
-from repoagents.store.open_pulls import question
+from repoagents.store.open_pulls import newest_query
 from tests.contract.conftest import forget_runs
 from tests.fakes.clock import FakeClock
 
@@ -129,7 +129,7 @@ def test_whatever_happens_it_is_what_the_books_say(
 
 def test_the_query_begins_with_the_few_that_are_open(tmp_path: Path) -> None:
     books = open_database(str(tmp_path / "state.sqlite"), clock=FakeClock())
-    query, names = question(FOLLOWED)
+    query, names = newest_query(FOLLOWED)
     plan = [row["detail"] for row in books.door.query(f"EXPLAIN QUERY PLAN {query}", names)]
     books.close()
     assert plan[0] == "SCAN open_pulls"
