@@ -78,7 +78,8 @@ def restore(*, path: Path, force: bool, as_json: bool) -> int:
     if as_json:
         print_json({**vars(done), "adrift": adrift})
         return DONE
-    click.echo(f"restored: {done.runs} runs, as they were at {done.made_at}")
+    made_at = f"{done.made_at[:16].replace('T', ' ')} UTC"
+    click.echo(f"restored: {done.runs} runs, as they were at {made_at}")
     if done.aside is not None:
         click.echo(f"  what was here before: {shown_path(done.aside)}")
     for name in done.kept:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -49,7 +50,8 @@ def test_a_run_is_known_on_another_clone(
     clone = tmp_path / "clone"
     done = repoagents(clone, "ops", "restore", archive)
     assert (done.code, done.err) == (0, "")
-    assert done.out.startswith("restored: 1 runs, as they were at ")
+    restored = r"restored: 1 runs, as they were at \d{4}-\d\d-\d\d \d\d:\d\d UTC\n"
+    assert re.match(restored, done.out)
     old, new = (json.loads(repoagents(r, "status", "--json").out) for r in (example, clone))
     assert old["runs"] == new["runs"]
     assert repoagents(clone, "ops", "key").out == key
