@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from repoagents.domain.places import EXPORT, LOG
 from repoagents.errors import StoreError
 
 if TYPE_CHECKING:
-    from repoagents.agents.process import Ended
+    from repoagents.agents.process import Ended, Supervisor
     from repoagents.config.loader import Loaded
     from repoagents.domain.run import Run
     from repoagents.durable.worker import Assignment
@@ -82,7 +83,6 @@ class Premises:
         """Adapters without books: nothing that is done with them leaves a row."""
         from repoagents.agents.checks import ProjectChecks
         from repoagents.agents.crew import AgentCrew
-        from repoagents.agents.process import Supervisor
         from repoagents.config.scaffold import LEFT_BEHIND, own_paths
         from repoagents.git.checkout import Checkout
         from repoagents.git.remote import Remote
@@ -95,7 +95,7 @@ class Premises:
         environment = loaded.environment
         github = self.github if lives_on_github(settings) else None
         artifacts = FileArtifacts(self.control, self.redactor)
-        supervisor = Supervisor(self.control / "state" / "processes")
+        supervisor = self._supervisor()
         return Bench(
             settings=settings,
             root=loaded.root,
@@ -144,10 +144,12 @@ class Premises:
 
     def ask(self, *argv: str) -> "Ended":
         """Run a short command of the operator's, in their own environment; 20 s at most."""
+        return self._supervisor().probe(argv, self.loaded.environment, self.loaded.root)
+
+    def _supervisor(self) -> "Supervisor":
         from repoagents.agents.process import Supervisor
 
-        supervisor = Supervisor(self.control / "state" / "processes")
-        return supervisor.probe(argv, self.loaded.environment, self.loaded.root)
+        return Supervisor(self.control / "state" / "processes")
 
     @contextmanager
     def database(self) -> Iterator["Database"]:
@@ -207,7 +209,7 @@ class Premises:
         with self.house() as (house, database), hold(self.control, house.owner, self.clock):
 
             def export() -> None:
-                export_runs(database.runs, self.control / "state" / "runs.json", self.clock.now())
+                export_runs(database.runs, self.control / EXPORT, self.clock.now())
                 changed()
 
             route_stdlib(self.journal)
@@ -341,7 +343,7 @@ def open_premises(start: Path, *, terminal: bool = False) -> Premises:
     clock = SystemClock()
     redactor = Redactor(secret_values(loaded.environment))
     settings = loaded.settings.logging
-    path = loaded.control / "logs" / "repoagents.jsonl" if settings.file_enabled else None
+    path = loaded.control / LOG if settings.file_enabled else None
     journal = open_journal(
         path,
         level=settings.level,
