@@ -206,7 +206,10 @@ class Premises:
         from repoagents.store.leftovers import clear_leftovers
         from repoagents.store.worker_lock import hold
 
-        with self.house() as (house, database), hold(self.control, house.owner, self.clock):
+        with (
+            self.house() as (house, database),
+            hold(self.control, house.owner, self.clock, issue=assignment.issue),
+        ):
 
             def export() -> None:
                 export_runs(database.runs, self.control / EXPORT, self.clock.now())

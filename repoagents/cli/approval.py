@@ -77,10 +77,10 @@ def approve(*, number: int, as_json: bool) -> int:
 
     with open_desk() as desk:
         request = desk.write("approve", number)
-        if desk.worker is not None:
+        if (worker := desk.taker(number)) is not None:
             answers = desk.ask([request])
             if answers[0].refused:
-                remark(f"answered by {desk.worker} with the configuration that it was started with")
+                remark(f"answered by {worker} with the configuration that it was started with")
         else:
             answers = (desk.answer(request, approval.approve(desk.house, number, request.by)),)
         return desk.report(answers, as_json=as_json)

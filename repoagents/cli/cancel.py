@@ -19,7 +19,7 @@ def command(*, number: int, as_json: bool) -> int:
 
     with open_desk() as desk:
         request = desk.write("cancel", number)
-        answers = desk.ask([request]) if desk.worker is not None else ()
+        answers = desk.ask([request]) if desk.taker(number) is not None else ()
         if any(not answer.waits for answer in answers):
             return desk.report(answers, as_json=as_json)
         # Nobody is at work, or not any more: a worker may end before it takes the request up.

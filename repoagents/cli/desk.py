@@ -57,6 +57,11 @@ class Desk:
         """Who is at work on this state now."""
         return holder(self.premises.control)
 
+    def taker(self, number: int) -> Owner | None:
+        """Who takes up what is asked for about an issue now: not who works on another one alone."""
+        worker = self.worker
+        return worker if worker is not None and worker.takes_up(number) else None
+
     def write(
         self, kind: str, number: int, *, note: str = "", fresh: bool = False, force: bool = False
     ) -> Request:
@@ -73,7 +78,7 @@ class Desk:
         )
 
     def ask(self, requests: Sequence[Request]) -> tuple[Answer, ...]:
-        """Leave requests and hear what comes of them, for as long as a worker is live."""
+        """Leave requests and hear what comes of them, for as long as one takes them up."""
         for request in requests:
             self.house.inbox.put(request)
         return tuple(self.answer(request, self._outcome(request)) for request in requests)
@@ -90,17 +95,23 @@ class Desk:
         else:
             for answer in answers:
                 click.echo(f"issue {answer.issue}: {answer.outcome}")
-            if self.worker is None and any(answer.waits for answer in answers):
-                click.echo(NO_WORKER)
+            if any(answer.waits and self.taker(answer.issue) is None for answer in answers):
+                click.echo(self._why_nobody())
             if not answers:
                 click.echo("no run matches")
         return UNFINISHED if any(answer.refused for answer in answers) else DONE
+
+    def _why_nobody(self) -> str:
+        worker = self.worker
+        if worker is None:
+            return NO_WORKER
+        return f"{worker} is for its issue alone: start `repoagents run` once that has ended"
 
     def _outcome(self, request: Request) -> str:
         pause = threading.Event()
         while True:
             # Asked before the outcome is read: a worker may take the request up and then end.
-            worker = self.worker
+            worker = self.taker(request.issue_number)
             outcome = self.house.inbox.outcome(request.id)
             if outcome is not None or worker is None:
                 return outcome or PENDING

@@ -55,10 +55,9 @@ def command(
     with open_desk() as desk:
         numbers = _blocked(desk.house, reason, limit) if number is None else (number,)
         requests = [desk.write("retry", n, note=note, fresh=fresh) for n in numbers]
-        if desk.worker is not None:
-            answers = desk.ask(requests)
-        else:
-            answers = tuple(desk.answer(r, _queue(desk.house, r)) for r in requests)
+        heard = [request for request in requests if desk.taker(request.issue_number) is not None]
+        here = (request for request in requests if request not in heard)
+        answers = desk.ask(heard) + tuple(desk.answer(r, _queue(desk.house, r)) for r in here)
         return desk.report(answers, as_json=as_json)
 
 

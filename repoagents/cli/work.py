@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterable
 
 from repoagents.cli.boundary import DONE, INTERRUPTED, UNFINISHED
-from repoagents.cli.desk import Answer, Desk
+from repoagents.cli.desk import PENDING, Answer, Desk
 from repoagents.cli.follow import POLL_SECONDS, Watch, display_on, in_background
 from repoagents.cli.output import remark, shown_path
 from repoagents.cli.redraw import redrawing
@@ -38,19 +38,48 @@ def be_worker(desk: Desk, assignment: Assignment, *, quiet: bool) -> tuple[Run, 
 
 
 def see_through(desk: Desk, request: Request, *, quiet: bool) -> Answer:
-    """Have a request done and follow it to its rest: by the live worker, or as the worker."""
-    if desk.worker is None:
-        desk.house.inbox.put(request)
-        try:
-            be_worker(desk, Assignment(issue=request.issue_number), quiet=quiet)
-        except StoreError:
-            # Somebody else became the worker between the look and the lock: follow that one.
-            if desk.worker is None:
-                raise
-    (answer,) = desk.ask([request])
-    if desk.worker is not None and not answer.refused:
-        _attend(desk, request.issue_number, quiet=quiet)
+    """Have a request done and follow it to its rest: by the live worker, or as the worker.
+
+    A worker for another issue alone is let end first.
+    """
+    number, worked = request.issue_number, False
+    while True:
+        if desk.taker(number) is None:
+            _await_turn(desk, number)
+            worked = _try_working(desk, request, quiet=quiet)
+        (answer,) = desk.ask([request])
+        if worked or answer.outcome != PENDING:
+            break  # else its worker ended before it heard
+    if desk.taker(number) is not None and not answer.refused:
+        _attend(desk, number, quiet=quiet)
     return answer
+
+
+def _await_turn(desk: Desk, number: int) -> None:
+    """Wait while somebody works on another issue alone."""
+    pause, told = threading.Event(), ""
+    try:
+        while (worker := desk.worker) is not None and not worker.takes_up(number):
+            if str(worker) != told:
+                told = str(worker)
+                remark(f"issue {number} waits for the end of {told}")
+            pause.wait(POLL_SECONDS)
+    except KeyboardInterrupt:
+        remark(f"issue {number} was not begun; {told} goes on")
+        raise
+
+
+def _try_working(desk: Desk, request: Request, *, quiet: bool) -> bool:
+    """Be the worker for the request's issue; False when somebody else is."""
+    desk.house.inbox.put(request)
+    try:
+        be_worker(desk, Assignment(issue=request.issue_number), quiet=quiet)
+    except StoreError:
+        # Somebody else became the worker between the look and the lock.
+        if desk.worker is None:
+            raise
+        return False
+    return True
 
 
 def _attend(desk: Desk, number: int, *, quiet: bool) -> None:
@@ -60,7 +89,7 @@ def _attend(desk: Desk, number: int, *, quiet: bool) -> None:
         with in_background(_watch(desk, number, quiet=quiet)):
             while True:
                 # Asked before the run is read: a worker may finish the run and then end.
-                worker = desk.worker
+                worker = desk.taker(number)
                 run = desk.house.runs.latest(number)
                 if run is None or run.status not in UNDER_WAY:
                     return

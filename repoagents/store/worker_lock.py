@@ -27,13 +27,21 @@ PROBE_SECONDS = 0.01
 
 @dataclass(frozen=True)
 class Owner:
-    """Who holds the lock; `started` is an ISO 8601 instant, `owner` the name used in logs."""
+    """Who holds the lock; `started` is an ISO 8601 instant, `owner` the name used in logs.
+
+    `issue` is the one that it is for; None for all.
+    """
 
     pid: int
     started: str
     host: str
     command: str
     owner: str
+    issue: int | None = None
+
+    def takes_up(self, number: int) -> bool:
+        """Whether it carries out what is asked for about this issue."""
+        return self.issue in (None, number)
 
     def __str__(self) -> str:
         since = f" since {self.started[:16].replace('T', ' ')} UTC" if self.started else ""
@@ -57,9 +65,9 @@ class WorkerLock:
 
 
 @contextmanager
-def hold(control: Path, owner: str, clock: "Clock") -> Iterator[None]:
+def hold(control: Path, owner: str, clock: "Clock", *, issue: int | None = None) -> Iterator[None]:
     """Hold the lock; raises `StoreError` naming the owner when another worker does."""
-    taken = take(control, owner, clock.now())
+    taken = take(control, owner, clock.now(), issue=issue)
     if isinstance(taken, Owner):
         raise StoreError(
             f"another worker is live: {taken}",
@@ -71,7 +79,9 @@ def hold(control: Path, owner: str, clock: "Clock") -> Iterator[None]:
         taken.release()
 
 
-def take(control: Path, owner: str, now: datetime) -> WorkerLock | Owner:
+def take(
+    control: Path, owner: str, now: datetime, *, issue: int | None = None
+) -> WorkerLock | Owner:
     """The lock, or who holds it."""
     path = control / LOCK
     try:
@@ -81,7 +91,8 @@ def take(control: Path, owner: str, now: datetime) -> WorkerLock | Owner:
         raise fault(error, str(path)) from error
     for _ in range(PROBES):
         if _locked(descriptor, fcntl.LOCK_EX):
-            _write(descriptor, Owner(os.getpid(), now.isoformat(), *_this_process(), owner))
+            signed = Owner(os.getpid(), now.isoformat(), *_this_process(), owner, issue)
+            _write(descriptor, signed)
             return WorkerLock(descriptor)
         if not _locked(descriptor, fcntl.LOCK_SH):
             break

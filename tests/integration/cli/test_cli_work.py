@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from repoagents import bootstrap
+from repoagents.bootstrap import SystemClock
 from repoagents.cli import desk
 from repoagents.cli.app import run
 from repoagents.domain.run import RunStatus
-from repoagents.store.worker_lock import Owner
+from repoagents.store.worker_lock import Owner, hold
 from tests.integration.cli.conftest import CONFIG, queue
 
 STAGES = ["prepare", "base_check", "plan", "build", "verify", "review", "verdict", "publish"]
@@ -308,7 +309,7 @@ def test_cancel_does_it_itself_when_the_worker_ends_before_it_heard(
     control: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     queue(control, (1, "Say hello"))
-    seen = iter([Owner(1, "", "here", "repoagents trigger 2", "worker")])
+    seen = iter([Owner(1, "", "here", "repoagents run", "worker")])
     monkeypatch.setattr(desk, "holder", lambda _control: next(seen, None))
     monkeypatch.chdir(control)
     assert run(["cancel", "1"]) == 0
@@ -317,6 +318,44 @@ def test_cancel_does_it_itself_when_the_worker_ends_before_it_heard(
         left = house.runs.latest(1)
         assert left is not None
         assert left.status is RunStatus.CANCELLED
+        assert house.inbox.pending() == ()
+
+
+def test_who_works_on_another_issue_is_asked_nothing(
+    control: Path, started, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    queue(control, (1, "Say hello"))
+    monkeypatch.chdir(control)
+    with hold(control / ".ai-repoagents", "worker", SystemClock(), issue=2):
+        assert run(["cancel", "1"]) == 0
+        assert run(["retry", "1"]) == 0
+        assert run(["approval", "approve", "1"]) == 1
+        told = capsys.readouterr().out
+        assert "issue 1: cancelled: run" in told
+        assert "issue 1: queued: run" in told
+        assert "is for its issue alone: start `repoagents run` once that has ended" in told
+        assert "refused: nothing of issue 1 waits" in told
+        given_up = started(control, "trigger", "1")
+        assert "issue 1 waits for the end of `" in given_up.stderr.readline()
+        given_up.send_signal(signal.SIGINT)
+        _, err = given_up.communicate(timeout=60)
+        assert given_up.returncode == 130
+        assert "issue 1 was not begun; `" in err
+        waiting = started(control, "trigger", "1")
+        assert "waits for the end" in waiting.stderr.readline()
+    out, err = waiting.communicate(timeout=60)
+    assert "issue 1 blocked: the prompt template" in out, out + err
+
+
+def test_trigger_works_itself_when_the_worker_ends_before_it_heard(control: Path, started) -> None:
+    with bootstrap.open_premises(control, terminal=True).house() as (house, _):
+        with hold(control / ".ai-repoagents", "worker", SystemClock()):
+            left = started(control, "trigger", "1")
+            deadline = time.monotonic() + 60
+            while not house.inbox.pending() and time.monotonic() < deadline:
+                time.sleep(0.05)
+        out, err = left.communicate(timeout=60)
+        assert "issue 1 blocked: the prompt template" in out, out + err
         assert house.inbox.pending() == ()
 
 
