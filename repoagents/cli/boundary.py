@@ -28,8 +28,8 @@ _environment: dict[str, str] = {}
 """The environment whose secrets a crash log must not hold."""
 
 
-def know(environment: Mapping[str, str]) -> None:
-    """Remember the environment of this command, for redaction."""
+def remember_environment(environment: Mapping[str, str]) -> None:
+    """Hide the secrets of this environment in whatever is said of an error from now on."""
     _environment.update(environment)
 
 
@@ -53,7 +53,7 @@ def _explain(error: Exception) -> int:
             code = USAGE if isinstance(error, ConfigError) else UNFINISHED
             return _refuse(str(error), error.next_step, code)
         case BrokenPipeError():
-            return hush()
+            return end_quietly()
         case FileNotFoundError() if _nowhere():
             step = "Change into the repository, then run the same command again."
             return _refuse("the current folder does not exist any more", step, USAGE)
@@ -88,7 +88,7 @@ def _explain_parsing(error: Exception) -> int:
             error.show()
             return USAGE
         case _:
-            return _confess(error)
+            return _report_bug(error)
 
 
 def _refuse(message: str, next_step: str, code: int) -> int:
@@ -101,7 +101,7 @@ def _refuse(message: str, next_step: str, code: int) -> int:
     return code
 
 
-def hush() -> int:
+def end_quietly() -> int:
     """The reader closed the pipe because it has enough: that is no error; returns the exit code.
 
     stdout goes to the null device, or the interpreter complains at exit about the same pipe.
@@ -110,8 +110,8 @@ def hush() -> int:
     return DONE
 
 
-def _confess(error: BaseException) -> int:
-    """A bug of ours: keep everything a report needs and say where it is."""
+def _report_bug(error: BaseException) -> int:
+    """Keep everything that a report of our bug needs, and say where it is."""
     report = _crash_report(error)
     try:
         with _crash_file() as file:

@@ -33,7 +33,7 @@ def open_premises(*, remarks: bool = True) -> "Premises":
     from repoagents import bootstrap
 
     premises = bootstrap.open_premises(Path.cwd(), terminal=at_terminal(sys.stderr))
-    boundary.know(premises.loaded.environment)
+    boundary.remember_environment(premises.loaded.environment)
     for warning in premises.loaded.warnings if remarks else ():
         remark(f"warning: {warning}")
     return premises

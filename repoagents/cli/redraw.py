@@ -23,17 +23,17 @@ def redrawing(premises: "Premises", books: "Books") -> Iterator[Callable[[], Non
 
     A page that cannot be drawn is told in the log: the work goes on.
     """
-    easel = Easel(lambda: _draw(premises, books))
-    thread = threading.Thread(target=easel.work, name="dashboard", daemon=True)
+    loop = DrawLoop(lambda: _draw(premises, books))
+    thread = threading.Thread(target=loop.work, name="dashboard", daemon=True)
     thread.start()
     try:
-        yield easel.call
+        yield loop.call
     finally:
-        easel.close()
+        loop.close()
         thread.join()
 
 
-class Easel:
+class DrawLoop:
     """Draws after a call, at most every `EVERY_SECONDS`, and sleeps while nobody calls."""
 
     def __init__(self, draw: Callable[[], None], every: float = EVERY_SECONDS) -> None:

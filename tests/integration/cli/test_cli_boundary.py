@@ -66,7 +66,7 @@ def test_a_bug_of_ours_leaves_a_redacted_report(tmp_path: Path, monkeypatch, cap
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["repoagents", "status", TOKEN])
     (tmp_path / ".ai-repoagents").mkdir()
-    boundary.know({"SOME_PASSWORD": "correct horse battery"})
+    boundary.remember_environment({"SOME_PASSWORD": "correct horse battery"})
     assert boundary.guard(raises(KeyError(f"{TOKEN} correct horse battery"))) == 3
     (report,) = (tmp_path / ".ai-repoagents/logs").iterdir()
     assert str(report) in capsys.readouterr().err

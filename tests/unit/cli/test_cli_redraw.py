@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from repoagents.cli.redraw import Easel
+from repoagents.cli.redraw import DrawLoop
 
 
 class Drawings:
@@ -27,12 +27,12 @@ class Drawings:
 
 
 @contextmanager
-def at_work(draw: Callable[[], None], every: float) -> Iterator[Easel]:
-    easel = Easel(draw, every)
-    thread = threading.Thread(target=easel.work)
+def at_work(draw: Callable[[], None], every: float) -> Iterator[DrawLoop]:
+    loop = DrawLoop(draw, every)
+    thread = threading.Thread(target=loop.work)
     thread.start()
-    yield easel
-    easel.close()
+    yield loop
+    loop.close()
     thread.join(timeout=100)
     assert not thread.is_alive()
 
@@ -40,11 +40,11 @@ def at_work(draw: Callable[[], None], every: float) -> Iterator[Easel]:
 def test_many_changes_are_drawn_at_once_and_again_at_the_end() -> None:
     drawings = Drawings()
 
-    with at_work(drawings, every=3600) as easel:
-        easel.call()
+    with at_work(drawings, every=3600) as loop:
+        loop.call()
         assert drawings.reach(1)
         for _ in range(5):
-            easel.call()
+            loop.call()
         assert drawings.number == 1
 
     assert drawings.number == 2
@@ -53,18 +53,18 @@ def test_many_changes_are_drawn_at_once_and_again_at_the_end() -> None:
 def test_a_change_during_the_wait_is_drawn_after_it() -> None:
     drawings = Drawings()
 
-    with at_work(drawings, every=0.01) as easel:
-        easel.call()
+    with at_work(drawings, every=0.01) as loop:
+        loop.call()
         assert drawings.reach(1)
-        easel.call()
+        loop.call()
         assert drawings.reach(2)
 
 
 def test_where_nothing_changes_nothing_is_drawn_and_no_time_is_spent() -> None:
     drawings = Drawings()
 
-    with at_work(drawings, every=0.01) as easel:
-        easel.call()
+    with at_work(drawings, every=0.01) as loop:
+        loop.call()
         assert drawings.reach(1)
         before = time.process_time()
         assert not threading.Event().wait(0.3)
