@@ -254,7 +254,7 @@ async def test_a_family_that_keeps_forking_is_ended(
         "while True:\n"
         "    open('heartbeat', 'w').close()\n"
         "    if os.fork(): os._exit(0)\n"
-        "    os.setsid(); time.sleep(0.01)\n"
+        "    os.setsid(); time.sleep(0.03)\n"
     )
     ended = await supervisor.run(python(code))
     assert ended.exit_code == 0
