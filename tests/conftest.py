@@ -46,7 +46,12 @@ FIXED = {
 }
 
 hypothesis.settings.register_profile(
-    "ci", deadline=None, max_examples=50, derandomize=True, database=None
+    "ci",
+    deadline=None,
+    max_examples=50,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("ci")
 

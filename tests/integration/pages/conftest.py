@@ -7,13 +7,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ACCEPTED = ("minor", "moderate")
 """What axe-core calls a barrier that we look at, but that does not fail a test."""
+PATIENCE_MS = 100_000
+
+expect.set_options(timeout=PATIENCE_MS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -33,7 +43,14 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=program,
-            args=["--no-sandbox", "--disable-gpu", "--force-color-profile=srgb"],
+            # In a container, the shared memory may be too small for a page.
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-dev-shm-usage",
+                "--force-color-profile=srgb",
+            ],
+            timeout=PATIENCE_MS,
             env={"HOME": str(home), "PATH": os.environ["PATH"], "LANG": "C.UTF-8"},
         )
         yield browser
@@ -59,7 +76,7 @@ class Windows:
         """A window of its own on an address; `how` is for `browser.new_context`."""
         context = self.browser.new_context(viewport={"width": width, "height": height}, **how)
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(PATIENCE_MS)
         page.on("console", self._hear)
         page.on("pageerror", lambda error: self.said.append(str(error)))
         page.on("dialog", lambda dialog: self.said.append(f"dialog: {dialog.message}"))
