@@ -20,6 +20,7 @@ from repoagents.errors import GitError, GitHubError, TrackerError
 from repoagents.pipeline import handover, merge, outcome, publisher
 from repoagents.pipeline.boundary import change
 from repoagents.pipeline.merge import CARRIED
+from repoagents.pipeline.pulls import pulls_of, words_on
 from repoagents.pipeline.reconcile import why_stop
 from repoagents.policy import merging
 from repoagents.ports import Approval, Books, House, LedgerRow
@@ -156,7 +157,7 @@ def hear(house: House, run: Run, pull: PullRequest) -> Approval | None:
     """Bring the record in line with the reviews of exactly this commit; the standing approval."""
     approving = [
         word.author.login
-        for word in merge.words_on(house, pull)
+        for word in words_on(house, pull)
         if word.state is ReviewState.APPROVED and word.sha == run.head_sha == pull.head_sha
     ]
     live = [login for login in approving if _why_not_by(house, run, login) is None]
@@ -178,7 +179,7 @@ def _holds(house: House, run: Run, pull: PullRequest, found: Approval, live: lis
     # The review is of the commit that the base was merged into.
     return found.decision == CARRIED and any(
         word.author.login == found.by and word.state is ReviewState.APPROVED
-        for word in merge.words_on(house, pull)
+        for word in words_on(house, pull)
     )
 
 
@@ -206,7 +207,7 @@ def _publish(house: House, waiting: Waiting, by: str, note: str) -> str:
 
 
 def _approve_published(house: House, run: Run, by: str, note: str) -> str:
-    pull = merge.pulls_of(house).pull_request(run.branch)
+    pull = pulls_of(house).pull_request(run.branch)
     refusal = merging.why_not_this(pull, run.head_sha)
     if pull is None or refusal is not None:
         return f"refused: {refusal}"

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from repoagents.domain.reports import VerdictKind
 from repoagents.domain.run import FailureClass, Run, RunStatus, Stage
-from repoagents.pipeline import outcome, stages
+from repoagents.pipeline import outcome, publication, stages
 from repoagents.pipeline.boundary import STOPPED, StepResult, change, current, guarded
 from repoagents.pipeline.roles import why_no_call
 from repoagents.policy import budget, retry
@@ -71,7 +71,7 @@ async def run_attempt(house: House, steps: Steps, run_id: str, generation: int, 
         round_ += 1
     if StepResult.from_json(result).word == VerdictKind.PUBLISH.value:
         name = f"{Stage.PUBLISH.value}-{round_}"
-        return await steps.run(name, _in_round, attempt, Stage.PUBLISH, outcome.publish, round_)
+        return await steps.run(name, _in_round, attempt, Stage.PUBLISH, publication.publish, round_)
     return result
 
 

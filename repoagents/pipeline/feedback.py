@@ -6,7 +6,8 @@ from repoagents.domain.effect import ReplyToRemark, Withheld
 from repoagents.domain.pull_request import PullRequest, Remark, RequiredCheck, Thread
 from repoagents.domain.reports import Verdict, VerdictKind
 from repoagents.domain.run import Run, Stage
-from repoagents.pipeline import merge, notice, publisher
+from repoagents.pipeline import notice, publisher
+from repoagents.pipeline.pulls import pulls_of
 from repoagents.pipeline.roles import input_hash
 from repoagents.pipeline.rounds import queue
 from repoagents.policy import feedback, merging
@@ -42,7 +43,7 @@ def send_back(
         asked = ()
     if not checks and not asked:
         return False
-    pulls = merge.pulls_of(house)
+    pulls = pulls_of(house)
     failed = [(check, pulls.check_detail(check)) for check in checks]
     asked = feedback.that_fit(failed, asked)
     _keep(house, run, feedback.contract(failed, asked))

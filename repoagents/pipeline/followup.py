@@ -1,4 +1,4 @@
-"""After the pull request: what people did to it, and what follows for its run."""
+"""Looks at each open pull request once per poll, and hands it to who acts on what it shows."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,6 +9,8 @@ from repoagents.domain.run import AT_WORK, Run, RunStatus
 from repoagents.errors import RepoAgentsError, StateUnreadable
 from repoagents.pipeline import approval, feedback, merge, outcome, publisher
 from repoagents.pipeline.boundary import bugs_told, change, current
+from repoagents.pipeline.publication import base_of
+from repoagents.pipeline.pulls import note_end, objecting, pulls_of, why_over
 from repoagents.pipeline.reconcile import call_off, why_stop
 from repoagents.ports import Approval, House
 
@@ -84,7 +86,7 @@ def why_too_many(house: House) -> str | None:
 
 
 async def _follow(house: House, run: Run) -> None:
-    pull = await asyncio.to_thread(merge.pulls_of(house).pull_request, run.branch)
+    pull = await asyncio.to_thread(pulls_of(house).pull_request, run.branch)
     if pull is None:
         if run.status not in UNHEARD:
             gone = f"no pull request from {run.branch} is to be found"
@@ -95,7 +97,7 @@ async def _follow(house: House, run: Run) -> None:
         return
     pull = await _computed(house, run, pull)
     # What a person has pointed at another branch is merged by a person.
-    if pull.behind and pull.base == outcome.base_of(house):
+    if pull.behind and pull.base == base_of(house):
         await merge.catch_up(house, run, approved)
     else:
         await asyncio.to_thread(merge.land, house, run, pull, approved)
@@ -110,7 +112,7 @@ async def _computed(house: House, run: Run, pull: PullRequest) -> PullRequest:
         if pull.mergeable is not None:
             break
         await house.clock.sleep(SECONDS)
-        seen = await asyncio.to_thread(merge.pulls_of(house).pull_request, run.branch)
+        seen = await asyncio.to_thread(pulls_of(house).pull_request, run.branch)
         pull = seen or pull
     return pull
 
@@ -154,8 +156,8 @@ def _hear(house: House, run: Run, pull: PullRequest) -> Approval | None:
     """Answer, hear approvals, send back what is asked for; the approval of what may be merged."""
     feedback.reply(house, run, pull)
     approved = approval.hear(house, run, pull)
-    required = merge.pulls_of(house).required_checks(pull.base)
-    settled = approved is not None and not merge.objecting(house, pull)
+    required = pulls_of(house).required_checks(pull.base)
+    settled = approved is not None and not objecting(house, pull)
     if feedback.send_back(house, run, pull, required, approved=settled):
         return None
     shut = isinstance(publisher.gate(house, publisher.merge_of(run)), Withheld)
@@ -167,13 +169,13 @@ def _hear(house: House, run: Run, pull: PullRequest) -> Approval | None:
 
 def _end(house: House, run: Run, pull: PullRequest) -> None:
     """The pull request is merged, by us or by hand, or a person closed it: that is a no."""
-    said, reason = pull.state.value, outcome.why_over(pull)
+    said, reason = pull.state.value, why_over(pull)
     if current(house, run.id).status in AT_WORK:
         # Before the no is known: a round that is about to be published takes a known one for old.
         call_off(house, run, reason)
     else:
         merge.wait(house, run, "")
-    outcome.note_end(house, run, pull)
+    note_end(house, run, pull)
     house.journal.note(f"pull_request_{said}", reason, **run.tags)
 
     def move(was: Run) -> Run:

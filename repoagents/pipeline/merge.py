@@ -5,51 +5,27 @@ from dataclasses import replace
 
 from repoagents.domain.change import Base, Conflict
 from repoagents.domain.effect import Withheld
-from repoagents.domain.pull_request import PeerReview, PullRequest, PullState, ReviewState
+from repoagents.domain.pull_request import PullRequest, PullState
 from repoagents.domain.reports import CheckOutcome, Verification
 from repoagents.domain.run import Failure, FailureClass, Run, RunStatus, Stage
 from repoagents.errors import GitHubError, RateLimited, Unavailable
 from repoagents.pipeline import outcome, publisher, rounds, stages
 from repoagents.pipeline.boundary import change, current
+from repoagents.pipeline.publication import base_of
+from repoagents.pipeline.pulls import objecting, pulls_of
 from repoagents.pipeline.reconcile import call_off, why_stop
 from repoagents.pipeline.roles import input_hash
 from repoagents.pipeline.rounds import Moved
 from repoagents.pipeline.verify import Proving, run_checks
 from repoagents.policy import feedback, merging
 from repoagents.policy.wording import one_line
-from repoagents.ports import Approval, House, PullRequests
+from repoagents.ports import Approval, House
 
 CARRIED = "carried"
 """The decision that takes an approval along to the commit that merges the base into its own."""
 
 REASON_LIMIT = 400
 """Characters of what a pull request waits for: what is kept must be what is compared."""
-
-
-def pulls_of(house: House) -> PullRequests:
-    """The tracker's pull requests; only for runs that have one."""
-    if house.tracker.pulls is None:
-        raise LookupError("this tracker has no pull requests")
-    return house.tracker.pulls
-
-
-def words_on(house: House, pull: PullRequest) -> tuple[PeerReview, ...]:
-    """The approvals and objections that count: the newest of each person who may write."""
-    people = house.tracker.people
-    words = (word for word in merging.latest_words(pull) if word.state is not ReviewState.DISMISSED)
-    return tuple(
-        word
-        for word in words
-        if people is not None
-        and merging.is_person(word.author, pull.author_id)
-        and people.permission(word.author.login).writes
-    )
-
-
-def objecting(house: House, pull: PullRequest) -> tuple[str, ...]:
-    """The logins of those who may write and ask for changes."""
-    words = words_on(house, pull)
-    return tuple(w.author.login for w in words if w.state is ReviewState.CHANGES_REQUESTED)
 
 
 def land(house: House, run: Run, pull: PullRequest, approved: Approval) -> str:
@@ -266,7 +242,7 @@ def _stands(house: House, run: Run, approved: Approval) -> bool:
 def _why_not_now(house: House, run: Run, pull: PullRequest, approved: Approval) -> str | None:
     terms = merging.Terms(
         approved.head_sha,
-        outcome.base_of(house),
+        base_of(house),
         pulls_of(house).required_checks(pull.base),
         objecting(house, pull),
         publisher.pushed_ago(house, run),
