@@ -6,10 +6,11 @@ an exchange of its own that carries it and keeps the answer from PyGithub.
 """
 
 import io
+import re
 from collections.abc import Callable, Iterator
 from http.cookiejar import DefaultCookiePolicy
 from typing import Protocol
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import unquote, urlencode, urljoin, urlsplit
 
 import github
 import requests
@@ -31,6 +32,7 @@ CONNECT_SECONDS, READ_SECONDS, WHOLE_SECONDS = 10.0, 30.0, 90.0
 MOST_BYTES = 64 * 1024 * 1024
 REDIRECTS = 3
 GRAPHQL = "/graphql"
+_REPO = re.compile(r".*?/(?:repos/[^/]+/[^/]+|repositories/[0-9]+)(?=/|\Z)")
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -124,7 +126,9 @@ class Door:
         """Where the same request goes on; only ever to the same host, which gets the credential."""
         location = urljoin(f"{self.api_url}/", answer.headers.get("location", ""))
         self._refuse_elsewhere(ask, location)
-        if ask.is_write and answer.status not in (307, 308):
+        # What has another number there was moved to another repository, which is not ours to write.
+        same = answer.status in (307, 308) and _in_repo(location) == _in_repo(ask.path)
+        if ask.is_write and not same:
             raise GitHubError(
                 f"{ask}: GitHub redirects ({answer.status}) a write; nothing was written",
                 next_step="Look whether the repository was renamed, and correct tracker.repo.",
@@ -253,6 +257,11 @@ def _session(retries: GithubRetry | int, url: str) -> requests.Session:
     for scheme in ("https://", "http://"):
         session.mount(scheme, HTTPAdapter(max_retries=retries))
     return session
+
+
+def _in_repo(address: str) -> str:
+    """What an address names within a repository, by whatever name or number that goes."""
+    return unquote(_REPO.sub("", urlsplit(address).path, count=1))
 
 
 def _reason(error: BaseException) -> str:

@@ -212,6 +212,15 @@ def test_a_write_that_is_redirected_otherwise_fails(bed: Bed, status: int) -> No
     assert "tracker.repo" in caught.value.next_step
 
 
+@pytest.mark.parametrize("status", [307, 308])
+def test_a_write_does_not_follow_an_issue_into_another_repository(bed: Bed, status: int) -> None:
+    target = f"{bed.stub.url}/repositories/2/issues/78/comments"
+    bed.stub.on("POST", COMMENTS, Reply(status=status, headers={"Location": target}))
+    with pytest.raises(GitHubError, match="nothing was written"):
+        bed.client.write("POST", COMMENTS, BODY)
+    assert len(bed.stub.seen) == 1
+
+
 @pytest.mark.parametrize("verb", ["GET", "POST"])
 def test_another_host_gets_neither_request_nor_credential(
     bed: Bed, elsewhere: Stub, verb: str
