@@ -77,8 +77,8 @@ class Stopped(AgentError):
 class OutputInvalid(AgentError):
     """The agent's answer does not fit the agreed schema."""
 
-    def __init__(self, message: str, *, next_step: str = "") -> None:
-        super().__init__(message, kind="contract_invalid", next_step=next_step)
+    def __init__(self, message: str) -> None:
+        super().__init__(message, kind="contract_invalid")
 
 
 class GitHubError(RepoAgentsError):
@@ -145,8 +145,8 @@ class ValueUnreadable(StoreError):
 class WebhookRejected(RepoAgentsError):
     """A delivery is refused; `status` is the HTTP status to answer with, always a 4xx."""
 
-    def __init__(self, status: int, message: str, *, next_step: str = "") -> None:
-        super().__init__(message, next_step=next_step)
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
         self.status = status
 
 

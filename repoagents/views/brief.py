@@ -12,9 +12,15 @@ from repoagents.views.words import minute
 _INDENT = " " * 10
 
 
+def shortlist(standing: Standing) -> tuple[Sequence[Concern], int]:
+    """The concerns that a first page has room for, and how many more there are."""
+    shown = standing.concerns[:MOST]
+    return shown, len(standing.concerns) - len(shown)
+
+
 def brief_row(snapshot: Snapshot, standing: Standing) -> dict[str, object]:
     """The brief as `ops-brief.json` holds it; `more` counts the points that are left out."""
-    shown = standing.concerns[:MOST]
+    shown, more = shortlist(standing)
     return {
         "rehearsal": snapshot.rehearsal,
         "rendered_at": instant(snapshot.now),
@@ -22,7 +28,7 @@ def brief_row(snapshot: Snapshot, standing: Standing) -> dict[str, object]:
         "level": standing.level.value,
         "headline": standing.headline,
         "findings": [concern_row(concern) for concern in shown],
-        "more": len(standing.concerns) - len(shown),
+        "more": more,
     }
 
 
@@ -39,8 +45,7 @@ def concern_row(concern: Concern) -> dict[str, str]:
 
 def render_brief(snapshot: Snapshot, standing: Standing) -> str:
     """The brief as Markdown; what was made from a fixture says so on its first line."""
-    shown = standing.concerns[:MOST]
-    more = len(standing.concerns) - len(shown)
+    shown, more = shortlist(standing)
     return document(
         strong(snapshot.rehearsal),
         f"# {standing.level.value.capitalize()}",
@@ -56,8 +61,7 @@ def render_brief(snapshot: Snapshot, standing: Standing) -> str:
 
 def render_brief_text(snapshot: Snapshot, standing: Standing, width: int) -> str:
     """The brief for a terminal: the level and headline, then each point with what to type."""
-    shown = standing.concerns[:MOST]
-    more = len(standing.concerns) - len(shown)
+    shown, more = shortlist(standing)
     lines = [snapshot.rehearsal, ""] if snapshot.rehearsal else []
     level = standing.level.value
     said = one_line(standing.headline, 500).removeprefix(f"{level.capitalize()}: ")

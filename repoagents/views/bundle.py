@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from repoagents.domain.run import RunStatus
-from repoagents.policy.attention import MOST, Standing
+from repoagents.policy.attention import Standing
 from repoagents.ports import BundleEntry, Member
 from repoagents.views import tones
-from repoagents.views.brief import concern_table
+from repoagents.views.brief import concern_table, shortlist
 from repoagents.views.html import render_page
 from repoagents.views.markdown import (
     bullets,
@@ -67,16 +67,17 @@ class Landing:
 
 def render_landing_page(landing: Landing) -> str:
     """`index.html` of the bundle."""
+    concerns, more = shortlist(landing.standing)
     return render_page(
         "bundle.html",
         {
             "rehearsal": landing.snapshot.rehearsal,
             "landing": landing,
             "reading": landing.reading(".html"),
-            "concerns": landing.standing.concerns[:MOST],
+            "concerns": concerns,
             "weights": tones.WEIGHTS,
             "level": tones.LEVELS[landing.standing.level],
-            "more": max(len(landing.standing.concerns) - MOST, 0),
+            "more": more,
             "outcomes": [
                 (spoken(status), tones.STATUSES[status], count)
                 for status, count in _outcomes(landing.snapshot)
@@ -91,6 +92,7 @@ def render_landing_page(landing: Landing) -> str:
 def render_landing(landing: Landing) -> str:
     """`README.md` of the bundle; what was made from a fixture says so on its first line."""
     snapshot, standing = landing.snapshot, landing.standing
+    concerns, _ = shortlist(standing)
     steps = [
         f"{number}. {code(path)}: {what}"
         for number, (path, what) in enumerate(landing.reading(".md"), 1)
@@ -100,7 +102,7 @@ def render_landing(landing: Landing) -> str:
         f"# {inline(landing.title)}",
         neutral(landing.headline),
         f"The bot: {neutral(standing.headline)}" if landing.told else "",
-        section("What is asked of you", concern_table(standing.concerns[:MOST]) or "Nothing."),
+        section("What is asked of you", concern_table(concerns) or "Nothing."),
         section("How things stand", bullets(_facts(snapshot))),
         section("What to open, in this order", "\n".join(steps)),
         section(

@@ -9,9 +9,10 @@ from markupsafe import Markup
 from repoagents.domain.pulse import Part
 from repoagents.domain.reports import Usage
 from repoagents.domain.run import Run, RunStatus, Stage
-from repoagents.policy.attention import MOST, Standing
+from repoagents.policy.attention import Standing
 from repoagents.policy.wording import age, clean, one_line
 from repoagents.views import tones
+from repoagents.views.brief import shortlist
 from repoagents.views.charts import draw_charts
 from repoagents.views.headline import ASKED
 from repoagents.views.html import embed, link, render_page
@@ -68,6 +69,7 @@ def render_dashboard(
     runs = snapshot.runs + tuple(c.run for c in snapshot.cards if c.run.id not in listed)
     rows = [_row(run, snapshot, cards.get(run.id)) for run in runs]
     counts = snapshot.counts or {}
+    concerns, more = shortlist(standing)
     return render_page(
         "dashboard.html",
         {
@@ -76,8 +78,8 @@ def render_dashboard(
             "standing": standing,
             "level": tones.LEVELS[standing.level],
             "weights": tones.WEIGHTS,
-            "concerns": standing.concerns[:MOST],
-            "more": len(standing.concerns[MOST:]),
+            "concerns": concerns,
+            "more": more,
             "made_at": instant(snapshot.now),
             "signs": list(signs_of_life(snapshot.pulses, snapshot.now)),
             "meters": list(_meters(snapshot)),
