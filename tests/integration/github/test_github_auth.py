@@ -279,6 +279,18 @@ def test_threads_that_start_cold_make_one_token(
     assert stub.count("POST") == 1
 
 
+def test_a_token_that_several_were_refused_with_is_replaced_once(
+    stub: Stub, door: Door, clock: FakeClock, key: Path
+) -> None:
+    stub.on("POST", MINT, lambda seen: token(clock, f"ghs_{len(stub.seen)}"))
+    source = app(door, clock, key)
+    refused = source.current()
+    assert source.renew(refused)
+    assert source.current().token == "ghs_2"
+    assert source.renew(refused), "the slower of two threads"
+    assert source.current().token == "ghs_2"
+
+
 def test_a_new_token_may_be_unknown_for_a_moment(
     stub: Stub, door: Door, clock: FakeClock, key: Path
 ) -> None:
