@@ -31,7 +31,7 @@ COMMANDS: dict[str, Entry] = {
     "doctor": Entry(
         "First evening",
         "doctor",
-        "Check everything that a run needs, each with why and how to fix it.",
+        "Check everything a run needs, and say how to fix what is missing.",
     ),
     "trigger": Entry("First evening", "trigger", "Work on one issue now."),
     "run": Entry(
@@ -41,20 +41,20 @@ COMMANDS: dict[str, Entry] = {
     "dashboard": Entry(
         "First evening",
         "dashboard",
-        "Draw the dashboard: one static page, to search, to filter and to watch.",
+        "Draw the dashboard: one static page to search, filter and watch.",
     ),
     "approval": Entry(
-        "First evening", "approval", "See, approve or reject what waits for a person's word."
+        "First evening", "approval", "See, approve or reject what waits for a person."
     ),
     "retry": Entry("Operate", "retry", "Send a stopped run back to work."),
     "cancel": Entry("Operate", "cancel", "Stop the run of an issue and keep its work."),
-    "logs": Entry("Operate", "logs", "Show what the bot noted, about an issue or all."),
+    "logs": Entry("Operate", "logs", "Show what the bot noted, about one issue or all of them."),
     "clean": Entry("Operate", "clean", "Remove the worktrees of finished runs."),
     "serve": Entry(
         "Operate", "serve", "Receive GitHub's webhooks and record them, for the worker to act on."
     ),
     "github": Entry(
-        "Operate", "github", "Look at GitHub as the bot sees it, before anything is trusted to it."
+        "Operate", "github", "Look at GitHub as the bot sees it, before you trust it with anything."
     ),
     "ops": Entry(
         "Operate",
@@ -64,7 +64,7 @@ COMMANDS: dict[str, Entry] = {
     "rollout": Entry(
         "Operate",
         "rollout",
-        "Open what the bot may write phase by phase, each time by a person's act.",
+        "Open what the bot may write, phase by phase; a person takes each step.",
     ),
     "service": Entry(
         "Operate", "service", "Have systemd or launchd start the worker and look after it."
@@ -73,7 +73,7 @@ COMMANDS: dict[str, Entry] = {
     "webhook": Entry(
         "Expert",
         "webhook",
-        "Try out a webhook's payload from a file, by the code that `serve` runs.",
+        "Try out a webhook payload from a file, with the code that `serve` runs.",
     ),
     "demo": Entry(
         "Expert",
@@ -89,9 +89,9 @@ A test compares each line with the command's own help.
 EPILOG = """\b
 Exit codes:
   0    done
-  1    something that was asked for is unfinished or failed
+  1    something you asked for failed or is unfinished
   2    usage or configuration
-  3    a bug of ours; the path of a crash log is printed
+  3    a bug in RepoAgents; the path of a crash log is printed
   130  interrupted
 
 \b

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.group(epilog=examples("approval list", "approval show 12", "approval approve 12"))
 def command() -> None:
-    """See, approve or reject what waits for a person's word.
+    """See, approve or reject what waits for a person.
 
     An approval holds for exactly the commit that is shown; anything that changes it voids it.
     """

@@ -17,7 +17,7 @@ from repoagents.views.layout import hanging
 def command(*, dry_run: bool, as_json: bool) -> int:
     """Remove the worktrees of finished runs.
 
-    Nothing goes that waits for a person: blocked runs and unpublished results keep theirs.
+    Nothing that waits for a person is removed: blocked runs and unpublished results keep theirs.
     Artifacts, patches and logs stay.
     """
     from repoagents.cli.desk import open_desk

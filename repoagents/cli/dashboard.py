@@ -46,7 +46,7 @@ WATCHED_RUNS = 100
 def command(
     *, refresh_seconds: int | None, output: Path | None, opens: bool, watch: bool, as_json: bool
 ) -> int:
-    """Draw the dashboard: one static page, to search, to filter and to watch.
+    """Draw the dashboard: one static page to search, filter and watch.
 
     `repoagents run` and `repoagents trigger` draw it as well while they work.
     """

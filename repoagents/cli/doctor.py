@@ -13,7 +13,7 @@ from repoagents.views import tones
 @click.command(epilog=examples("doctor", "doctor --json"))
 @AS_JSON
 def command(*, as_json: bool) -> int:
-    """Check everything that a run needs, each with why and how to fix it.
+    """Check everything a run needs, and say how to fix what is missing.
 
     No model is called. Warnings leave the exit code at 0; an error makes it 1.
     """

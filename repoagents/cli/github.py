@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.group(epilog=examples("github smoke", "github smoke --require-write-ready"))
 def command() -> None:
-    """Look at GitHub as the bot sees it, before anything is trusted to it."""
+    """Look at GitHub as the bot sees it, before you trust it with anything."""
 
 
 @command.command("smoke", epilog=examples("github smoke", "github smoke --issue 12 --json"))

@@ -35,7 +35,7 @@ Line = dict[str, object]
 @click.option("--follow", "-f", is_flag=True, help="Go on until the issue's run is at rest.")
 @AS_JSON
 def command(*, number: int | None, follow: bool, as_json: bool) -> int:
-    """Show what the bot noted, about an issue or all.
+    """Show what the bot noted, about one issue or all of them.
 
     Time, level, a stable event code and a sentence, oldest first, rotated files included. It is
     read from `.ai-repoagents/logs/repoagents.jsonl`. Without an issue, --follow goes on until

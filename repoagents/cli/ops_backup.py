@@ -23,7 +23,7 @@ RECENT = timedelta(minutes=1)
 @click.argument("path", type=click.Path(), required=False)
 @AS_JSON
 def backup(*, path: str | None, as_json: bool) -> int:
-    """Back up the state into one archive; a live worker goes on meanwhile.
+    """Back up the state into one archive; a live worker keeps working.
 
     It holds the database, the key of `ops key`, the control plane and the artifacts, each with its
     checksum: no secrets of `repoagents.env`, no clone, no worktrees. PATH is a new file, or a

@@ -22,7 +22,7 @@ PHASES = [phase.value for phase in Phase]
 
 @click.group(epilog=examples("rollout status", "rollout check", "rollout advance"))
 def command() -> None:
-    """Open what the bot may write phase by phase, each time by a person's act."""
+    """Open what the bot may write, phase by phase; a person takes each step."""
 
 
 command.add_command(soak)
@@ -62,7 +62,7 @@ def status(*, as_json: bool) -> int:
 def check(*, as_json: bool) -> int:
     """Say whether the next phase is justified, and what is missing for it.
 
-    Judged are the recorded runs of the last thirty days, the newest soak and the doctor. Exit code
+    It judges the recorded runs of the last thirty days, the newest soak and the doctor. Exit code
     1 means that something is missing.
     """
     from repoagents.cli import place
@@ -91,7 +91,7 @@ def check(*, as_json: bool) -> int:
 def advance(*, yes: bool, force: str | None) -> int:
     """Open the next phase: show the change of the configuration, ask, and write it.
 
-    Where it is held to an earlier phase than its flags name, it is let go by one phase instead.
+    If the bot is held to an earlier phase than its flags name, it is released by one phase instead.
     """
     from repoagents.cli import place
     from repoagents.config.edit import draft_edit

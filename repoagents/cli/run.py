@@ -7,7 +7,7 @@ from repoagents.views.snapshot import run_row
 
 
 @click.command(epilog=examples("run", "run --serve", "run --until-idle", "run --once --dry-run"))
-@click.option("--once", is_flag=True, help="Read the tracker once, work off what it gives, end.")
+@click.option("--once", is_flag=True, help="Read the tracker once, finish what it gives, and end.")
 @click.option("--until-idle", is_flag=True, help="End when nothing is queued, running or due.")
 @click.option(
     "--dry-run",

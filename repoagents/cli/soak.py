@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     default=10.0,
     show_default=True,
     metavar="N",
-    help="How long new issues are brought; the last ones are seen through.",
+    help="How long new issues keep coming; the last ones are finished.",
 )
 @AS_JSON
 def command(*, minutes: float, as_json: bool) -> int:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def command(
     *, event: str, payload: IO[bytes], delivery_id: str | None, dry_run: bool, as_json: bool
 ) -> int:
-    """Try out a webhook's payload from a file, by the code that `serve` runs.
+    """Try out a webhook payload from a file, with the code that `serve` runs.
 
     Nobody signs a file, so the signature alone is not checked. Without --dry-run the delivery is
     recorded like any other, and the worker looks at what it names.
