@@ -47,15 +47,15 @@ async def test_a_sleep_lasts_as_long_as_it_says(any_clock: Clock) -> None:
 
 
 async def test_a_sleep_of_nothing_ends(any_clock: Clock) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(50):
         await any_clock.sleep(0)
 
 
 async def test_what_was_slept_is_the_difference_of_instants_too(any_clock: Clock) -> None:
-    began, instant = any_clock.monotonic(), any_clock.now()
+    before, instant, begun = any_clock.monotonic(), any_clock.now(), any_clock.monotonic()
     await any_clock.sleep(BRIEF)
-    passed = (any_clock.now() - instant).total_seconds()
-    assert passed == pytest.approx(any_clock.monotonic() - began, abs=0.5)
+    ended, later, after = any_clock.monotonic(), any_clock.now(), any_clock.monotonic()
+    assert ended - begun - 0.5 < (later - instant).total_seconds() < after - before + 0.5
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 7, 8, 16, 63, 64, 65, 200])

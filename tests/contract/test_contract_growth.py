@@ -63,7 +63,7 @@ async def play(flows: DurableFlows, *runs: Run) -> None:
     """Begin the runs' flows, as the tick does, and wait for their ends."""
     for run in runs:
         await asyncio.to_thread(flows.start, run)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(300):
         while await DBOS.list_workflows_async(status="PENDING"):
             await asyncio.sleep(0.01)
 

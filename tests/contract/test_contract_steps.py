@@ -114,7 +114,7 @@ async def ended(handle: object) -> str:
 async def until(died: asyncio.Event, life: "asyncio.Task[str]") -> str | None:
     """The flow's result, or None when it died first."""
     death = asyncio.create_task(died.wait())
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(300):
         await asyncio.wait({death, life}, return_when=asyncio.FIRST_COMPLETED)
     if life.done():
         death.cancel()

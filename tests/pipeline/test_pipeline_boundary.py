@@ -234,7 +234,7 @@ async def test_processes_end_soon_after_their_run(
         await asyncio.sleep(0.1)
         assert stops == [], "nobody ended the run yet"
         await asyncio.to_thread(change, house, run.id, lambda was: was.cancel(place.clock.now()))
-        await asyncio.wait_for(ended.wait(), 10)
+        await asyncio.wait_for(ended.wait(), 100)
         return DONE
 
     await guarded(house, run.id, 0, Stage.BUILD, body)

@@ -219,7 +219,7 @@ def _receiving(made: Neighbourhood, recorder: Recorder) -> Iterator[None]:
         yield
     finally:
         server.stop()
-        thread.join(20)
+        thread.join(200)
         assert not thread.is_alive()
 
 

@@ -143,18 +143,24 @@ class TestThirteen:
     def test_13_a_grandchild_that_stays(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leave: str
     ) -> None:
-        script = f"#!/bin/sh\n{leave}sleep 60 &\necho $! > {tmp_path}/pid\nexec sleep 60\n"
+        pid = tmp_path / "pid"
+        script = f"#!/bin/sh\n{leave}sleep 300 &\necho $! > {pid}\nexec sleep 300\n"
         write(tmp_path / "bin/git", script).chmod(0o755)
         monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
         started = time.monotonic()
-        with pytest.raises(GitError, match="was ended after"):
-            Command.sealed(tmp_path, os.environ).run("status", seconds=1)
-        assert time.monotonic() - started < 10
+        for seconds in (1, 5, 25):  # as many as a busy machine needs to begin
+            with pytest.raises(GitError, match="was ended after"):
+                Command.sealed(tmp_path, os.environ).run("status", seconds=seconds)
+            if pid.exists() and pid.read_text():
+                break
+        assert time.monotonic() - started < 200
         with contextlib.suppress(psutil.NoSuchProcess):
-            grandchild = psutil.Process(int((tmp_path / "pid").read_text()))
+            grandchild = psutil.Process(int(pid.read_text()))
             if leave:
                 grandchild.kill()
-            assert psutil.wait_procs([grandchild], timeout=10)[1] == []
+            while grandchild.status() != psutil.STATUS_ZOMBIE:
+                assert time.monotonic() - started < 300
+                time.sleep(0.02)
 
 
 def test_the_agents_commits_do_not_count(run: Run, git: Git) -> None:
@@ -364,7 +370,7 @@ def test_folders_without_a_bottom_hold_nobody_up(run: Run) -> None:
     run.restore(run.base.sha)
     assert run.change().empty
     run.bot.remove(run.worktree)
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 300
 
 
 class TestSubmodules:

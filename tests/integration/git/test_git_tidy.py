@@ -126,7 +126,7 @@ def test_a_removal_that_was_killed_leaves_no_half_worktree(
     monkeypatch.setattr(worktrees, "empty", die)
     child = multiprocessing.get_context("fork").Process(target=run.bot.remove, args=(run.worktree,))
     child.start()
-    child.join(20)
+    child.join(200)
     assert child.exitcode == -signal.SIGKILL
     monkeypatch.undo()
     assert not run.path.exists(), "what is half deleted is not taken for a worktree"

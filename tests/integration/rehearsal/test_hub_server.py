@@ -29,9 +29,9 @@ def test_it_says_nothing_and_leaves_no_thread(
         assert kept.get(f"{hub.url}/nowhere", timeout=20).status_code == 404
         port = int(hub.site.rpartition(":")[2])
     assert capfd.readouterr() == ("", "")
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before, "those of earlier tests may end meanwhile"
     with pytest.raises(OSError, match="refused"):
-        socket.create_connection(("127.0.0.1", port), 5)
+        socket.create_connection(("127.0.0.1", port), 50)
     kept.close()
 
 

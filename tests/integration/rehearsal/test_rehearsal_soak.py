@@ -30,8 +30,8 @@ MARKER = "<!-- repoagents:run-1 -->"
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait for it, for half a minute at most."""
-    end = time.monotonic() + 30
+    """Wait for it, with a deadline."""
+    end = time.monotonic() + 200
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)
@@ -170,7 +170,7 @@ def test_a_program_that_hides_itself_tells_what_it_holds(tmp_path: Path) -> None
     argv = [sys.executable, "-m", "repoagents.rehearsal.watched", str(report), "--version"]
     environment = os.environ | {"TMPDIR": str(scratch)}
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=environment) as process:
-        said, _ = process.communicate(timeout=60)
+        said, _ = process.communicate(timeout=200)
     pid, files, left = read_told(report)
     assert process.returncode == 0
     assert said.startswith("repoagents ")

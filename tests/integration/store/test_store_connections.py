@@ -152,7 +152,7 @@ def test_one_is_enough_for_one_thread(
 def test_no_two_threads_have_the_same_one(
     pool: FileConnections, opened: list[sqlite3.Connection]
 ) -> None:
-    gate = threading.Barrier(12, timeout=30)
+    gate = threading.Barrier(12, timeout=300)
 
     def work(n: int) -> None:
         for _ in range(3):
