@@ -15,6 +15,7 @@ from repoagents.errors import GitHubError
 from repoagents.pipeline import approval
 from repoagents.pipeline.boundary import change
 from repoagents.pipeline.followup import follow_up, why_too_many, with_open_pull_request
+from repoagents.ports import Approval
 from tests.fakes.people import BOT_ITSELF, MACHINE, MAINTAINER, OTHER_MAINTAINER, STRANGER
 from tests.fakes.pulls import MemoryHub
 from tests.pipeline.conftest import EVERYTHING, ISSUE, Place
@@ -198,6 +199,20 @@ async def test_nothing_else_counts(place: Place, hub: MemoryHub, case: str) -> N
     await follow_up(place.house)
     assert (hub.merged, words(place, run)) == ([], [])
     assert place.now(run).status is RunStatus.AWAITING_APPROVAL
+
+
+@pytest.mark.parametrize("other", ["head_sha", "diff_hash"])
+async def test_an_approval_is_bound_to_the_commit_and_to_its_diff(
+    place: Place, hub: MemoryHub, other: str
+) -> None:
+    run = await published(place)
+    word = Approval(run.id, "approve", run.head_sha, run.diff_hash, "olga", place.house.clock.now())
+    place.house.approvals.add(replace(word, **{other: "f" * 40}))
+    await follow_up(place.house)
+    assert hub.merged == []
+    place.house.approvals.add(word)
+    await follow_up(place.house)
+    assert hub.merged == [(run.branch, run.head_sha)]
 
 
 @pytest.mark.parametrize("state", [ReviewState.DISMISSED, AGAINST])
