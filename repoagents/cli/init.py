@@ -89,10 +89,11 @@ def command(
         backup = write_scaffold(root, steps, f"{SystemClock().now():%Y%m%dT%H%M%S.%fZ}")
         make_issue_folder(root, choices)
         _try(root)
+    done = _Done(root, choices, steps, backup, dry_run)
     if as_json:
-        print_json(_document(root, choices, steps, backup, dry_run=dry_run))
+        print_json(_document(done))
     else:
-        _report(root, choices, steps, backup, dry_run=dry_run)
+        _report(done)
 
 
 def _try(root: Path) -> None:
@@ -198,50 +199,57 @@ def _accepted(proposals: "tuple[Proposal, ...]") -> "tuple[Proposal, ...]":
 # --- telling --------------------------------------------------------------------------------
 
 
-def _document(
-    root: Path, choices: "Choices", steps: "tuple[Step, ...]", backup: Path | None, *, dry_run: bool
-) -> dict[str, object]:
+@dataclass(frozen=True)
+class _Done:
+    """What was done, or in a dry run would be; `backup` holds copies of what was replaced."""
+
+    root: Path
+    choices: "Choices"
+    steps: "tuple[Step, ...]"
+    backup: Path | None
+    dry_run: bool
+
+    @property
+    def commit_line(self) -> str:
+        """The git line for what was written, to be typed where we stand; empty for nothing."""
+        top = dict.fromkeys(step.path.partition("/")[0] for step in self.steps if step.text)
+        places = shlex.join(os.path.relpath(self.root / path) for path in top)
+        return f"git add {places} && git commit -m 'Set up RepoAgents'" if top else ""
+
+
+def _document(done: _Done) -> dict[str, object]:
     return {
-        "root": root,
-        "preset": choices.preset.name,
-        "dry_run": dry_run,
+        "root": done.root,
+        "preset": done.choices.preset.name,
+        "dry_run": done.dry_run,
         "files": [
-            {"path": s.path, "action": s.action, "remark": s.remark, "diff": s.diff} for s in steps
+            {"path": step.path, "action": step.action, "remark": step.remark, "diff": step.diff}
+            for step in done.steps
         ],
-        "accepted": choices.accepted,
-        "suggested": choices.suggested,
-        "backup": backup,
-        "commit": _commit_line(root, steps),
+        "accepted": done.choices.accepted,
+        "suggested": done.choices.suggested,
+        "backup": done.backup,
+        "commit": done.commit_line,
     }
 
 
-def _report(
-    root: Path, choices: "Choices", steps: "tuple[Step, ...]", backup: Path | None, *, dry_run: bool
-) -> None:
-    click.echo(f"{root}" + ("  (dry run: nothing is written)" if dry_run else ""))
-    for step in steps:
-        word = step.action.value if dry_run else WORDS[step.action.value]
+def _report(done: _Done) -> None:
+    click.echo(f"{done.root}" + ("  (dry run: nothing is written)" if done.dry_run else ""))
+    for step in done.steps:
+        word = step.action.value if done.dry_run else WORDS[step.action.value]
         note = f"  ({step.remark})" if step.remark else ""
         click.echo(f"  {word:<10}{step.path}{note}")
-    for step in steps:
+    for step in done.steps:
         if step.diff:
             click.echo(f"\n{step.diff}", nl=False)
-    if backup:
-        click.echo(f"\nCopies of what was replaced: {backup.relative_to(root)}")
-    line = _commit_line(root, steps)
-    if not line:
+    if done.backup:
+        click.echo(f"\nCopies of what was replaced: {done.backup.relative_to(done.root)}")
+    if not done.commit_line:
         click.echo("\nNothing to do: everything is as this would write it.")
-    elif not dry_run:
-        if (root / ".git").exists():
-            click.echo(f"\nCommit it:\n  {line}")
-        _next(choices, steps)
-
-
-def _commit_line(root: Path, steps: "tuple[Step, ...]") -> str:
-    """The git line for what was written, to be typed where we stand; empty when nothing was."""
-    top = dict.fromkeys(step.path.partition("/")[0] for step in steps if step.text)
-    places = shlex.join(os.path.relpath(root / path) for path in top)
-    return f"git add {places} && git commit -m 'Set up RepoAgents'" if top else ""
+    elif not done.dry_run:
+        if (done.root / ".git").exists():
+            click.echo(f"\nCommit it:\n  {done.commit_line}")
+        _next(done.choices, done.steps)
 
 
 def _next(choices: "Choices", steps: "tuple[Step, ...]") -> None:
