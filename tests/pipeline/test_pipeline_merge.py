@@ -118,6 +118,20 @@ async def test_a_brake_that_is_pulled_at_the_last_moment_withholds_the_merge(
     assert place.now(run).status is RunStatus.COMPLETED
 
 
+async def test_a_no_at_the_last_moment_is_heard(place: Place, hub: MemoryHub) -> None:
+    run = await published(place)
+    end_draft = hub.mark_ready
+
+    def rejected(number: int) -> None:
+        end_draft(number)
+        assert approval.reject(place.house, 1, "max").startswith("rejected")
+
+    hub.mark_ready = rejected
+    assert approval.approve(place.house, 1, "olga").startswith("refused: it was called off")
+    assert hub.merged == []
+    assert place.now(run).status is RunStatus.CANCELLED
+
+
 async def test_what_was_withheld_is_published_by_the_approval_and_merged_when_it_is_green(
     place: Place, hub: MemoryHub
 ) -> None:
