@@ -217,7 +217,7 @@ def _bars(labels: tuple[str, ...], series: tuple[Series, ...], form: str) -> Mar
         height=HEIGHT,
         range=(0, steps[-1]),
         show_minor_x_labels=False,
-        value_formatter="{:g}".format,
+        value_formatter="{:,.10g}".format,
     )
     graph.y_labels = list(steps)
     graph.x_labels = list(labels)

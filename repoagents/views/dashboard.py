@@ -172,10 +172,10 @@ def _reason(run: Run) -> str:
 
 def _details(card: Card, snapshot: Snapshot) -> dict[str, object]:
     run = card.run
-    happened, _, asked = one_line(card.headline, 900).partition(ASKED)
+    happened, asked = _story(card, live=bool(snapshot.holder))
     told: dict[str, object] = {
-        "happened": happened.removeprefix(f"Issue #{run.issue_number}: ").strip(),
-        "asked": asked.removesuffix("."),
+        "happened": happened,
+        "asked": asked,
         "waits": card.waits,
         "stages": [
             [spoken(stage.value), KINDS.get(stage, "code"), round_, round(seconds, 1)]
@@ -196,6 +196,21 @@ def _details(card: Card, snapshot: Snapshot) -> dict[str, object]:
     return {name: value for name, value in told.items() if value}
 
 
+def _story(card: Card, *, live: bool) -> tuple[str, str]:
+    """What happened, with the reason that a headline leaves to the page below; what is asked."""
+    run = card.run
+    if run.status is RunStatus.IN_PROGRESS and not live:
+        where = spoken(run.stage.value) if run.stage else "its start"
+        return f"stands at {where}: no worker is live.", "`repoagents run` goes on with it"
+    happened, _, asked = one_line(card.headline, 900).partition(ASKED)
+    happened = happened.removeprefix(f"Issue #{run.issue_number}: ").strip()
+    if run.status is RunStatus.BLOCKED and run.failure is not None:
+        short = happened.removesuffix(".")
+        reason = one_line(run.failure.message, 400).removeprefix(f"{short}: ")
+        happened = happened if reason in short else f"{short}: {reason}"
+    return happened, asked.removesuffix(".")
+
+
 def _effect(name: str, state: str, flag: str, reason: str, location: str) -> list[str]:
     """Name, state, colour, flag, what is told, and the address where it is one."""
     told = location or reason
@@ -210,8 +225,8 @@ def _effect(name: str, state: str, flag: str, reason: str, location: str) -> lis
 
 
 def _running(run: Run, snapshot: Snapshot) -> list[object]:
-    """The stage under way: name, kind, round, seconds so far."""
-    if run.status is not RunStatus.IN_PROGRESS or run.stage is None:
+    """The stage under way: name, kind, round, seconds so far; empty where nobody works on it."""
+    if run.status is not RunStatus.IN_PROGRESS or run.stage is None or not snapshot.holder:
         return []
     since = run.stage_started_at or run.updated_at
     seconds = max((snapshot.now - since).total_seconds(), 0.0)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from repoagents.domain.pulse import Part, Pulse, Quota
 from repoagents.domain.reports import Severity, Usage, VerdictKind
 from repoagents.domain.rollout import Brake, Phase
-from repoagents.domain.run import RunStatus, Stage
+from repoagents.domain.run import Failure, FailureClass, RunStatus, Stage
 from repoagents.domain.smoke import Overall
 from repoagents.policy.attention import Concern, Level, Standing, Weight
 from repoagents.policy.wording import one_line
@@ -115,6 +115,32 @@ def test_details_tell_what_happened_and_what_is_asked() -> None:
     assert isinstance(files, list)
     assert files[:4] == ["handoff.html", "handoff.md", "changes.patch", "builder.json"]
     assert "running" not in told
+
+
+def test_a_block_is_told_with_its_reason() -> None:
+    told = [
+        (FailureClass.QUESTION, "the planner asks: Which?"),
+        (FailureClass.REQUEST_CHANGES, "stopped by review, not broken: 2 to mend: criterion 2"),
+    ]
+    runs = [
+        a_run(number, RunStatus.BLOCKED, 1, failure=Failure(kind, message))
+        for number, (kind, message) in enumerate(told, 1)
+    ]
+    board = a_snapshot(tuple(runs), tuple(map(a_card, runs)))
+
+    assert [details(board, number)["happened"] for number in (1, 2)] == [
+        "a question has to be answered first: the planner asks: Which?",
+        "stopped by review, not broken: 2 to mend: criterion 2",
+    ]
+
+
+def test_without_a_worker_no_run_is_said_to_be_worked_on() -> None:
+    told = details(replace(a_story(), holder=""), 142)
+
+    assert told["happened"] == "stands at review: no worker is live."
+    assert told["asked"] == "`repoagents run` goes on with it"
+    assert "running" not in told
+    assert details(a_story(), 142)["happened"] == "is being worked on."
 
 
 def test_a_stage_that_was_gone_through_again_stands_once() -> None:
@@ -365,7 +391,7 @@ def test_what_there_is_nothing_of_is_not_charted() -> None:
 
 
 def test_tokens_are_charted_where_no_engine_names_a_cost() -> None:
-    day = Day(NOW.date(), {RunStatus.COMPLETED: 1}, Usage(2, 1_500, None), (20.0,))
+    day = Day(NOW.date(), {RunStatus.COMPLETED: 1}, Usage(2, 21_500_000, None), (20.0,))
 
     outcomes, handoffs, spend = draw_charts(Snapshot(NOW, days=(day,)))
 
@@ -373,8 +399,9 @@ def test_tokens_are_charted_where_no_engine_names_a_cost() -> None:
     assert handoffs.summary.endswith("20.0 seconds")
     assert (spend.title, spend.summary) == (
         "Spent on agents, tokens",
-        "1,500 for 2 calls in 30 days",
+        "21,500,000 for 2 calls in 30 days",
     )
+    assert ">20,000,000</text>" in spend.drawing
 
 
 def test_days_of_very_long_runs_are_charted_in_hours() -> None:
