@@ -52,10 +52,13 @@ class Waiting:
 
 
 def pending(books: Books) -> tuple[Waiting, ...]:
-    """Every run whose result waits for a person or for a flag, newest first."""
+    """Every run whose result waits for a person or for a flag, newest first.
+
+    Of each issue only the newest run: no other can be approved.
+    """
     statuses = (RunStatus.COMPLETED, RunStatus.AWAITING_APPROVAL)
     waiting = (waiting_of(books, run) for run in books.runs.select(statuses, limit=10_000))
-    return tuple(found for found in waiting if found is not None)
+    return tuple(found for found in waiting if found and _is_newest(books, found.run))
 
 
 def waiting_of(books: Books, run: Run) -> Waiting | None:
@@ -241,6 +244,11 @@ def _why_not_by(house: House, run: Run, login: str) -> str | None:
     one = viewer.kind is AccountKind.USER and login in ("", viewer.login)
     names = {"", viewer.login} if one else {login}
     return merging.why_same_person(names, run.asked_by, house.settings.approval)
+
+
+def _is_newest(books: Books, run: Run) -> bool:
+    newest = books.runs.latest(run.issue_number)
+    return newest is not None and newest.id == run.id
 
 
 def _record(house: House, run: Run, decision: str, by: str, note: str = "") -> Approval:

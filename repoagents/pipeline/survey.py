@@ -10,7 +10,7 @@ from repoagents.domain.run import Run, RunStatus
 from repoagents.domain.smoke import REHEARSAL
 from repoagents.pipeline import approval, dossier
 from repoagents.pipeline.followup import FOLLOWED
-from repoagents.policy.attention import Cap, Signs, Standing, weigh
+from repoagents.policy.attention import Cap, Signs, Standing, current_runs, weigh
 from repoagents.policy.safety import holding
 from repoagents.ports import Books, Kept
 from repoagents.views.headline import headline
@@ -113,12 +113,13 @@ def stand(books: Books, snapshot: Snapshot, host: Host) -> Standing:
 
 
 def cards_of(books: Books, runs: Sequence[Run]) -> tuple[Card, ...]:
-    """Each run with what was kept of it, read for all at once."""
+    """Each run with what was kept of it, read for all at once; `runs` are newest first."""
     kept = books.history.kept([run.id for run in runs])
-    return tuple(_card(books, run, kept[run.id]) for run in runs)
+    newest = {run.id for run in current_runs(runs)}
+    return tuple(_card(books, run, kept[run.id], newest=run.id in newest) for run in runs)
 
 
-def _card(books: Books, run: Run, kept: Kept) -> Card:
+def _card(books: Books, run: Run, kept: Kept, *, newest: bool) -> Card:
     effects = tuple(map(dossier.effect_row, kept.effects))
     return Card(
         run=run,
@@ -129,7 +130,7 @@ def _card(books: Books, run: Run, kept: Kept) -> Card:
         findings=tuple(_findings(kept.review)),
         reasons=kept.verdict.reasons if kept.verdict else (),
         files=books.artifacts.names(run.issue_number, run.id),
-        waits=approval.waits(run, kept.effects),
+        waits=newest and approval.waits(run, kept.effects),
     )
 
 

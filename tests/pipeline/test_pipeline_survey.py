@@ -77,6 +77,19 @@ def test_what_is_made_from_a_fixture_is_a_rehearsal(
     assert survey(place.house, HOST).rehearsal == (REHEARSAL if rehearsed else "")
 
 
+async def test_only_the_newest_run_of_an_issue_waits(place: Place) -> None:
+    await place.flow(place.queue())
+    again = await place.flow(place.queue(by_hand=True, forced=True))
+
+    assert [waiting.run.id for waiting in approval.pending(place.house)] == [again.id]
+    assert [card.waits for card in survey(place.house, HOST).cards] == [True, False]
+
+    approval.reject(place.house, 1, "operator")
+
+    assert approval.pending(place.house) == ()
+    assert [card.waits for card in survey(place.house, HOST).cards] == [False, False]
+
+
 async def test_a_run_waits_exactly_where_there_is_something_to_approve(place: Place) -> None:
     run = await place.flow(place.queue())
     statuses = (RunStatus.COMPLETED, RunStatus.AWAITING_APPROVAL, RunStatus.CANCELLED)
