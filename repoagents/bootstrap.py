@@ -275,6 +275,7 @@ class Premises:
         loaded = self.loaded
         owner = holder(self.control)
         drift = find_drift(self.control)
+        problem = self._state_problem()
         return HostFacts(
             warnings=loaded.warnings,
             fixture_step=loaded.fixture_step,
@@ -287,7 +288,8 @@ class Premises:
             line_for_issues=line_for_issues(loaded.settings, loaded.root),
             origin=self.checkout()[0],
             worker=f"worker {owner.pid} on {owner.host} is live" if owner else "",
-            state=(problem := self._state_problem()),
+            state=str(problem or ""),
+            state_step=problem.next_step if problem else "",
             brake=None if problem else self.reader().brake(),
             submodules=(loaded.root / ".gitmodules").exists(),
             lfs=_uses_lfs(loaded.root),
@@ -319,12 +321,12 @@ class Premises:
             return "", ""
         return split_credentials(sight.origin)[0], sight.branch
 
-    def _state_problem(self) -> str:
+    def _state_problem(self) -> StoreError | None:
         try:
             self.reader().counts()
         except StoreError as error:
-            return str(error)
-        return ""
+            return error
+        return None
 
 
 def _kept(database: "Database") -> Any:

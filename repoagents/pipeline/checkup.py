@@ -27,8 +27,9 @@ class HostFacts:
     these. `fixture_step` says what to delete so that GitHub is asked again, empty when it is.
     `uncommitted` are files of the control plane that git does not have as they are.
     `line_for_issues` makes a local tracker that is not there yet, `worker` is the live worker in
-    words, `brake` what holds the bot to an earlier phase. `origin` is the address of the checkout's
-    origin, without credentials.
+    words, `brake` what holds the bot to an earlier phase. `state` is why the state cannot be read,
+    `state_step` what to do about it. `origin` is the address of the checkout's origin, without
+    credentials.
     """
 
     warnings: tuple[str, ...] = ()
@@ -43,6 +44,7 @@ class HostFacts:
     origin: str = ""
     worker: str = ""
     state: str = ""
+    state_step: str = ""
     submodules: bool = False
     lfs: bool = False
     clock_ahead_of_files: bool = False
@@ -76,8 +78,8 @@ def _state(facts: HostFacts) -> list[Check]:
             "state",
             "error",
             facts.state,
-            "nothing is dispatched from a state that cannot be trusted",
-            "restore state/ from a backup, or move it away to start anew",
+            "nothing is dispatched from a state that cannot be read",
+            facts.state_step or "restore state/ from a backup, or move it away to start anew",
         )
     ]
 

@@ -17,6 +17,10 @@ class Conflict(StoreError):
 
 _LOCKED = "Make it readable and writable for this user, its folder too; then run the command again."
 _IN_THE_WAY = "Move away what lies there; then run the command again."
+_SERVER = (
+    "See that the server is up and lets this user in; "
+    "`repoagents config show` names where state.database_url comes from."
+)
 _NEXT_STEPS = {
     errno.EACCES: _LOCKED,
     errno.EPERM: _LOCKED,
@@ -51,7 +55,8 @@ def fault(error: BaseException, place: str, deed: str = "opened") -> StoreError:
             next_step="Make the file and its folder readable and writable for this user.",
         )
     kind = Conflict if _is_conflict(error, code) else StoreError
-    return kind(f"the state in {place} refused: {_first_line(error)}")
+    step = _SERVER if _is_servers(error) else ""
+    return kind(f"the state in {place} refused: {_first_line(error)}", next_step=step)
 
 
 def corrupt(place: str, why: str) -> StateUnreadable:
@@ -90,6 +95,12 @@ def _is_conflict(error: BaseException, code: str) -> bool:
     # Class 23: https://www.postgresql.org/docs/current/errcodes-appendix.html
     state: str | None = getattr(error, "sqlstate", None)
     return code.startswith("SQLITE_CONSTRAINT") or (state or "").startswith("23")
+
+
+def _is_servers(error: BaseException) -> bool:
+    """Whether PostgreSQL is not there, full or going down, or lets this user not in."""
+    state: str | None = getattr(error, "sqlstate", "none of its errors")
+    return state is None or state.startswith(("08", "28", "3D", "53", "57"))
 
 
 def _first_line(error: BaseException) -> str:

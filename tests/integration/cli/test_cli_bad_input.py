@@ -167,3 +167,13 @@ def test_what_is_no_number_of_an_issue(
     ended = repoagents(tmp_path, *command)
     assert ended.code == 2
     assert said in ended.err
+
+
+def test_a_server_that_is_not_there(repoagents, control: Path) -> None:
+    url = {"REPOAGENTS_STATE__DATABASE_URL": "postgresql://me@127.0.0.1:1/none"}
+    step = "See that the server is up and lets this user in"
+    refused(repoagents(control, "approval", "list", **url), 1, "PostgreSQL at 127.0.0.1:1", step)
+    examined = repoagents(control, "doctor", **url)
+    assert examined.code == 1
+    assert f"fix: {step}" in examined.out
+    assert "backup" not in examined.out
