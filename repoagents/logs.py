@@ -24,7 +24,7 @@ SHORTEST = 8
 """Shorter values are not searched for: hiding every `on` or `1` would hide everything."""
 
 LEARNED = 8
-"""How many learned values are remembered: of logins that replace each other, all that hold."""
+"""How many learned values are remembered: logins replace each other, and the newest are in use."""
 
 FILE_BYTES = 10_000_000
 FILES = 4
@@ -47,7 +47,7 @@ _SPELLED = {
 _URL_USERINFO = r"://[^/\s:@]*:([^/\s@]+)@"
 
 _OBEYED = "[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
-"""What JSON may hold as it is, and a terminal obeys, or no encoding takes."""
+"""What JSON may hold as it is, though a terminal obeys it or no encoding has it."""
 
 # Patterns are texts here and compiled on use: importing this module must cost nothing.
 _TOKEN68 = r"[A-Za-z0-9._~+/=-]"

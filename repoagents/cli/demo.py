@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from repoagents.rehearsal.hub import LoopbackGitHub
     from repoagents.rehearsal.stage import Stage
 
-EXAMPLE = "python-lib"
 ISSUE = 1
 OPENING = """\
 A rehearsal: no model is called, and GitHub is a small one on this machine. The agents' answers were
@@ -75,7 +74,7 @@ def _scene() -> Iterator[_Scene]:
     from repoagents.domain.delivery import WEBHOOKS
     from repoagents.git.command import Git
     from repoagents.rehearsal.hub import LoopbackGitHub
-    from repoagents.rehearsal.stage import EVENTS, build_stage
+    from repoagents.rehearsal.stage import EVENTS, EXAMPLE, build_stage
 
     clock = bootstrap.SystemClock()
     folder = Path.cwd() / "demo" / f"{EXAMPLE}-{clock.now():%Y%m%d-%H%M%S}"

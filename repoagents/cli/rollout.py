@@ -114,7 +114,7 @@ def advance(*, yes: bool, force: str | None) -> int:
     edit = draft_edit(premises.loaded.root, flags_of(target))
     code = _carry_out(premises, edit, target, force or "", yes=yes)
     if code == DONE:
-        _warn(premises)
+        _name_older_flags(premises)
         if brake is not None:
             _hold(premises, target, "let it go so far")
     return code
@@ -214,7 +214,7 @@ def _hold_back(premises: "Premises", target: Phase) -> None:
 
 
 def _hold(premises: "Premises", target: Phase, deed: str) -> None:
-    """Hold every worker to the phase that a person has gone to; to the last one nobody is held."""
+    """Hold every worker to the phase that a person has chosen; the last one lets go of them all."""
     from repoagents.cli import place
 
     with premises.books() as books:
@@ -250,8 +250,8 @@ def _name_variables(premises: "Premises") -> None:
             remark(f"warning: {row.origin} wins over the file: unset it")
 
 
-def _warn(premises: "Premises") -> None:
-    """Say what keeps the file's flags from holding now."""
+def _name_older_flags(premises: "Premises") -> None:
+    """Say who still goes by other flags than the file's: variables, and a live worker."""
     from repoagents.store.worker_lock import holder
 
     _name_variables(premises)

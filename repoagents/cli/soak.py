@@ -66,10 +66,10 @@ def command(*, minutes: float, as_json: bool) -> int:
 
 def _play(folder: Path, seconds: float, clock: "Clock") -> "tuple[tuple[Reading, ...], Tally]":
     """The readings and the tally; after Ctrl-C nothing is left in the folder."""
-    from repoagents.cli.demo import EXAMPLE
     from repoagents.config.ambient import ambient
     from repoagents.config.files import shipped
     from repoagents.rehearsal.soak_scene import SoakScene
+    from repoagents.rehearsal.stage import EXAMPLE
 
     scene = SoakScene(folder, shipped(f"examples/{EXAMPLE}"), ambient(), clock, remark)
     try:

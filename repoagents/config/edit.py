@@ -13,7 +13,8 @@ from repoagents.config.files import CONFIG_PATH, read_text, why_not_writable, wr
 from repoagents.config.keys import by_path
 from repoagents.errors import ConfigError
 
-MARK = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK = "\ufeff"
+"""What some editors put in front; it is no part of the text, and stays."""
 
 Values = Mapping[str, bool | str]
 """New values by key, such as `safety.allow_merge`: a section and a key in it."""
@@ -39,7 +40,8 @@ class Edit:
                 f"{CONFIG_PATH} was changed meanwhile, and was left as it is",
                 next_step="Run the same command again.",
             )
-        mark = "\ufeff" if path.read_bytes().startswith(MARK) else ""
+        marked = path.read_bytes().startswith(BYTE_ORDER_MARK.encode())
+        mark = BYTE_ORDER_MARK if marked else ""
         write_whole(path, mark + self.after)
         return path
 

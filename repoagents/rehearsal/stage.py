@@ -12,6 +12,7 @@ from repoagents.git.command import Git
 from repoagents.rehearsal.hub.loopback import BOT, LoopbackGitHub
 from repoagents.trackers.local_markdown import parse_entry
 
+EXAMPLE = "python-lib"
 LABEL = "repoagents"
 MAINTAINER = "mia"
 TOKEN, SECRET = "DEMO_GITHUB_TOKEN", "DEMO_WEBHOOK_SECRET"

@@ -30,7 +30,7 @@ class RehearsalWorker:
     def __init__(self, clone: Path, environment: Mapping[str, str], limit: float) -> None:
         """`limit` is how many seconds one of its processes may live."""
         self._control = clone / CONTROL
-        # Found by it on the whole machine, where another soak may be at work.
+        # The supervisor looks for it on the whole machine, where another soak may be at work.
         self._run_id = f"soak-{os.getpid()}-{next(_workers)}"
         self._clone = clone
         self._told = clone.parent / "worker.json"

@@ -30,7 +30,7 @@ _NEXT_STEPS = {
 
 
 def fault(error: BaseException, place: str, deed: str = "opened") -> StoreError:
-    """The error to raise for a database's own, or a file's.
+    """Our error for one of the database or of a file, in words for the operator.
 
     `place` names the database without a password, or the file; `deed` is what a file cannot be.
     """

@@ -22,16 +22,19 @@ GREEN = {"success", "neutral", "skipped"}
 
 
 class Checks:
-    """Check runs, statuses and reviews, and the protection of branches."""
+    """Check runs, statuses and reviews, and the protection of branches.
 
-    def __init__(self, repository: Repository, accounts: Accounts) -> None:
+    `log_host` is where the logs of jobs lie: on another host than the API, as with GitHub.
+    """
+
+    def __init__(self, repository: Repository, accounts: Accounts, log_host: str) -> None:
         self._repository = repository
         self._accounts = accounts
         self.runs: list[Check] = []
         self.statuses: list[CommitStatus] = []
         self.protection: dict[str, Protection] = {}
         self.rulesets: list[dict[str, object]] = []
-        self.log_host = ""
+        self.log_host = log_host
 
     def set_run(
         self,

@@ -65,6 +65,7 @@ def _history(forge: Forge, caller: Caller, number: object) -> Json:
 
 
 def _first(nodes: list[Json]) -> Json:
+    """The first page of a connection, as GraphQL calls a list."""
     return {"pageInfo": {"hasNextPage": len(nodes) > PAGE}, "nodes": nodes[:PAGE]}
 
 

@@ -49,8 +49,8 @@ class LoopbackGitHub(People):
         repository = Repository(repo, clock)
         accounts = Accounts(repository)
         bare = BareRepository(folder / f"{repo}.git", environment, repository.default_branch)
-        checks = Checks(repository, accounts)
-        checks.log_host = f"http://{HOST}:{self._elsewhere.server_address[1]}"
+        log_host = f"http://{HOST}:{self._elsewhere.server_address[1]}"
+        checks = Checks(repository, accounts, log_host)
         pulls = Pulls(repository, bare, checks)
         payloads = Payloads(repository, accounts, self.url, self.site)
         code = CodePayloads(payloads, pulls, bare, checks)
