@@ -58,11 +58,10 @@ class Family:
         return _session(pid) == self.leader or _run_of(pid) == self._run_id
 
 
-def marked(run_ids: Iterable[str]) -> Processes:
-    """Every running process, but this one, that carries the marker of one of these runs."""
-    wanted = set(run_ids)
+def marked(run_id: str) -> Processes:
+    """Every running process, but this one, that carries the run's marker."""
     others = set(psutil.pids()) - {os.getpid()}
-    return [p for p in _those(others, lambda pid: _run_of(pid) in wanted) if _running(p)]
+    return [p for p in _those(others, lambda pid: _run_of(pid) == run_id) if _running(p)]
 
 
 def started_at(pid: int) -> float | None:

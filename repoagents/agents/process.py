@@ -135,28 +135,23 @@ class Supervisor:
                 if live.command.run_id == run_id:
                     live.stop(kind)
 
-    def end_orphans(self, run_id: str | None = None) -> tuple[int, ...]:
-        """End what a dead worker left behind, of one run or of all recorded; returns the pids."""
+    def end_orphans(self, run_id: str) -> tuple[int, ...]:
+        """End what a dead worker left behind of a run; returns the pids."""
         with self._lock:
-            ours = {live.command.run_id for live in self._live}
+            if any(live.command.run_id == run_id for live in self._live):
+                return ()
         records = [
-            (path, record)
-            for path, record in self._records.read()
-            if record.run_id not in ours and run_id in (None, record.run_id)
+            (path, record) for path, record in self._records.read() if record.run_id == run_id
         ]
-        runs = {record.run_id for _, record in records}
-        if run_id is not None and run_id not in ours:
-            runs.add(run_id)
 
         def orphans() -> list[psutil.Process]:
             recorded = [
                 p for _, record in records if _same(record) for p in with_children(record.pid)
             ]
-            return list({p.pid: p for p in [*recorded, *marked(runs)]}.values())
+            return list({p.pid: p for p in [*recorded, *marked(run_id)]}.values())
 
-        ended = end(orphans) if runs else ()
-        for run in runs:
-            sweep_scratch(run)
+        ended = end(orphans)
+        sweep_scratch(run_id)
         for path, _ in records:
             path.unlink(missing_ok=True)
         return ended

@@ -52,7 +52,7 @@ class GitHubClient:
         self._clock = clock
         self._journal = journal
         self._pace = pace
-        self._pages = Pages(lambda ask: self._checked(ask, lagging=False), clock, Memory())
+        self._pages = Pages(lambda ask: self._checked(ask), clock, Memory())
         self._told: Mapping[str, str] = {}
         self._moved = False
 
@@ -80,19 +80,16 @@ class GitHubClient:
             expires_at=known.expires_at or _expiry(self._told.get(TOKEN_EXPIRY, "")),
         )
 
-    def get(self, path: str, *, query: Query | None = None, lagging: bool = False) -> Fields:
-        """One object; asked with its ETag when it was read before.
-
-        With `lagging`, what is not found is looked for again within a few seconds: a webhook is
-        faster than some of GitHub's servers.
-        """
-        ask = Ask("GET", path, query or {})
-        if lagging:
-            return self._checked(ask, lagging=True).fields(ask)
-        return self._pages.fields(ask)
+    def get(self, path: str, *, query: Query | None = None) -> Fields:
+        """One object; asked with its ETag when it was read before."""
+        return self._pages.fields(Ask("GET", path, query or {}))
 
     def look(self, path: str) -> tuple[Fields, bool]:
-        """One object that may lag, and whether GitHub redirected to it: it was moved or renamed."""
+        """One object, and whether GitHub redirected to it: it was moved or renamed.
+
+        One that is not found is looked for again within a few seconds: a webhook is faster than
+        some of GitHub's servers.
+        """
         ask = Ask("GET", path)
         answer = self._checked(ask, lagging=True)
         return answer.fields(ask), answer.moved
@@ -115,7 +112,7 @@ class GitHubClient:
         """
         ask = Ask("GET", path, {"per_page": PER_PAGE}, as_app=as_app)
         for _ in range(MOST_SCROLLED):
-            page = Page(ask, self._checked(ask, lagging=False), changed=True)
+            page = Page(ask, self._checked(ask), changed=True)
             yield page.items
             if not page.answer.next_page:
                 return
@@ -124,7 +121,7 @@ class GitHubClient:
     def tail(self, path: str, most: int) -> bytes:
         """The end of a text that GitHub keeps elsewhere and names the address of."""
         ask = Ask("GET", path, handed_on=True)
-        answer = self._answer(ask, lagging=False)
+        answer = self._answer(ask)
         if answer.status == 302:
             return self._door.tail(answer.headers.get("location", ""), most)
         if 200 <= answer.status < 300:
@@ -138,12 +135,12 @@ class GitHubClient:
         """
         ask = Ask(verb, path, body=body, as_app=as_app)
         with self._pace.write():
-            return mapping(self._checked(ask, lagging=False).parse(ask))
+            return mapping(self._checked(ask).parse(ask))
 
     def query(self, question: str, variables: Mapping[str, object] | None = None) -> Fields:
         """The `data` of a GraphQL query; a mutation goes through `mutate`."""
         ask = Ask("POST", GRAPHQL, body={"query": question, "variables": variables or {}})
-        answer = self._checked(ask, lagging=False)
+        answer = self._checked(ask)
         told = answer.fields(ask)
         if told.get("errors"):
             self._respect_points(ask, answer, str(told["errors"]))
@@ -169,9 +166,9 @@ class GitHubClient:
     def as_app(self, path: str) -> Fields:
         """One object that is told to the App itself, to none of its installations."""
         ask = Ask("GET", path, as_app=True)
-        return self._checked(ask, lagging=False).fields(ask)
+        return self._checked(ask).fields(ask)
 
-    def _checked(self, ask: Ask, *, lagging: bool) -> Answer:
+    def _checked(self, ask: Ask, *, lagging: bool = False) -> Answer:
         answer = self._answer(ask, lagging=lagging)
         if answer.moved and not self._moved:
             self._moved = True
@@ -182,7 +179,7 @@ class GitHubClient:
             return answer
         raise refusal(ask, answer)
 
-    def _answer(self, ask: Ask, *, lagging: bool) -> Answer:
+    def _answer(self, ask: Ask, *, lagging: bool = False) -> Answer:
         """The answer, after the short waits and the one new credential that it may take."""
         lags, limits, renewable = iter(LAGS), iter(range(LIMITS)), True
         while True:

@@ -389,5 +389,5 @@ class Processes(Protocol):
     def stop(self, run_id: str, kind: str) -> None:
         """End the run's processes; their `ask` raises `Stopped` of that kind."""
 
-    def end_orphans(self, run_id: str | None = None) -> tuple[int, ...]:
-        """End what a dead worker left behind: TERM, then KILL; returns the pids."""
+    def end_orphans(self, run_id: str) -> tuple[int, ...]:
+        """End what a dead worker left behind of the run: TERM, then KILL; returns the pids."""

@@ -38,7 +38,7 @@ class NotedProcesses:
         """Note it."""
         self.stopped.append((run_id, kind))
 
-    def end_orphans(self, run_id: str | None = None) -> tuple[int, ...]:
+    def end_orphans(self, run_id: str) -> tuple[int, ...]:
         """There are none."""
         return ()
 

@@ -77,11 +77,11 @@ def test_an_orphan_and_its_children_are_ended(
 ) -> None:
     with killed_worker(processes, worktree) as (agent, child):
         assert len(list(processes.glob("*.json"))) == 1
-        ended = supervisor.end_orphans()
+        ended = supervisor.end_orphans(RUN)
         assert set(ended) == {agent, child}
         assert not alive(agent)
         assert not alive(child)
-    assert supervisor.end_orphans() == ()
+    assert supervisor.end_orphans(RUN) == ()
 
 
 def test_only_the_named_run_is_ended(
@@ -99,7 +99,6 @@ def test_without_a_record_the_marker_finds_them(
     with killed_worker(processes, worktree) as (agent, child):
         for path in processes.glob("*.json"):
             path.unlink()
-        assert supervisor.end_orphans() == ()
         assert set(supervisor.end_orphans(RUN)) == {agent, child}
 
 
@@ -110,7 +109,7 @@ def test_the_leader_is_gone_but_its_child_is_found(
         os.kill(agent, signal.SIGKILL)
         while alive(agent):
             time.sleep(0.02)
-        assert supervisor.end_orphans() == (child,)
+        assert supervisor.end_orphans(RUN) == (child,)
         assert not alive(child)
 
 
@@ -119,7 +118,7 @@ def test_a_stubborn_orphan_is_killed(
 ) -> None:
     monkeypatch.setattr(family, "TERM_GRACE_SECONDS", 0.5)
     with killed_worker(processes, worktree, stubborn=True) as (agent, child):
-        assert set(supervisor.end_orphans()) == {agent, child}
+        assert set(supervisor.end_orphans(RUN)) == {agent, child}
         assert not alive(agent)
 
 
@@ -128,7 +127,7 @@ def test_a_reused_pid_is_spared(processes: Path, supervisor: Supervisor) -> None
     try:
         long_ago = psutil.Process(stranger.pid).create_time() - 3600
         ProcessRecords(processes).write(ProcessRecord(stranger.pid, long_ago, RUN, "codex"))
-        assert supervisor.end_orphans() == ()
+        assert supervisor.end_orphans(RUN) == ()
         assert stranger.poll() is None
     finally:
         stranger.kill()
@@ -144,7 +143,7 @@ def test_an_unreadable_record_is_no_obstacle(
     torn.write_text('{"pid": 1')
     (processes / "strange.json").write_text('{"pid": 1, "more": 2}')
     with killed_worker(processes, worktree) as (agent, child):
-        assert set(supervisor.end_orphans()) == {agent, child}
+        assert set(supervisor.end_orphans(RUN)) == {agent, child}
     torn.unlink()
     (processes / "strange.json").unlink()
 
@@ -159,7 +158,6 @@ async def test_our_own_running_process_is_no_orphan(
     running = asyncio.ensure_future(supervisor.run(command, lines.extend))
     while not lines:
         await asyncio.sleep(0.02)
-    assert await asyncio.to_thread(supervisor.end_orphans) == ()
     assert await asyncio.to_thread(supervisor.end_orphans, RUN) == ()
     assert not running.done()
     supervisor.stop(RUN, "cancelled")
