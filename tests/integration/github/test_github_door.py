@@ -496,13 +496,13 @@ def test_writes_of_many_threads_go_out_one_by_one(bed: Bed) -> None:
 def test_what_a_server_does_not_know_yet_is_looked_for_again(bed: Bed) -> None:
     missing = Reply({"message": "Not Found"}, 404)
     bed.stub.get(f"{ROOT}/issues/1", missing, missing, Reply({"number": 1}))
-    assert bed.client.get(f"{ROOT}/issues/1", lagging=True) == {"number": 1}
+    assert bed.client.look(f"{ROOT}/issues/1") == ({"number": 1}, False)
     assert bed.clock.slept == [1.0, 2.0]
 
 
 def test_what_is_not_there_is_told_soon(bed: Bed) -> None:
     with pytest.raises(NotFound):
-        bed.client.get(f"{ROOT}/issues/1", lagging=True)
+        bed.client.look(f"{ROOT}/issues/1")
     assert bed.stub.count("GET") == 3
     with pytest.raises(NotFound):
         bed.client.get(f"{ROOT}/issues/1")

@@ -152,7 +152,6 @@ def test_an_answer_that_is_no_object_is_not_taken_for_an_empty_one(bed: Bed, rep
     bed.stub.on("POST", "/graphql", reply)
     for ask in (
         lambda: bed.client.get("/user"),
-        lambda: bed.client.get("/user", lagging=True),
         lambda: bed.client.look("/user"),
         lambda: bed.client.as_app("/user"),
         lambda: bed.client.query("query { x }"),
