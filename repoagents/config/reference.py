@@ -13,17 +13,18 @@ INTRODUCTION = """\
 <!-- Written by `repoagents config schema --markdown` from repoagents/domain/settings.py. -->
 # Configuration
 
-Everything is in `.ai-repoagents/repoagents.yaml`, which `repoagents init` writes and git keeps. A
-key that is not there has its default. An unknown key, a doubled key and a value of the wrong kind
-are refused, all of them at once and each with its line: `"false"` in quotes is text, not false.
+Everything is in `.ai-repoagents/repoagents.yaml`, which `repoagents init` writes and you commit. A
+key that is missing has its default. Unknown keys, duplicate keys and values of the wrong kind are
+refused, all at once and each with its line: `"false"` in quotes is text, not false.
 
-- **See what holds:** `repoagents config show` lists every value and where it came from.
-- **Override one value:** the environment variable in the tables, for example
-  `REPOAGENTS_AGENT__RETRY_LIMIT=1`. Lists are written as `[a, b]`. It wins over the file.
+- **See what applies:** `repoagents config show` lists every value and where it came from.
+- **Override one value** with the environment variable in the tables, for example
+  `REPOAGENTS_AGENT__RETRY_LIMIT=1`. Lists are written as `[a, b]`. It overrides the file.
 - **Secrets** do not belong in this file. Put them into the environment, or into
   `.ai-repoagents/repoagents.env` (lines of `NAME=value`, mode 0600, ignored by git), which is read
   for variables that are unset.
-- **In an editor:** `repoagents config schema > repoagents.schema.json` is the JSON Schema.
+- **In an editor:** `repoagents config schema > repoagents.schema.json` writes the JSON Schema.
+- **For a live loop:** a worker reads the configuration when it starts; restart it after a change.
 """
 SPECIAL = {
     "tracker.trigger_label": "`repoagents`; local trackers: null",

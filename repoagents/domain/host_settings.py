@@ -70,8 +70,8 @@ class RolloutSettings:
     __pydantic_config__ = STRICT
 
     step_back: bool = False
-    """After a critical finding (the bot's own clone was changed, a change held a secret) write no
-    more than the phase before allows, until a person lets go: `repoagents rollout advance`."""
+    """After a critical finding (the bot's own clone was changed, a change held a secret), write no
+    more than the phase before allows, until a person releases it: `repoagents rollout advance`."""
 
 
 @dataclass(frozen=True)

@@ -52,47 +52,47 @@ class TrackerSettings:
     kind: Literal["github", "local_file", "local_markdown"] = "github"
     """The tracker: `github`, `local_file` (a JSON file) or `local_markdown` (a folder)."""
     mode: Literal["rest", "fixture"] = "rest"
-    """`rest` for the live API; `fixture` reads GitHub-shaped issues from a file, refuses writes."""
+    """`rest` is the live API; `fixture` reads GitHub-shaped issues from a file and never writes."""
     repo: str = ""
     """The repository as OWNER/REPO; needed for `github`."""
     api_url: str = "https://api.github.com"
     """GitHub's REST API; https://HOST/api/v3 for GitHub Enterprise Server."""
     token_env: Annotated[str, MinLen(1)] = "GITHUB_TOKEN"  # noqa: S105 - a variable's name
-    """The variable that holds the token; when it is unset, `gh auth token` is asked."""
+    """The variable that holds the token; if it is unset, the bot asks `gh auth token`."""
     app: AppSettings = field(default_factory=AppSettings)
     """A GitHub App that the bot works as, instead of a token."""
     path: str = ""
-    """The local tracker's file or folder, relative to the root; else `issues.json` or `issues`."""
+    """The local tracker's file or folder, relative to the root."""
     fixtures_path: str = ""
     """The file with GitHub-shaped issues that `mode: fixture` reads, relative to the root."""
     smoke_fixture_path: str = ""
-    """What `github smoke` shows in GitHub's place, a file relative to the root. While it is set,
+    """A file, relative to the root, that stands in for GitHub in `github smoke`. While it is set,
     GitHub is not asked for anything and no issue is worked on."""
     trigger_label: str | None = "repoagents"
     """An issue without this label is not touched. `null`, the default of local trackers, takes
     every open issue."""
     stop_label: str = "repoagents-stop"
-    """An issue with this label is left alone, and a run at work on it stops; empty for none."""
+    """An issue with this label is left alone, and its run stops; empty for none."""
     working_label: str | None = None
-    """The label that an issue on GitHub has while the bot works on it; `null` for none. It needs
+    """The label of an issue on GitHub while the bot works on it; `null` for none. It needs
     `safety.allow_write_comments`."""
     waiting_label: str | None = None
-    """The same while its run waits for a person: blocked, failed, or awaiting approval."""
+    """Its label while the run waits for a person: blocked, failed, or awaiting approval."""
     filters: FilterSettings = field(default_factory=FilterSettings)
     """Which of the issues with the trigger label are taken."""
     allowed_bots: tuple[int, ...] = ()
     """Account ids of bots and Apps that may ask for work; all others are ignored."""
     comment_commands: bool = False
-    """Take `/repoagents run`, `stop`, `retry`, `approve` and `status` from comments of people who
-    may write."""
+    """Obey `/repoagents run`, `stop`, `retry`, `approve` and `status` in comments by people with
+    write access."""
     poll_interval_seconds: Annotated[int, Ge(5), Le(3600)] = 300
     """How often the loop reads the tracker."""
     base_branch: str = ""
-    """The branch that changes start from; when empty the default branch of origin, or without an
-    origin the branch that HEAD names."""
+    """The branch that changes start from. If empty, the default branch of origin or, without an
+    origin, the branch that HEAD names."""
     clone_url: str = ""
-    """Where git fetches from, and where the branches of pull requests are pushed to: a path or URL;
-    overrides the checkout's origin. Local trackers fetch only, and leave branches in the
+    """Where git fetches from, and where the branches of pull requests are pushed to: a path or URL
+    that overrides the checkout's origin. Local trackers only fetch, and leave branches in the
     checkout."""
 
 
@@ -123,7 +123,8 @@ class WorkspaceSettings:
     strategy: Literal["worktree", "copy"] = "worktree"
     """`worktree` of the bot's own clone; `copy` takes a folder that is not a git repository."""
     dirty_policy: Literal["allow", "warn", "block"] = "block"
-    """What uncommitted changes in the operator's checkout mean for new runs."""
+    """With uncommitted changes in your checkout, new runs wait (`block`), start with a warning
+    (`warn`), or just start (`allow`)."""
     sparse_paths: tuple[str, ...] = ()
     """Folders to check out in a large repository; empty for all of it."""
     hooks: HookSettings = field(default_factory=HookSettings)
@@ -149,11 +150,11 @@ class CodexSettings:
     command: Annotated[str, MinLen(1)] = "codex"
     """The program: a name on PATH or a path."""
     model: str = ""
-    """The model; when empty the CLI's own default."""
+    """The model; if empty, the CLI's own default."""
     sandbox: Literal["workspace-write", "danger-full-access"] = "workspace-write"
     """The builder's sandbox; planner and reviewer are always read-only."""
     extra_args: tuple[str, ...] = ()
-    """Further arguments, placed before the prompt's."""
+    """Further arguments for `codex exec`."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,7 @@ class MergePolicySettings:
     __pydantic_config__ = STRICT
 
     mode: Literal["human_approval", "comment_only"] = "human_approval"
-    """`comment_only` never lets a branch or pull request out, whatever the flags say."""
+    """`comment_only` never publishes a branch or pull request, whatever the flags say."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,7 @@ class SafetySettings:
     __pydantic_config__ = STRICT
 
     allow_write_comments: bool = False
-    """Let the bot comment below the issue."""
+    """Let the bot comment on the issue, and set its own labels and reactions there."""
     allow_open_pr: bool = False
     """Let the bot push a branch and open a draft pull request."""
     allow_merge: bool = False
@@ -258,9 +259,9 @@ class GuardrailSettings:
     __pydantic_config__ = STRICT
 
     protected_paths: tuple[str, ...] = ()
-    """Globs, in addition to the built-in ones, that only a person may change."""
+    """Globs of files that only a person may change, in addition to the built-in ones."""
     allowed_paths: tuple[str, ...] = ()
-    """Globs that a change must stay inside; empty for everywhere."""
+    """Globs of the only files that a change may touch; empty for all."""
     max_files: Annotated[int, Ge(1)] = 30
     """How many files a change may touch."""
     max_lines: Annotated[int, Ge(1)] = 1500
@@ -288,11 +289,11 @@ class AgentSettings:
     retry_limit: Annotated[int, Ge(1), Le(10)] = 3
     """How many attempts a run gets before it fails."""
     base_retry_seconds: Annotated[int, Ge(0), Le(3600)] = 30
-    """The first wait before a retry; doubled each time, capped at 15 minutes, with jitter."""
+    """The first wait before a retry; it doubles each time, up to 15 minutes, with jitter."""
     env: tuple[str, ...] = ()
-    """Further environment variables that agents and checks may see."""
+    """Names of further environment variables that agents and checks get."""
     home: Literal["operator", "isolated"] = "operator"
-    """Whose HOME agents and checks get: the operator's, or an empty one of their own."""
+    """Whose HOME agents and checks get: yours (`operator`), or an empty one of their own."""
 
 
 @dataclass(frozen=True)
