@@ -178,6 +178,14 @@ class Verdict:
     failure_class: str = ""
     rules: tuple[str, ...] = ()
 
+    @property
+    def points(self) -> tuple[str, ...]:
+        """What the contract asks for, a line each, without numbers and output of checks."""
+        return tuple(
+            point.partition("\n")[0].removeprefix(f"{number}. ")
+            for number, point in enumerate(self.contract, 1)
+        )
+
 
 @dataclass(frozen=True)
 class Usage:

@@ -128,7 +128,7 @@ def _card(books: Books, run: Run, kept: Kept, *, newest: bool) -> Card:
         effects=effects,
         usage=kept.usage,
         findings=tuple(_findings(kept.review)),
-        reasons=kept.verdict.reasons if kept.verdict else (),
+        reasons=kept.verdict.reasons + kept.verdict.points if kept.verdict else (),
         files=books.artifacts.names(run.issue_number, run.id),
         waits=newest and approval.waits(run, kept.effects),
     )

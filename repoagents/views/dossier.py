@@ -200,11 +200,10 @@ class Handoff:
             on_base = spoken(before.outcome.value) if before else "not measured"
             yield Proof(result, spoken(result.outcome.value), remark, on_base)
 
-    def contract(self) -> Iterator[str]:
+    @property
+    def contract(self) -> tuple[str, ...]:
         """What would have to be fixed, without the output that stands with the checks."""
-        points = self.verdict.contract if self.verdict else ()
-        for number, point in enumerate(points, 1):
-            yield point.partition("\n")[0].removeprefix(f"{number}. ")
+        return self.verdict.points if self.verdict else ()
 
     def shares(self) -> Iterator[Share]:
         """Time and cost by stage, in the order in which the stages follow each other."""

@@ -162,7 +162,7 @@ def _decision(handoff: Handoff) -> str:
         return f"{failure.kind.value}: {inline(failure.message)}" if failure else ""
     word = spoken(verdict.kind)
     reasons = bullets([f"**{word}**", *(inline(reason) for reason in verdict.reasons)])
-    points = enumerate(handoff.contract(), 1)
+    points = enumerate(handoff.contract, 1)
     contract = "\n".join(f"{number}. {inline(point)}" for number, point in points)
     # Not "To fix:", which GitHub may read as an order to close the issue that is named next.
     return f"{reasons}\n\nTo mend:\n\n{contract}" if contract else reasons

@@ -24,8 +24,8 @@ class Card:
 
     `headline` says what happened and what is asked of the reader. `timings` are stage, round and
     seconds, in order; `findings` are severity, who found it, and a sentence; `reasons` are the
-    latest verdict's. `files` are the names in the run's artifact folder. `waits` is whether its
-    result waits for a person's word or for a flag.
+    latest verdict's, and then what it wants mended. `files` are the names in the run's artifact
+    folder. `waits` is whether its result waits for a person's word or for a flag.
     """
 
     run: Run

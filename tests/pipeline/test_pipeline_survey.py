@@ -45,6 +45,19 @@ async def test_a_finished_run_is_told_with_all_that_was_kept(place: Place) -> No
     assert sum(day.outcomes.get(RunStatus.COMPLETED, 0) for day in snapshot.days) == 1
 
 
+async def test_what_a_verdict_wants_mended_is_told_with_its_reasons(place: Place) -> None:
+    seen = ReviewFinding(Severity.HIGH, "fixed.txt", 3, "it has no unit")
+    asks = Decision.REQUEST_CHANGES
+    place.agents.reviewer = lambda task, _: replace(approve(task), decision=asks, findings=(seen,))
+    stopped = await place.flow(place.queue())
+    assert stopped.status is RunStatus.BLOCKED
+
+    (card,) = survey(place.house, HOST).cards
+
+    assert card.reasons[0].startswith("stopped by review")
+    assert card.reasons[-1].endswith("fixed.txt:3: it has no unit")
+
+
 async def test_old_runs_that_need_somebody_are_told_beyond_the_newest(place: Place) -> None:
     asks = Decision.REQUEST_INFO
     place.agents.reviewer = lambda task, _count: replace(approve(task), decision=asks)
