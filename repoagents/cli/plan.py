@@ -9,6 +9,7 @@ import click
 from repoagents.cli import place
 from repoagents.cli.boundary import DONE, UNFINISHED
 from repoagents.cli.output import print_json, unanswered
+from repoagents.pipeline import tally
 from repoagents.pipeline.preview import Candidate, candidate, candidates, preview
 from repoagents.views.preview import PlanPreview, render_plan_preview
 
@@ -42,7 +43,8 @@ def plan_cycle(*, agent: bool, as_json: bool) -> int:
     if as_json:
         print_json({"candidates": [_row(chosen) for chosen in listed], "previews": found})
     else:
-        click.echo(_render_cycle(listed, found))
+        nobody = "" if listed else tally.count(bench, (), help_out=True)
+        click.echo(_render_cycle(listed, found, nobody))
     return DONE
 
 
@@ -56,11 +58,11 @@ def _row(chosen: Candidate) -> dict[str, object]:
     }
 
 
-def _render_cycle(listed: Sequence[Candidate], found: Sequence[PlanPreview]) -> str:
+def _render_cycle(listed: Sequence[Candidate], found: Sequence[PlanPreview], nobody: str) -> str:
     lines = ["dry run: candidates in the order in which they would be taken up"]
     lines += [
         f"  {'yes' if chosen.reason is None else 'no ':<4}issue {chosen.issue.number}: "
         f"{chosen.reason or chosen.issue.title}"
         for chosen in listed
-    ] or ["  no open issue"]
+    ] or [f"  none: {nobody}"]
     return "\n\n".join(["\n".join(lines), *(render_plan_preview(one).rstrip() for one in found)])

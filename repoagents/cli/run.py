@@ -52,7 +52,10 @@ def _work(*, once: bool, until_idle: bool, serve: bool, as_json: bool) -> int:
 
             remark(beside.enter_context(serving(desk.premises)))
         if not assignment.ends:
-            remark("working until Ctrl-C; `repoagents status` shows where things stand")
+            remark(
+                "working until Ctrl-C; `repoagents status` shows where things stand, "
+                "`repoagents logs` what each poll found"
+            )
         try:
             runs = work.be_worker(desk, assignment, quiet=as_json)
         except Interrupted as stop:
@@ -60,5 +63,8 @@ def _work(*, once: bool, until_idle: bool, serve: bool, as_json: bool) -> int:
     if as_json:
         print_json({"runs": [run_row(run) for run in runs]})
     elif not runs:
-        click.echo("nothing to do: no issue is eligible and no run is under way")
+        click.echo(
+            "nothing to do: no issue is eligible and no run is under way; "
+            "`repoagents run --dry-run --no-agent` says why"
+        )
     return work.code_of_runs(runs)

@@ -4,7 +4,7 @@ from repoagents.domain.issue import Issue
 from repoagents.pipeline.checkup import labelled
 from repoagents.pipeline.checkup_github import count_unlabelled
 from repoagents.policy.eligibility import trigger_label
-from repoagents.ports import House
+from repoagents.ports import Bench, House
 
 
 def is_bare(house: House, issues: tuple[Issue, ...]) -> bool:
@@ -13,16 +13,16 @@ def is_bare(house: House, issues: tuple[Issue, ...]) -> bool:
     return bool(label) and not any(label in issue.labels for issue in issues)
 
 
-def count(house: House, issues: tuple[Issue, ...], *, help_out: bool) -> str:
+def count(bench: Bench, issues: tuple[Issue, ...], *, help_out: bool) -> str:
     """How many issues are open and labelled.
 
     With `help_out`, the commands that label one, for which GitHub is asked what else is open: it
     lists only what is labelled.
     """
-    tracker, inspection = house.settings.tracker, house.tracker.inspection
+    tracker, inspection = bench.settings.tracker, bench.tracker.inspection
     label = tracker.trigger_label
     if inspection is None or not label:
-        check = labelled(issues, house.settings)
+        check = labelled(issues, bench.settings)
         return f"{check.message}; {check.fix}" if help_out and check.fix else check.message
     if not help_out:
         return f"{len(issues)} labelled {label}"

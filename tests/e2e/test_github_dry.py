@@ -39,6 +39,15 @@ def test_looking_only_reads(live: Live, hub: LoopbackGitHub) -> None:
     assert_only_read(hub, GRAPHQL)
 
 
+def test_what_nobody_has_labelled_is_counted(live: Live, hub: LoopbackGitHub) -> None:
+    hub.unlabel(1, LABEL, by="mia")
+    told = live.run("run", "--once", "--dry-run").stdout
+    assert "none: 1 open, 0 labelled repoagents; `gh issue edit 1 --repo " in told
+    nothing = live.run("run", "--once").stdout
+    assert "`repoagents run --dry-run --no-agent` says why" in nothing
+    assert_only_read(hub)
+
+
 def test_an_app_posts_for_its_token_alone(live: Live, hub: LoopbackGitHub) -> None:
     app, installation = story.install(hub)
     key = live.root.parent / "app.pem"
