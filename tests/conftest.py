@@ -25,9 +25,13 @@ MEMORY = Path("/dev/shm")
 ROOM_BYTES = 2**31
 
 SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|CREDENTIAL|API_?KEY|ACCESS_KEY")
-STRAY = re.compile(r"^(REPOAGENTS|GIT|GH|GITHUB|CODEX|OPENAI|ANTHROPIC|XDG|LC)_|_PROXY$", re.I)
-# Programs that are installed have their byte code at hand, and so do those that tests start.
-COSTLY = "PYTHONDONTWRITEBYTECODE"
+STRAY = re.compile(
+    r"^(REPOAGENTS|GIT|GH|GITHUB|CODEX|OPENAI|ANTHROPIC|XDG|LC|CLICOLOR|FORCE|NO|TTY)_|_PROXY$"
+    # What was told to the `make` that runs the tests, to its shell, its terminal and its Python,
+    # which writes no byte code for some: programs that are installed have theirs at hand.
+    r"|^(MAKE.*|.*MAKEFLAGS|MFLAGS|BASH_ENV|ENV|CDPATH|COLUMNS|LINES|CLICOLOR|PYTHON.*)$",
+    re.I,
+)
 
 FIXED = {
     "GIT_AUTHOR_NAME": "Test Author",
@@ -103,7 +107,7 @@ def keeps_files(place: Path) -> bool:
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No secret and no setting of whoever runs the tests; git, language and time are fixed."""
     for name in list(os.environ):
-        if SECRET.search(name.upper()) or STRAY.search(name) or name == COSTLY:
+        if SECRET.search(name.upper()) or STRAY.search(name):
             monkeypatch.delenv(name)
     for name, value in FIXED.items():
         monkeypatch.setenv(name, value)

@@ -67,7 +67,15 @@ def test_whoever_touches_home_is_found(
         result.stdout.fnmatch_lines(["*wrote into $HOME*"])
 
 
-def test_no_secret_reaches_a_test(pytester: pytest.Pytester) -> None:
+PLANTED = (
+    *("GITHUB_TOKEN", "REPOAGENTS_LLM__MODE", "SOME_API_KEY"),
+    *("MAKEFLAGS", "COLUMNS", "NO_COLOR"),
+)
+
+
+def test_no_secret_and_no_setting_reaches_a_test(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytester.makeconftest(Path(__file__).with_name("conftest.py").read_text(encoding="utf-8"))
     pytester.makepyfile(
         """
@@ -75,16 +83,12 @@ def test_no_secret_reaches_a_test(pytester: pytest.Pytester) -> None:
 
         def test_that_looks_for_secrets():
             names = {"GITHUB_TOKEN", "REPOAGENTS_LLM__MODE", "SOME_API_KEY", "GIT_DIR"}
-            assert not names & set(os.environ)
+            assert not (names | {"MAKEFLAGS", "COLUMNS", "NO_COLOR"}) & set(os.environ)
         """
     )
-    for name in ("GITHUB_TOKEN", "REPOAGENTS_LLM__MODE", "SOME_API_KEY"):
-        os.environ[name] = "planted"
-    try:
-        result = pytester.runpytest_subprocess("-p", "no:randomly", "-p", "no:cacheprovider")
-    finally:
-        for name in ("GITHUB_TOKEN", "REPOAGENTS_LLM__MODE", "SOME_API_KEY"):
-            del os.environ[name]
+    for name in PLANTED:
+        monkeypatch.setenv(name, "40")
+    result = pytester.runpytest_subprocess("-p", "no:randomly", "-p", "no:cacheprovider")
     result.assert_outcomes(passed=1)
 
 
