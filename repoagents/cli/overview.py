@@ -8,7 +8,7 @@ from repoagents.cli import place
 from repoagents.cli.boundary import DONE
 from repoagents.cli.colours import coloured_status
 from repoagents.cli.output import render_json
-from repoagents.cli.terminal import columns
+from repoagents.cli.terminal import columns, room
 from repoagents.store.reader import Reader, StateOnServer, open_reader
 from repoagents.store.worker_lock import holder
 from repoagents.views.text import render_brake, render_run, render_status
@@ -71,7 +71,7 @@ def _one(question: Question, reader: Reader, issue: int) -> str | None:
     rows, timings = reader.effects(runs[0].id), reader.timings(runs[0].id)
     effects = [(row.name, row.state, row.flag, row.reason, row.location) for row in rows]
     if not question.as_json:
-        return render_run(runs[0], effects, timings, SystemClock().now()).rstrip()
+        return render_run(runs[0], effects, timings, SystemClock().now(), room()).rstrip()
     from repoagents.views.snapshot import effect_row, run_row, stage_row
 
     return render_json(

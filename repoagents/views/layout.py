@@ -7,7 +7,9 @@ from repoagents.policy.wording import one_line
 
 GAP = "  "
 NARROWEST = 20
-_WRAP = 96
+READABLE = 108
+"""Columns of a line that is read, not looked up, where a terminal has more."""
+
 _VALUE_COLUMN = 12
 
 
@@ -61,17 +63,17 @@ def hanging(first: str, text: str, width: int) -> list[str]:
     return [f"{indent if number else first}{line}" for number, line in enumerate(lines)]
 
 
-def wrapped(text: str, indent: int = 2) -> list[str]:
-    """Text from outside as lines of readable length, each indented."""
-    lines = folded(one_line(text, 2_000), _WRAP)
+def wrapped(text: str, indent: int = 2, width: int = READABLE) -> list[str]:
+    """Text from outside as lines of at most `width` characters, each indented."""
+    lines = folded(one_line(text, 2_000), max(width - indent, NARROWEST))
     return [" " * indent + line for line in lines]
 
 
-def named_lines(pairs: Iterable[tuple[str, str]]) -> list[str]:
+def named_lines(pairs: Iterable[tuple[str, str]], width: int = READABLE) -> list[str]:
     """Name and value per line; a long value goes on below itself."""
     lines = []
     for name, value in pairs:
-        first, *rest = wrapped(value, _VALUE_COLUMN) or [""]
+        first, *rest = wrapped(value, _VALUE_COLUMN, width) or [""]
         lines += [f"{pad(name, _VALUE_COLUMN)}{first.strip()}".rstrip(), *rest]
     return lines
 

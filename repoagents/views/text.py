@@ -11,7 +11,7 @@ from repoagents.domain.pulse import Part, Pulse
 from repoagents.domain.rollout import Brake
 from repoagents.domain.run import Run, RunStatus, Stage
 from repoagents.policy.wording import age, one_line
-from repoagents.views.layout import GAP, columns, fit, folded, named_lines, pad
+from repoagents.views.layout import GAP, READABLE, columns, fit, folded, named_lines, pad
 from repoagents.views.words import minute
 
 if TYPE_CHECKING:
@@ -119,18 +119,20 @@ def render_run(
     effects: "Sequence[EffectRow]",
     timings: Sequence[tuple[Stage, int, float]],
     now: datetime,
+    width: int = READABLE,
 ) -> str:
     """All about one run: where it stands, what stopped it and what to do, what was withheld."""
+    width = min(width, READABLE)
     lines = [f"issue #{run.issue_number}: {one_line(run.title)}", ""]
-    lines += named_lines(_facts(run, now))
+    lines += named_lines(_facts(run, now), width)
     if run.failure:
         failure = run.failure
         next_step = failure.next_step or _next_step(run)
-        lines += ["", *named_lines((("reason", failure.kind.value), ("message", failure.message)))]
-        lines += named_lines((("next step", next_step),))
+        told = (("reason", failure.kind.value), ("message", failure.message))
+        lines += ["", *named_lines((*told, ("next step", next_step)), width)]
     elif run.status in _ASKED:
         step = _ASKED[run.status].format(n=run.issue_number)
-        lines += ["", *named_lines((("next step", step),))]
+        lines += ["", *named_lines((("next step", step),), width)]
     if timings:
         lines += ["", "stages"]
         lines += [

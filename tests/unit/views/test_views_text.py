@@ -15,7 +15,7 @@ from repoagents.domain.pulse import Part, Pause, Pulse, Quota
 from repoagents.domain.reports import Role
 from repoagents.domain.run import Failure, FailureClass, RunStatus, Stage
 from repoagents.policy.wording import age
-from repoagents.views.layout import NARROWEST, columns, fit, hanging
+from repoagents.views.layout import NARROWEST, READABLE, columns, fit, hanging
 from repoagents.views.preview import PlanPreview, RoleEngine, render_plan_preview
 from repoagents.views.snapshot import Snapshot, run_row, snapshot_row
 from repoagents.views.text import render_run, render_status
@@ -221,6 +221,15 @@ def test_fit_counts_columns() -> None:
 def test_a_builder_that_saw_nothing_leaves_a_next_step() -> None:
     shown = render_run(a_run(RunStatus.NO_CHANGE, issue_number=7), (), (), LATER)
     assert "next step   repoagents retry 7 --note TEXT with a hint, or close the issue" in shown
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_the_story_of_a_run_fits_the_terminal(width: int) -> None:
+    run = a_run(RunStatus.FAILED, failure=Failure(FailureClass.NETWORK, "no answer " * 30, "wait"))
+    _, _, *told = render_run(run, (), (), LATER, width).splitlines()
+    longest = max(map(len, told))
+    assert longest <= min(width, READABLE)
+    assert longest > min(width, READABLE) - 12
 
 
 def test_a_published_change_asks_for_its_approval() -> None:
