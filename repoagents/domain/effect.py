@@ -6,6 +6,9 @@ Two effects with the same key and different content are one thing that changed: 
 from dataclasses import dataclass
 from datetime import datetime
 
+BRANCH_PREFIX = "repoagents/"
+"""How every branch begins that the bot may write."""
+
 
 @dataclass(frozen=True)
 class PostComment:

@@ -75,6 +75,11 @@ class Issue:
         text = f"{canonical(self.title)}\0{canonical(self.body)}"
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
+    def carries(self, label: str) -> bool:
+        """Whether the issue has this label, however that is written; a blank one nobody has."""
+        name = label.strip().lower()
+        return name != "" and name in self.labels
+
     def as_asked(self, login: str, at: datetime) -> "Issue":
         """The issue without what others than who asked have said since that instant."""
         heard = (said for said in self.comments if said.author == login or said.stood_at(at))

@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from repoagents.domain.change import Base
+from repoagents.domain.effect import BRANCH_PREFIX
 from repoagents.errors import GitError
 from repoagents.git.command import LOCAL_SECONDS, Git
 
@@ -63,7 +64,6 @@ ALL_KEYS = f"^({LOCAL_KEYS.pattern}|{REMOTE_KEYS.pattern}|{re.escape(ORIGIN_KEY)
 
 _HTTP = re.compile(r"(?P<scheme>https?://)(?P<user>[^/]*)@(?P<rest>.*)", re.IGNORECASE)
 ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*://|[^/]+:", re.IGNORECASE)
-BRANCH_PREFIX = "repoagents/"
 RECEIVE_OPTIONS = {
     "core.hooksPath": os.devnull,
     "gc.auto": "0",

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
+from repoagents.domain.effect import BRANCH_PREFIX
 from repoagents.errors import GitError, RepoAgentsError
 from repoagents.git.checkout import (
-    BRANCH_PREFIX,
     CONNECTION,
     ELSEWHERE,
     PERSONAL,

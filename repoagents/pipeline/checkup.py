@@ -12,10 +12,9 @@ from repoagents.errors import RepoAgentsError
 from repoagents.pipeline.checkup_github import count_unlabelled, examine_access
 from repoagents.pipeline.specimen import render_all
 from repoagents.policy.access import judge_origin
+from repoagents.policy.attention import LEAST_FREE_BYTES
 from repoagents.policy.safety import holding
 from repoagents.ports import Bench, Inspection
-
-LEAST_FREE_BYTES = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -331,7 +330,7 @@ def labelled(issues: tuple[Issue, ...], settings: Settings) -> Check:
     label = settings.tracker.trigger_label
     if label is None:
         return Check("tracker", "ok", f"{len(issues)} open, every one is taken (no trigger label)")
-    count = sum(label.strip().lower() in issue.labels for issue in issues)
+    count = sum(issue.carries(label) for issue in issues)
     message = f"{len(issues)} open, {count} labelled {label}"
     if count or not issues:
         return Check("tracker", "ok", message)

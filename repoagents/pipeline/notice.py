@@ -139,7 +139,7 @@ def _is_wanting(house: House, effect: SetLabel) -> bool:
     issue = house.tracker.read_issue(effect.issue_number)
     if issue is None:
         return False
-    return ours or effect.label.strip().lower() not in issue.labels
+    return ours or not issue.carries(effect.label)
 
 
 def _worn(house: House, effect: SetLabel) -> tuple[bool, bool]:

@@ -100,7 +100,7 @@ async def preview(
 
 def _why(issue: Issue, settings: Settings) -> str:
     label = settings.tracker.trigger_label
-    if label and label.strip().lower() in issue.labels:
+    if label and issue.carries(label):
         return f"yes: open and labelled {label}"
     return "yes: open"
 

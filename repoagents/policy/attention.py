@@ -19,6 +19,8 @@ GRACE = timedelta(minutes=5)
 GIVEN_UP = timedelta(days=7)
 NEARLY = 0.9
 LEAST_FREE_BYTES = 1_000_000_000
+"""Below this a person is asked to make room."""
+
 RECENT = timedelta(days=14)
 """How long a failed or blocked run is worth a line without anybody having acted on it."""
 

@@ -92,11 +92,11 @@ def why_no_longer(
         (_closed(issue) > _closed(frozen), f"issue {number} was closed"),
         (issue.locked > frozen.locked, f"issue {number} was locked"),
         (
-            bool(stop) and (stop in issue.labels) > (stop in frozen.labels),
+            issue.carries(stop) > frozen.carries(stop),
             f"issue {number} was labelled '{stop}'",
         ),
         (
-            bool(trigger) and (trigger in issue.labels) < (trigger in frozen.labels),
+            issue.carries(trigger) < frozen.carries(trigger),
             f"the label '{trigger}' was taken off issue {number}",
         ),
         (
@@ -143,14 +143,14 @@ def _why_never(issue: Issue, settings: Settings) -> str | None:
         return f"issue #{issue.number} is closed: reopen it first"
     if issue.locked:
         return f"issue #{issue.number} is locked: unlock its conversation first"
-    if stop and stop in issue.labels:
+    if issue.carries(stop):
         return f"issue #{issue.number} carries the label '{stop}': take it off first"
     return None
 
 
 def _why_not_labelled(issue: Issue, settings: Settings) -> str | None:
     label = trigger_label(settings)
-    if not label or label in issue.labels:
+    if not label or issue.carries(label):
         return None
     return (
         f"issue #{issue.number} does not carry the label '{label}': add it, "
@@ -161,8 +161,8 @@ def _why_not_labelled(issue: Issue, settings: Settings) -> str | None:
 def _why_filtered(issue: Issue, settings: Settings) -> str | None:
     """The first of `tracker.filters` that the issue does not pass, in words."""
     filters = settings.tracker.filters
-    missing = [label for label in filters.labels if _normal(label) not in issue.labels]
-    unwanted = [label for label in filters.exclude_labels if _normal(label) in issue.labels]
+    missing = [label for label in filters.labels if not issue.carries(label)]
+    unwanted = [label for label in filters.exclude_labels if issue.carries(label)]
     rules = (
         ("labels", not missing, f"it lacks {_listed(missing)}"),
         ("exclude_labels", not unwanted, f"it carries {_listed(unwanted)}"),

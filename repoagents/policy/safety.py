@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from repoagents.domain.effect import (
+    BRANCH_PREFIX,
     Effect,
     MergePullRequest,
     OpenDraftPullRequest,
@@ -20,7 +21,6 @@ from repoagents.domain.effect import (
 from repoagents.domain.rollout import Brake, Phase
 from repoagents.domain.settings import Settings
 
-BRANCH_PREFIX = "repoagents/"
 SLUG_LENGTH = 40
 _LOOPBACK = re.compile(r"https?://(127\.0\.0\.1|localhost|\[::1\])(:[0-9]+)?(/|\Z)")
 
@@ -70,7 +70,7 @@ def app_permissions(settings: Settings) -> dict[str, str]:
     return needed
 
 
-def may_ask_for_deliveries(settings: Settings, brake: Brake | None = None) -> bool:
+def may_ask_for_deliveries(settings: Settings, brake: Brake | None) -> bool:
     """Whether GitHub may be asked to send a webhook again.
 
     It changes nothing that anybody sees, but it is a write: not while every flag is off, or held.

@@ -91,7 +91,7 @@ _SOLID = re.compile(r"\\x|\\u00|[^A-Za-z0-9]+")
 """What is taken out before a known value is searched for: whatever may stand in its middle."""
 
 
-def find_secrets(file: FilePatch, sensitive: Sequence[str] = ()) -> Iterator[Finding]:
+def find_secrets(file: FilePatch, sensitive: Sequence[str]) -> Iterator[Finding]:
     """Secrets that a file's added lines bring; no message repeats one.
 
     Rule `secret` (critical) is a known value, also in base64, hex, reversed, quoted for a URL or
@@ -112,7 +112,7 @@ def find_secrets(file: FilePatch, sensitive: Sequence[str] = ()) -> Iterator[Fin
             yield _finding("possible_secret", severity, message, file, line)
 
 
-def find_hidden_secrets(file: FilePatch, sensitive: Sequence[str] = ()) -> Iterator[Finding]:
+def find_hidden_secrets(file: FilePatch, sensitive: Sequence[str]) -> Iterator[Finding]:
     """Known values and shapes of our own in binary content, where guesses would be noise."""
     yield from _known_values(file, sensitive)
     for line in file.added:
@@ -120,7 +120,7 @@ def find_hidden_secrets(file: FilePatch, sensitive: Sequence[str] = ()) -> Itera
             yield _finding("secret", Severity.CRITICAL, f"looks like {shape}", file, line)
 
 
-def find_secrets_in_name(path: str, sensitive: Sequence[str] = ()) -> Iterator[Finding]:
+def find_secrets_in_name(path: str, sensitive: Sequence[str]) -> Iterator[Finding]:
     """A secret spelled by a path; the finding does not say which path."""
     if any(find_hidden_secrets(FilePatch("", (PatchLine(0, path),)), sensitive)):
         yield Finding("secret", Severity.CRITICAL, "a path spells a secret")

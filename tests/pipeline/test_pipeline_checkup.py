@@ -17,7 +17,8 @@ from repoagents.domain.settings import (
     TrackerSettings,
     WorkspaceSettings,
 )
-from repoagents.pipeline.checkup import LEAST_FREE_BYTES, HostFacts, examine
+from repoagents.pipeline.checkup import HostFacts, examine
+from repoagents.policy.attention import LEAST_FREE_BYTES
 from repoagents.ports import Bench, EngineHealth
 from tests.fakes.agents import PromptlessAgents, ScriptedAgents
 from tests.fakes.workspaces import MemoryWorkspaces

@@ -12,8 +12,9 @@ from repoagents.domain.people import Permission
 from repoagents.domain.pulse import Quota
 from repoagents.domain.settings import SafetySettings, TrackerSettings
 from repoagents.errors import ConfigError, Unavailable
-from repoagents.pipeline.checkup import LEAST_FREE_BYTES, HostFacts, examine
+from repoagents.pipeline.checkup import HostFacts, examine
 from repoagents.policy.access import EXPIRES_SOON, parse_slug
+from repoagents.policy.attention import LEAST_FREE_BYTES
 from tests.fakes.inspection import FINE, KnownAccess
 from tests.pipeline.conftest import ISSUE, Place
 
@@ -145,7 +146,7 @@ def test_how_much_of_the_quota_is_left(left: int, status: str, place: Place) -> 
     quota = Quota(5000, left, place.house.clock.now())
     check = checks(place, KnownAccess(replace(FINE, quota=quota)))["rate limit"]
     assert check.status == status
-    assert f"{left} of 5000" in check.message
+    assert f"{left} of 5,000" in check.message
 
 
 def test_only_what_the_open_flags_need_is_asked_for(place: Place) -> None:
