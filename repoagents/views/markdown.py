@@ -27,7 +27,8 @@ _TRAILER = re.compile(
 )
 _PIPE = re.compile(r"\\*\|")
 _FENCE = re.compile(r"(`{3,})[^`]*")
-_BLOCK_START = re.compile(r"^(?=[#>*+=|~`\[_$-]|\d+[.)])")
+_BLOCK_START = re.compile(r"^(?=[#>*+=|~`\[_$/-]|\d+[.)])")
+"""A slash begins a command of many a bot, and ours writes as somebody whom they obey."""
 
 
 def quiet(text: str) -> str:
@@ -46,7 +47,7 @@ def neutral(text: str) -> str:
 
 
 def inline(text: str, limit: int = 1_000) -> str:
-    """Text from outside on one line, unable to begin a heading, a list or a fence."""
+    """Text from outside on one line, unable to begin a heading, a list, a fence or a command."""
     return _BLOCK_START.sub(r"\\", neutral(one_line(text, limit)))
 
 

@@ -67,7 +67,19 @@ def test_html_images_and_script_links_are_shown_as_text(text: str, shown: str) -
 
 
 @pytest.mark.parametrize(
-    "text", ["# Decision", "> quoted", "- item", "* item", "1. one", "```sh", "~~~", "---", "| a |"]
+    "text",
+    [
+        "# Decision",
+        "> quoted",
+        "- item",
+        "* item",
+        "1. one",
+        "```sh",
+        "~~~",
+        "---",
+        "| a |",
+        "/lgtm",
+    ],
 )
 def test_a_line_from_outside_begins_no_block(text: str) -> None:
     assert inline(text).startswith("\\")
