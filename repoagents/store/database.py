@@ -1,4 +1,4 @@
-"""The state: one SQLite file, or PostgreSQL when several hosts share the work."""
+"""The state: one SQLite file, or a PostgreSQL database."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
