@@ -100,7 +100,7 @@ def test_a_huge_text_is_cleaned_quickly() -> None:
         short_line(text)
     for text in ("B" * 5_000_000, "-TEXT " * 1_000_000, "<<<" * 1_000_000, "A-TEXT a" * 500_000):
         fence("ISSUE-TEXT", NONCE, text)
-    assert time.process_time() - started < 5
+    assert time.process_time() - started < 20
 
 
 def test_a_fence_cannot_be_closed_from_inside() -> None:

@@ -122,7 +122,7 @@ def test_the_next_page_is_looked_for_once(piece: str) -> None:
     """A search that begins anew at each bracket would hold up the whole process for a minute."""
     began = time.process_time()
     assert Answer(200, {"link": piece * (64_000 // len(piece))}, b"").next_page == ""
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < 15
 
 
 @pytest.mark.parametrize(

@@ -250,7 +250,7 @@ def test_no_text_of_an_agent_takes_long(text: str) -> None:
 
     began = time.process_time()
     Redactor(["a-secret-value"]).redact(text)
-    assert time.process_time() - began < 3
+    assert time.process_time() - began < 15
 
 
 def test_a_key_ends_at_its_own_end_mark() -> None:

@@ -129,7 +129,7 @@ def test_a_bomb_is_not_inflated_to_its_end() -> None:
     started = time.process_time()
     (bomb,) = read_patch(text).binaries
     assert sum(len(line.text) for line in bomb.added) < 10_100_000
-    assert time.process_time() - started < 5
+    assert time.process_time() - started < 20
 
 
 @given(st.text(alphabet='azAZ0 \n"\\~', max_size=60))
