@@ -16,7 +16,7 @@ from repoagents.pipeline.pulls import objecting, pulls_of
 from repoagents.pipeline.reconcile import call_off, why_stop
 from repoagents.pipeline.roles import input_hash
 from repoagents.pipeline.rounds import Moved
-from repoagents.pipeline.verify import Proving, run_checks
+from repoagents.pipeline.verify import Proving, verify_change
 from repoagents.policy import feedback, merging
 from repoagents.policy.wording import one_line
 from repoagents.ports import Approval, House
@@ -178,16 +178,9 @@ async def _prove(house: House, run: Run, tree: str) -> Verification | None:
         return None
     worktree = await attempt.open(run)
     proving = Proving(house, run, worktree, deadline)
-
-    async def make() -> Verification:
-        await proving.restore(tree)
-        results = await run_checks(proving, f"merged-{tree[:8]}", Stage.VERIFY)
-        changed_by_checks = await proving.restore(tree)
-        return Verification(tree, results, changed_by_checks)
-
-    hashed = input_hash(tree, house.settings.verify)
+    key = attempt.key(run, Stage.VERIFY, run.round, input_hash(tree, house.settings.verify))
     proof, _ = await attempt.once(
-        attempt.key(run, Stage.VERIFY, run.round, hashed), Verification, make
+        key, Verification, lambda: verify_change(proving, tree, f"merged-{tree[:8]}")
     )
     return proof
 

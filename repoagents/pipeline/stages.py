@@ -155,9 +155,8 @@ async def check_base(attempt: Attempt, run: Run) -> StepResult:
         hashed = input_hash(run.base_sha, house.settings.verify)
         key = attempt.key(run, Stage.BASE_CHECK, 0, hashed)
         worktree = await attempt.open(run)
-        await attempt.once(
-            key, Verification, lambda: verify_base(Proving(house, run, worktree, attempt.deadline))
-        )
+        proving = Proving(house, run, worktree, attempt.deadline)
+        await attempt.once(key, Verification, lambda: verify_base(proving))
     return DONE
 
 
@@ -243,13 +242,9 @@ async def verify(attempt: Attempt, run: Run, round_: int) -> StepResult:
     hashed = input_hash(built.change.tree, house.settings.verify)
     key = attempt.key(run, Stage.VERIFY, round_, hashed)
     worktree = await attempt.open(run)
-    await attempt.once(
-        key,
-        Verification,
-        lambda: verify_change(
-            Proving(house, run, worktree, attempt.deadline), built.change.tree, round_
-        ),
-    )
+    proving = Proving(house, run, worktree, attempt.deadline)
+    prefix = "verify" if round_ == 1 else f"verify-{round_}"
+    await attempt.once(key, Verification, lambda: verify_change(proving, built.change.tree, prefix))
     return DONE
 
 

@@ -1,7 +1,7 @@
 """The project's own checks, run by us: on the base before anything is paid, then on the change."""
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from repoagents.domain.reports import CheckOutcome, CheckResult, Verification
 from repoagents.domain.run import Failure, FailureClass, Run, Stage
@@ -67,13 +67,12 @@ async def verify_base(proving: Proving) -> Verification:
     return Verification(run.base_sha, results)
 
 
-async def verify_change(proving: Proving, tree: str, round_: int) -> Verification:
+async def verify_change(proving: Proving, tree: str, prefix: str) -> Verification:
     """Prove exactly this tree: put the worktree to it, run the checks, put it back again."""
     await proving.restore(tree)
-    prefix = "verify" if round_ == 1 else f"verify-{round_}"
     results = await run_checks(proving, prefix, Stage.VERIFY)
     changed = await proving.restore(tree)
-    return replace(Verification(tree, results), changed_by_checks=changed)
+    return Verification(tree, results, changed)
 
 
 def out_of_time(seconds: float) -> Failure:

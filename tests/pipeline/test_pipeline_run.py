@@ -84,6 +84,8 @@ async def test_a_fix_contract_goes_back_to_the_builder(place: Place) -> None:
     assert place.agents.count(Role.BUILDER) == 2
     prompts = [prompt for role, prompt in place.agents.asked if role is Role.BUILDER]
     assert "1. [check fixed]" in prompts[1]
+    logs = {name for name in place.house.artifacts.names(1, run.id) if name.endswith(".log")}
+    assert logs == {f"{prefix}-fixed.log" for prefix in ("base", "verify", "verify-2")}
 
 
 async def test_the_reviewer_can_stop_a_change_for_good(place: Place) -> None:
