@@ -296,7 +296,8 @@ def _effects(effects: Sequence[EffectRow]) -> str:
 def _cost(handoff: Handoff) -> Iterator[str]:
     usage = handoff.usage
     cost = "not reported by the engine" if usage.cost is None else f"{usage.cost:.2f}"
-    yield f"{usage.calls} agent calls, {usage.tokens:,} tokens, cost {cost}."
+    calls = "1 agent call" if usage.calls == 1 else f"{usage.calls} agent calls"
+    yield f"{calls}, {usage.tokens:,} tokens, cost {cost}."
     rows = [_share(share) for share in handoff.shares()]
     if rows:
         yield table(("stage", "rounds", "seconds", "calls", "tokens", "cost"), rows)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from repoagents.domain.reports import BuildReport, VerdictKind
+from repoagents.domain.reports import BuildReport, Usage, VerdictKind
 from repoagents.domain.run import Failure, FailureClass, RunStatus, Stage
 from repoagents.views.dossier import Handoff
 from repoagents.views.handoff import (
@@ -104,6 +104,12 @@ def test_a_rehearsal_is_named_in_every_output(render: Callable[..., str]) -> Non
 def test_the_one_line_that_applies_the_patch() -> None:
     line = "`git apply .ai-repoagents/artifacts/issue-7/r7a/changes.patch`"
     assert line in render_handoff(stories.withheld())
+
+
+def test_one_call_is_not_told_as_many() -> None:
+    once = replace(stories.failed(), usage=Usage(1, 0, None))
+    for shown in (render_handoff(once), render_handoff_page(once)):
+        assert "1 agent call, 0 tokens" in shown
 
 
 def test_what_is_merged_is_not_offered_as_a_patch() -> None:
