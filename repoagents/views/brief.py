@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from repoagents.policy.attention import MOST, Concern, Standing
 from repoagents.policy.wording import one_line
 from repoagents.views.layout import hanging
-from repoagents.views.markdown import code, document, inline, neutral, section, strong, table
+from repoagents.views.markdown import code, document, inline, neutral, section, table
 from repoagents.views.snapshot import Snapshot, instant
 from repoagents.views.words import minute
 
@@ -47,7 +47,6 @@ def render_brief(snapshot: Snapshot, standing: Standing) -> str:
     """The brief as Markdown; what was made from a fixture says so on its first line."""
     shown, more = shortlist(standing)
     return document(
-        strong(snapshot.rehearsal),
         f"# {standing.level.value.capitalize()}",
         neutral(standing.headline),
         section(
@@ -56,6 +55,7 @@ def render_brief(snapshot: Snapshot, standing: Standing) -> str:
             f"{more} more in ops-status.md." if more else "",
         ),
         f"{inline(snapshot.repo)}, {minute(snapshot.now)}.",
+        rehearsal=snapshot.rehearsal,
     )
 
 

@@ -9,16 +9,7 @@ from repoagents.ports import BundleEntry, Member
 from repoagents.views import tones
 from repoagents.views.brief import concern_table, shortlist
 from repoagents.views.html import render_page
-from repoagents.views.markdown import (
-    bullets,
-    code,
-    document,
-    inline,
-    neutral,
-    section,
-    strong,
-    table,
-)
+from repoagents.views.markdown import bullets, code, document, inline, neutral, section, table
 from repoagents.views.permits import permits_of, why_held
 from repoagents.views.snapshot import Snapshot
 from repoagents.views.words import minute, spoken
@@ -98,7 +89,6 @@ def render_landing(landing: Landing) -> str:
         for number, (path, what) in enumerate(landing.reading(".md"), 1)
     ]
     return document(
-        strong(snapshot.rehearsal),
         f"# {inline(landing.title)}",
         neutral(landing.headline),
         f"The bot: {neutral(standing.headline)}" if landing.told else "",
@@ -112,6 +102,7 @@ def render_landing(landing: Landing) -> str:
             f"{code('bundle.md')} lists every file.",
         ),
         f"{minute(snapshot.now)}, repoagents {snapshot.version}.",
+        rehearsal=snapshot.rehearsal,
     )
 
 
@@ -138,11 +129,11 @@ def render_manifest(members: Sequence[Member], snapshot: Snapshot) -> str:
     hidden = sum(member.redactions for member in members)
     rows = [(code(m.path), f"{m.size:,}", code(m.sha256), str(m.redactions or "")) for m in members]
     return document(
-        strong(snapshot.rehearsal),
         "# The files of this bundle",
         f"{len(members)} files beside the manifest and its signature. "
         + (f"{hidden} times a secret was hidden." if hidden else "Nothing had to be hidden."),
         table(("file", "bytes", "SHA-256", "hidden"), rows),
+        rehearsal=snapshot.rehearsal,
     )
 
 
@@ -150,11 +141,11 @@ def render_latest(entry: BundleEntry) -> str:
     """`latest.md`: where the newest bundle is."""
     issue = f" of issue #{entry.issue}" if entry.issue else ""
     return document(
-        strong(entry.rehearsal),
         "# The newest handoff bundle",
         f"{code(entry.stamp)}{issue}, made at {entry.made_at}: {neutral(entry.headline)}",
         f"Open {code(f'{entry.stamp}/README.md')}"
         + (f"; the archive is {code(entry.archive)}." if entry.archive else "."),
+        rehearsal=entry.rehearsal,
     )
 
 

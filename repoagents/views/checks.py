@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from repoagents.domain.check import Check
 from repoagents.views.layout import hanging
-from repoagents.views.markdown import code, document, inline, strong, table
+from repoagents.views.markdown import code, document, inline, table
 
 
 def render_checks(checks: Sequence[Check], width: int) -> str:
@@ -25,10 +25,10 @@ def render_checks_report(checks: Sequence[Check], rehearsal: str) -> str:
         for c in checks
     ]
     return document(
-        strong(rehearsal),
         "# What a run depends on",
         _sum(checks),
         table(("status", "check", "found", "why", "fix"), rows),
+        rehearsal=rehearsal,
     )
 
 

@@ -13,6 +13,7 @@ from markupsafe import Markup, escape
 
 from repoagents.policy.wording import clean
 from repoagents.views.documents import render_json
+from repoagents.views.words import spoken
 
 STYLE = "style.css"
 
@@ -58,7 +59,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_clean,
     )
-    environment.filters |= {"embed": embed, "link": link, "prose": prose}
+    environment.filters |= {"embed": embed, "link": link, "prose": prose, "spoken": spoken}
     return environment
 
 

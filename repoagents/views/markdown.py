@@ -90,9 +90,12 @@ def section(title: str, *parts: str) -> str:
     return f"## {title}\n\n{body}" if body else ""
 
 
-def document(*parts: str) -> str:
-    """The parts that are not empty, a blank line between them."""
-    return "\n\n".join(part for part in parts if part) + "\n"
+def document(*parts: str, rehearsal: str = "") -> str:
+    """The parts that are not empty, a blank line between them.
+
+    `rehearsal` says, when it is not empty, what is not real about all of it: on the first line.
+    """
+    return "\n\n".join(part for part in (strong(rehearsal), *parts) if part) + "\n"
 
 
 def bounded(

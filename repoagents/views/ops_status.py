@@ -7,16 +7,7 @@ from repoagents.domain.run import RunStatus
 from repoagents.policy.attention import Standing
 from repoagents.policy.wording import age
 from repoagents.views.brief import concern_row, concern_table
-from repoagents.views.markdown import (
-    bullets,
-    code,
-    document,
-    inline,
-    neutral,
-    section,
-    strong,
-    table,
-)
+from repoagents.views.markdown import bullets, code, document, inline, neutral, section, table
 from repoagents.views.snapshot import Card, Snapshot, effect_row, stage_row
 from repoagents.views.tables import status_row
 from repoagents.views.text import signs_of_life
@@ -76,7 +67,6 @@ def _card_row(card: Card) -> dict[str, object]:
 def render_ops_status(snapshot: Snapshot, standing: Standing) -> str:
     """The report as Markdown; what was made from a fixture says so on its first line."""
     return document(
-        strong(snapshot.rehearsal),
         "# Operations",
         neutral(standing.headline),
         section("Points", concern_table(standing.concerns) or "None."),
@@ -85,6 +75,7 @@ def render_ops_status(snapshot: Snapshot, standing: Standing) -> str:
         section("Spent and allowed", _spent(snapshot)),
         section("Days", _days(snapshot)),
         f"{inline(snapshot.repo)}, {minute(snapshot.now)}, repoagents {snapshot.version}.",
+        rehearsal=snapshot.rehearsal,
     )
 
 

@@ -15,16 +15,7 @@ from repoagents.domain.smoke import (
 )
 from repoagents.policy.wording import one_line
 from repoagents.views.layout import hanging
-from repoagents.views.markdown import (
-    bullets,
-    code,
-    document,
-    inline,
-    neutral,
-    section,
-    strong,
-    table,
-)
+from repoagents.views.markdown import bullets, code, document, inline, neutral, section, table
 from repoagents.views.snapshot import instant
 from repoagents.views.words import minute, spoken
 
@@ -68,13 +59,13 @@ def render_smoke(smoke: Smoke) -> str:
     meta, summary = smoke.meta, smoke.summary
     origin = f"the fixture {code(meta.fixture_path)}" if meta.fixture_path else "GitHub itself"
     return document(
-        strong(meta.rehearsal),
         f"# {HEADS[summary.status]}",
         f"{summary.status.value}: {neutral(summary.message)}",
         table(("part", "status"), [(TITLES[n], part.status.value) for n, part in smoke.parts()]),
         *(_section(TITLES[name], part) for name, part in smoke.parts()),
         section("Sampled issue", _sampled(smoke.sampled_issue)),
         f"{inline(meta.tracker_repo)}, {minute(meta.rendered_at)}, from {origin}.",
+        rehearsal=meta.rehearsal,
     )
 
 

@@ -47,12 +47,12 @@ def render_soak(soak: Soak, tally: Tally, readings: Sequence[Reading]) -> str:
         ("bugs", f"{len(tally.bugs)}"),
     ]
     return document(
-        "**Rehearsal: no model was called, and GitHub was one on this machine.**",
         f"# Soak {'passed' if soak.passed else 'failed'}",
         f"{soak.seconds:.0f} s with repoagents {soak.version}, {minute(soak.at)}.",
         section("Why", bullets(inline(one) for one in soak.problems)),
         section("Counted", table(("what", "how many"), counted)),
         section("The worker at rest", _held(readings)),
+        rehearsal="Rehearsal: no model was called, and GitHub was one on this machine.",
     )
 
 

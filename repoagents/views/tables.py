@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from repoagents.views.charts import draw_charts
-from repoagents.views.markdown import document, fenced, inline, neutral, section, strong, table
+from repoagents.views.markdown import document, fenced, inline, neutral, section, table
 from repoagents.views.snapshot import Snapshot, instant, snapshot_row
 from repoagents.views.text import render_status
 
@@ -25,7 +25,7 @@ def render_status_report(snapshot: Snapshot) -> str:
     shown = render_status(
         runs, snapshot.counts or {}, snapshot.now, _WIDTH, snapshot.holder, snapshot.pulses
     )
-    return document(strong(snapshot.rehearsal), "# Runs", fenced(shown))
+    return document("# Runs", fenced(shown), rehearsal=snapshot.rehearsal)
 
 
 def dashboard_row(snapshot: Snapshot) -> dict[str, object]:
@@ -61,4 +61,4 @@ def render_dashboard_report(snapshot: Snapshot) -> str:
         for card in snapshot.cards
     ]
     runs = table(("issue", "status", "what happened, and what is asked"), cards) if cards else ""
-    return document(strong(snapshot.rehearsal), "# Dashboard", *charts, section("Runs", runs))
+    return document("# Dashboard", *charts, section("Runs", runs), rehearsal=snapshot.rehearsal)
