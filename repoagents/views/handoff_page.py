@@ -47,7 +47,7 @@ def render_handoff_page(handoff: Handoff) -> str:
         "steps": list(_steps(handoff)),
         "reasons": _reasons(handoff),
         "verdict_tone": tones.VERDICTS[verdict.kind] if verdict else "idle",
-        "contract": list(handoff.contract()),
+        "contract": handoff.contract,
         "criteria": [(row, *MET[row.met]) for row in handoff.criteria()],
         "proofs": [_proof(proof) for proof in handoff.proofs()],
         "found": [(row, tones.SEVERITIES[row.severity]) for row in handoff.found()],
