@@ -98,7 +98,7 @@ def _filled(snapshot: Snapshot) -> tuple[Day, ...]:
 
 
 def _sound(day: Day) -> Day:
-    """The day without what no chart can show: a clock that was set back makes a run take less."""
+    """The day without numbers that no chart can show: a clock set back makes a time negative."""
     cost = day.usage.cost
     if cost is not None and not LEAST <= cost < MOST:
         cost = 0.0
