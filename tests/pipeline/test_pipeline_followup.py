@@ -18,7 +18,6 @@ from repoagents.pipeline.followup import follow_up, why_too_many, with_open_pull
 from repoagents.pipeline.inbox import cancel
 from repoagents.pipeline.rhythm import Rhythm
 from repoagents.pipeline.survey import Host, stand, survey
-from repoagents.pipeline.survey import Host, stand, survey
 from repoagents.pipeline.tick import tick
 from repoagents.ports import Request
 from tests.fakes.agents import write_fix
@@ -206,10 +205,6 @@ async def test_the_pull_request_of_a_cancelled_run_counts_until_it_ends(
     reason = why_too_many(place.house)
     assert reason is not None
     assert "1 pull requests of the bot are open (of #1)" in reason
-    host = Host("1.2.3", "a worker is live")
-    assert "pull_requests_full" in [
-        concern.code for concern in stand(place.house, survey(place.house, host), host).concerns
-    ]
     host = Host("1.2.3", "a worker is live")
     assert "pull_requests_full" in [
         concern.code for concern in stand(place.house, survey(place.house, host), host).concerns

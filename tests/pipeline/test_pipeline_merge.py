@@ -46,7 +46,6 @@ async def test_with_every_flag_a_published_run_waits_for_its_approval(
     (waiting,) = approval.pending(place.house)
     assert (waiting.run.id, waiting.flags) == (run.id, ())
     assert (waiting.merges, waiting.pull) == (True, hub.opened[run.branch].url)
-    assert (waiting.merges, waiting.pull) == (True, hub.opened[run.branch].url)
 
 
 @pytest.mark.parametrize("flags", [SafetySettings(), NO_MERGE, SafetySettings(allow_merge=True)])
