@@ -6,13 +6,16 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from repoagents.config.keys import catalogue
 from repoagents.domain.reports import Role
-from repoagents.domain.run import FailureClass, RunStatus, Stage
+from repoagents.domain.run import Failure, FailureClass, Run, RunStatus, Stage
+from repoagents.domain.settings import AgentSettings
+from repoagents.policy import retry
 from tests.prepared import run_prepared
 
 ROOT = Path(__file__).parents[2]
@@ -20,7 +23,9 @@ SOURCES = sorted((ROOT / "repoagents").rglob("*.py"))
 EVENTS = ROOT / "docs" / "events.md"
 TROUBLE = ROOT / "docs" / "troubleshooting.md"
 GLOSSARY = ROOT / "docs" / "glossary.md"
+RECOVER = ROOT / "docs" / "how-to" / "recover-from-failure.md"
 SCRIPTS = ROOT / "docs" / "how-to" / "scripts.md"
+COSTS_NOTHING = "yes, and it costs no attempt"
 LEVELS = {"note": "info", "warn": "warning"}
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 
@@ -131,6 +136,29 @@ def test_the_glossary_is_in_order_and_knows_our_words() -> None:
     ours += " tick reconcile dispatch finding verdict effect gate withheld receipt ledger snapshot"
     assert set(f"{ours} preset doctor check phase pulse brief dashboard".split()) <= words
     assert "handoff bundle" in words
+
+
+def test_the_way_out_of_every_status_is_told() -> None:
+    assert table("## What each status asks of you", RECOVER) == [each.value for each in RunStatus]
+
+
+def test_reasons_are_told_as_the_policy_treats_them() -> None:
+    now = datetime(2026, 1, 2, tzinfo=UTC)
+    run = Run("1", 1, "", "", RunStatus.IN_PROGRESS, now, now)
+    blocking, again = set(), {}
+    for kind in FailureClass:
+        match retry.decide(Failure(kind, ""), run, AgentSettings(), now, 0.5):
+            case retry.RetryAt(spent=spent):
+                again[kind.value] = "until `agent.retry_limit`" if spent else COSTS_NOTHING
+            case retry.Block() if kind is not FailureClass.CANCELLED:
+                blocking.add(kind.value)
+            case _:
+                again[kind.value] = "no"
+    told = " ".join(table("## Why a run is blocked", RECOVER))
+    assert set(re.findall(r"\w+", told)) == blocking
+    waits = RECOVER.read_text(encoding="utf-8").partition("## Why a run waits")[2]
+    rows = re.findall(r"^\| (`[^|]+`) \| ([^|]+) \|", waits, re.MULTILINE)
+    assert {kind: how for names, how in rows for kind in re.findall(r"\w+", names)} == again
 
 
 def test_the_page_for_scripts_has_every_key_of_the_status(tmp_path: Path) -> None:
