@@ -155,7 +155,7 @@ class Hooks:
                 return hook
         raise not_found()
 
-    def drain(self, seconds: float = 10.0) -> bool:
+    def drain(self, seconds: float = 60.0) -> bool:
         """Wait until everything is sent; False when it is not after that time."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._queue and not self._sending, seconds)

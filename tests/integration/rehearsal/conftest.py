@@ -127,7 +127,7 @@ def ask(hub: LoopbackGitHub) -> Callable[..., requests.Response]:
         if bearer is not None:
             headers = {"Authorization": f"token {bearer}", **headers}
         options.setdefault("allow_redirects", False)
-        return requests.request(method, f"{hub.url}{path}", headers=headers, timeout=20, **options)
+        return requests.request(method, f"{hub.url}{path}", headers=headers, timeout=100, **options)
 
     return send
 

@@ -32,9 +32,9 @@ def test_a_failing_check_with_its_annotations_and_log(
     assert log.status_code == 302
     place = log.headers["Location"]
     assert not place.startswith(hub.site), "another host"
-    assert requests.get(place, timeout=20).text.endswith("E assert -1 == 3\n")
-    assert requests.get(place.partition("?")[0], timeout=20).status_code == 404
-    assert requests.get(place, headers={"Authorization": "x"}, timeout=20).status_code == 400
+    assert requests.get(place, timeout=100).text.endswith("E assert -1 == 3\n")
+    assert requests.get(place.partition("?")[0], timeout=100).status_code == 404
+    assert requests.get(place, headers={"Authorization": "x"}, timeout=100).status_code == 400
     assert len(hub.fetched) == 3
 
 

@@ -23,7 +23,7 @@ def history(hub: LoopbackGitHub) -> History:
             f"{hub.site}/api/graphql",
             json={"query": QUERY, "variables": {"owner": "o", "name": "n", "number": number}},
             headers={"Authorization": f"bearer {token or hub.token_of(BOT)}"},
-            timeout=20,
+            timeout=100,
         )
         assert answer.status_code == 200
         told: Answer = answer.json()

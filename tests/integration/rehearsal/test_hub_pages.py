@@ -7,7 +7,7 @@ from repoagents.rehearsal.hub import LoopbackGitHub
 
 
 def page(url: str) -> str:
-    reply = requests.get(url, timeout=20)
+    reply = requests.get(url, timeout=100)
     assert reply.status_code == 200
     assert reply.headers["Content-Security-Policy"].startswith("default-src 'none'")
     return reply.text
@@ -47,5 +47,5 @@ def test_the_repository_lists_both(hub: LoopbackGitHub) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/example/other", "/example/python-lib/issues/9"])
 def test_elsewhere_is_nothing(hub: LoopbackGitHub, path: str) -> None:
-    assert requests.get(f"{hub.site}{path}", timeout=20).status_code == 404
+    assert requests.get(f"{hub.site}{path}", timeout=100).status_code == 404
     assert hub.requests == ()

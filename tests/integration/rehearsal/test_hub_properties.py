@@ -32,7 +32,7 @@ def test_pages_hold_everything_once(
         seen: list[int] = []
         pages = 0
         while url:
-            reply = requests.get(url, timeout=20)
+            reply = requests.get(url, timeout=100)
             seen += [issue["number"] for issue in reply.json()]
             pages += 1
             url = reply.links.get("next", {}).get("url", "")
@@ -76,7 +76,7 @@ class Conversation(RuleBasedStateMachine):
 
     def ask(self, method: str, path: str, body: Any = None) -> requests.Response:
         url = f"{self.hub.url}/repos/{self.hub.full_name}/issues/1{path}"
-        return self.session.request(method, url, json=body, timeout=20)
+        return self.session.request(method, url, json=body, timeout=100)
 
     @rule(name=st.sampled_from(NAMES), by_hand=st.booleans())
     def label(self, name: str, by_hand: bool) -> None:

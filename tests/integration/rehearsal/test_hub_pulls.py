@@ -247,7 +247,7 @@ def test_graphql_says_no_with_200(
         f"{hub.site}/api/graphql",
         json={"query": query, "variables": variables},
         headers={"Authorization": f"bearer {hub.token_of(BOT)}"},
-        timeout=20,
+        timeout=100,
     )
     assert reply.status_code == 200
     assert reply.json()["errors"][0]["type"] == said

@@ -25,8 +25,8 @@ def test_it_says_nothing_and_leaves_no_thread(
     before = set(threading.enumerate())
     with LoopbackGitHub(tmp_path, SystemClock(), os.environ) as hub:
         kept = requests.Session()
-        assert kept.get(f"{hub.url}/repos/{hub.full_name}", timeout=20).status_code == 200
-        assert kept.get(f"{hub.url}/nowhere", timeout=20).status_code == 404
+        assert kept.get(f"{hub.url}/repos/{hub.full_name}", timeout=100).status_code == 200
+        assert kept.get(f"{hub.url}/nowhere", timeout=100).status_code == 404
         port = int(hub.site.rpartition(":")[2])
     assert capfd.readouterr() == ("", "")
     assert set(threading.enumerate()) <= before, "those of earlier tests may end meanwhile"
@@ -42,12 +42,12 @@ def test_two_stand_side_by_side(tmp_path: Path) -> None:
         LoopbackGitHub(tmp_path / "b", clock, os.environ, repo="two/b") as two,
     ):
         assert one.site != two.site
-        assert requests.get(f"{two.url}/repos/one/a", timeout=20).status_code == 404
-        assert requests.get(f"{two.url}/repos/two/b", timeout=20).status_code == 200
+        assert requests.get(f"{two.url}/repos/one/a", timeout=100).status_code == 404
+        assert requests.get(f"{two.url}/repos/two/b", timeout=100).status_code == 200
 
 
 def test_one_connection_serves_many_requests(hub: LoopbackGitHub) -> None:
-    connection = HTTPConnection("127.0.0.1", int(hub.site.rpartition(":")[2]), timeout=20)
+    connection = HTTPConnection("127.0.0.1", int(hub.site.rpartition(":")[2]), timeout=100)
     connection.connect()
     first = connection.sock
     for _ in range(3):
@@ -75,7 +75,7 @@ def test_a_fault_of_its_own_is_not_swallowed(tmp_path: Path) -> None:
     token = {"Authorization": f"token {hub.token_of(BOT)}"}
     url = f"{hub.url}/repos/{hub.full_name}/issues/1/comments"
     with pytest.raises(requests.ConnectionError):
-        requests.post(url, json={"body": "One"}, headers=token, timeout=20)
+        requests.post(url, json={"body": "One"}, headers=token, timeout=100)
     with pytest.raises(KeyError, match="nobody"):
         hub.__exit__(None, None, None)
 
