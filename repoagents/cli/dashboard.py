@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import click
 
+from repoagents.cli import place
 from repoagents.cli.boundary import DONE
 from repoagents.cli.options import AS_JSON, Whole
 from repoagents.cli.output import examples, print_json, remark, shown_path
@@ -54,8 +55,6 @@ def command(
         raise click.UsageError("--watch and --json exclude each other")
     if output is not None and not _may_be_replaced(output):
         raise click.UsageError(f"{output} is not a page and would be overwritten: name a new file")
-    from repoagents.cli import place
-
     premises = place.open_premises()
     refresh = refresh_seconds
     if refresh is None:
@@ -86,12 +85,12 @@ def draw(premises: "Premises", refresh: int, output: Path | None) -> "tuple[Path
     """Write the page as things stand; its links to artifacts hold from wherever it lies."""
     from repoagents.pipeline.dashboard import draw as draw_page
 
-    place = (output or premises.control / PAGE).absolute()
-    artifacts = os.path.relpath(premises.control / "artifacts", place.parent)
+    page = (output or premises.control / PAGE).absolute()
+    artifacts = os.path.relpath(premises.control / "artifacts", page.parent)
     host = premises.host()
     with premises.books() as books:
         drawing = draw_page(books, host, refresh=refresh, artifacts=quote(artifacts))
-    return premises.reports().write_at(place, drawing.page), drawing
+    return premises.reports().write_at(page, drawing.page), drawing
 
 
 def _show(premises: "Premises", path: Path) -> None:

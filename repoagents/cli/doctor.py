@@ -2,6 +2,7 @@
 
 import click
 
+from repoagents.cli import place
 from repoagents.cli.boundary import DONE, UNFINISHED
 from repoagents.cli.colours import coloured
 from repoagents.cli.options import AS_JSON
@@ -17,7 +18,6 @@ def command(*, as_json: bool) -> int:
 
     No model is called. Warnings leave the exit code at 0; an error makes it 1.
     """
-    from repoagents.cli import place
     from repoagents.pipeline.checkup import examine
     from repoagents.views.checks import render_checks
 

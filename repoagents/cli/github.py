@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from repoagents.cli import place
 from repoagents.cli.boundary import DONE, UNFINISHED
 from repoagents.cli.colours import coloured
 from repoagents.cli.options import AS_JSON, ISSUE, Whole
@@ -44,7 +45,6 @@ def smoke(*, issue: int | None, limit: int, require_write_ready: bool, as_json: 
     only read. With tracker.smoke_fixture_path there is none: it is rehearsed from that file. The
     exit code is 1 when the status is `issues`.
     """
-    from repoagents.cli import place
     from repoagents.domain.smoke import Overall
     from repoagents.errors import ConfigError
     from repoagents.pipeline.reporting import write_smoke

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from repoagents.cli import place
 from repoagents.cli.boundary import DONE, UNFINISHED
 from repoagents.cli.colours import coloured
 from repoagents.cli.ops_backup import backup, restore
@@ -31,7 +32,6 @@ def status(*, as_json: bool) -> int:
 
     For a repository on GitHub `github-smoke` too, by a handful of requests that only read.
     """
-    from repoagents.cli import place
     from repoagents.pipeline.reporting import write_status
     from repoagents.pipeline.survey import stand, survey
     from repoagents.views.brief import render_brief_text
@@ -60,8 +60,6 @@ def status(*, as_json: bool) -> int:
 @AS_JSON
 def snapshot(*, issue: int | None, archive: bool, as_json: bool) -> int:
     """Make a handoff bundle: one signed folder for a person who was not there."""
-    from repoagents.cli import place
-
     premises = place.open_premises()
     run = premises.latest(issue) if issue is not None else None
     if issue is not None and run is None:
@@ -154,7 +152,6 @@ def verify(*, path: Path, fingerprint: str | None, as_json: bool) -> int:
 @AS_JSON
 def key(*, as_json: bool) -> int:
     """Show the public key that bundles are signed with; make it when there is none."""
-    from repoagents.cli import place
     from repoagents.store.signing import load_key
 
     public = load_key(place.control_folder()).public

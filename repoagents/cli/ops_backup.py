@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from repoagents.cli import place
 from repoagents.cli.boundary import DONE
 from repoagents.cli.options import AS_JSON
 from repoagents.cli.output import examples, print_json, remark, shown_path, size
@@ -29,7 +30,6 @@ def backup(*, path: str | None, as_json: bool) -> int:
     checksum: no secrets of `repoagents.env`, no clone, no worktrees. PATH is a new file, or a
     folder; without it, the archive lies below `state/`, on the same disk.
     """
-    from repoagents.cli import place
     from repoagents.store.backup import make_backup, refuse_server
 
     premises = place.open_premises()
@@ -89,7 +89,6 @@ def restore(*, path: Path, force: bool, as_json: bool) -> int:
 
 def _control() -> Path:
     """The control plane's folder; it may be missing still, and come out of the backup."""
-    from repoagents.cli import place
     from repoagents.config.files import CONFIG, CONTROL
     from repoagents.config.loader import find_top
     from repoagents.store.backup import refuse_server

@@ -5,11 +5,24 @@ from typing import TYPE_CHECKING
 
 import click
 
+from repoagents.cli import place
 from repoagents.cli.boundary import DONE, UNFINISHED
 from repoagents.cli.options import AS_JSON
 from repoagents.cli.output import at_terminal, examples, print_json, remark, shown_path
 from repoagents.cli.soak import command as soak
+from repoagents.config.files import CONFIG_PATH
 from repoagents.domain.rollout import Brake, Phase
+from repoagents.policy.safety import flags_of, holding, phase_of, phase_within
+from repoagents.store.worker_lock import holder
+from repoagents.views.rollout import (
+    ALLOWS,
+    assessment_row,
+    render_assessment,
+    render_assessment_report,
+    render_diff,
+    render_status,
+)
+from repoagents.views.text import brake_line
 
 if TYPE_CHECKING:
     from repoagents.bootstrap import Premises
@@ -35,10 +48,6 @@ def status(*, as_json: bool) -> int:
 
     It is told from the flags in the configuration, and is stored nowhere else.
     """
-    from repoagents.cli import place
-    from repoagents.policy.safety import holding, phase_of, phase_within
-    from repoagents.views.rollout import ALLOWS, render_status
-
     premises = place.open_premises()
     settings = premises.loaded.settings
     brake = holding(settings, premises.reader().brake())
@@ -65,13 +74,7 @@ def check(*, as_json: bool) -> int:
     It judges the recorded runs of the last thirty days, the newest soak and the doctor. Exit code
     1 means that something is missing.
     """
-    from repoagents.cli import place
     from repoagents.pipeline.reporting import render_json
-    from repoagents.views.rollout import (
-        assessment_row,
-        render_assessment,
-        render_assessment_report,
-    )
 
     premises = place.open_premises()
     found, reports = _judge(premises), premises.reports()
@@ -93,9 +96,7 @@ def advance(*, yes: bool, force: str | None) -> int:
 
     If the bot is held to an earlier phase than its flags name, it is released by one phase instead.
     """
-    from repoagents.cli import place
     from repoagents.config.edit import draft_edit
-    from repoagents.policy.safety import flags_of, holding
 
     premises = place.open_premises()
     if force is not None and not force.strip():
@@ -128,9 +129,7 @@ def back(*, to: str | None, yes: bool) -> int:
 
     It needs no reason and is never refused. A live worker obeys at once.
     """
-    from repoagents.cli import place
     from repoagents.config.edit import draft_edit
-    from repoagents.policy.safety import flags_of, holding, phase_of, phase_within
 
     premises = place.open_premises()
     settings = premises.loaded.settings
@@ -175,9 +174,6 @@ def _why_not(found: "Assessment", *, forced: bool) -> str | None:
 
 def _carry_out(premises: "Premises", edit: "Edit", target: Phase, reason: str, *, yes: bool) -> int:
     """Show the edit, ask, and write it."""
-    from repoagents.config.files import CONFIG_PATH
-    from repoagents.views.rollout import render_diff
-
     if edit.before == edit.after:
         click.echo(f"{CONFIG_PATH} says {target} already")
         return DONE
@@ -193,8 +189,6 @@ def _carry_out(premises: "Premises", edit: "Edit", target: Phase, reason: str, *
 
 def _let_go(premises: "Premises", brake: Brake, target: Phase, reason: str, *, yes: bool) -> int:
     """Let the bot go by one phase; the configuration stays as it is."""
-    from repoagents.views.text import brake_line
-
     click.echo(f"held to {brake.phase}: {brake_line(brake)}")
     if not _agreed(f"Let it go on to {target}?", yes=yes):
         return UNFINISHED
@@ -215,8 +209,6 @@ def _hold_back(premises: "Premises", target: Phase) -> None:
 
 def _hold(premises: "Premises", target: Phase, deed: str) -> None:
     """Hold every worker to the phase that a person has chosen; the last one lets go of them all."""
-    from repoagents.cli import place
-
     with premises.books() as books:
         if target.next is None:
             books.brakes.release()
@@ -234,8 +226,6 @@ def _agreed(question: str, *, yes: bool) -> bool:
 
 
 def _note(premises: "Premises", target: Phase, reason: str) -> None:
-    from repoagents.cli import place
-
     by = place.operator(premises)
     because = f": {reason}" if reason else ""
     premises.journal.note("rollout_moved", f"{by} moved the rollout to {target}{because}", by=by)
@@ -243,8 +233,6 @@ def _note(premises: "Premises", target: Phase, reason: str) -> None:
 
 def _name_variables(premises: "Premises") -> None:
     """Say what wins over the file's flags."""
-    from repoagents.policy.safety import flags_of
-
     for row in premises.loaded.origins:
         if row.key in flags_of(Phase.MERGE) and row.origin.startswith("REPOAGENTS_"):
             remark(f"warning: {row.origin} wins over the file: unset it")
@@ -252,8 +240,6 @@ def _name_variables(premises: "Premises") -> None:
 
 def _name_older_flags(premises: "Premises") -> None:
     """Say who still goes by other flags than the file's: variables, and a live worker."""
-    from repoagents.store.worker_lock import holder
-
     _name_variables(premises)
     owner = holder(premises.control)
     if owner is not None:

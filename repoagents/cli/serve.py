@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from repoagents.cli import place
 from repoagents.cli.boundary import DONE, INTERRUPTED
 from repoagents.cli.options import Whole
 from repoagents.cli.output import examples, remark
@@ -32,7 +33,6 @@ def command(*, host: str | None, port: int | None, allow_unsigned: bool) -> int:
     """
     import signal
 
-    from repoagents.cli import place
     from repoagents.web.server import ended_by_signals
 
     premises = place.open_premises()

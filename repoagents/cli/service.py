@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from repoagents.cli import place
 from repoagents.cli.boundary import DONE, UNFINISHED
 from repoagents.cli.options import AS_JSON
 from repoagents.cli.output import examples, print_json, remark
+from repoagents.config.service import Kind, Unit, Wish, plan_unit, remove_unit, write_unit
 
 if TYPE_CHECKING:
     from repoagents.bootstrap import Premises
-    from repoagents.config.service import Unit
 
 SERVE = click.option("--serve", is_flag=True, help="Receive webhooks as well: `run --serve`.")
 Command = TypeVar("Command", bound=Callable[..., int])
@@ -42,8 +43,6 @@ def command() -> None:
 @SERVE
 def show(*, kind: str | None, user: bool, serve: bool) -> int:
     """Print the unit; nothing is written."""
-    from repoagents.cli import place
-
     unit = _plan(place.open_premises(), kind, user=user, serve=serve)
     click.echo(unit.text, nl=False)
     return DONE
@@ -58,9 +57,6 @@ def install(*, kind: str | None, user: bool, serve: bool, now: bool) -> int:
 
     A file in its place that this program did not write is left as it is.
     """
-    from repoagents.cli import place
-    from repoagents.config.service import write_unit
-
     premises = place.open_premises()
     unit = _plan(premises, kind, user=user, serve=serve)
     before = write_unit(unit)
@@ -84,8 +80,6 @@ def status(*, kind: str | None, user: bool, as_json: bool) -> int:
 
     The exit code is 0 when both are so.
     """
-    from repoagents.cli import place
-
     premises = place.open_premises()
     unit, receiving = (_plan(premises, kind, user=user, serve=serve) for serve in (False, True))
     standing = "current" if receiving.standing == "current" else unit.standing
@@ -112,9 +106,6 @@ def status(*, kind: str | None, user: bool, as_json: bool) -> int:
 @options
 def uninstall(*, kind: str | None, user: bool) -> int:
     """Stop the service and remove its unit; what was under way is parked."""
-    from repoagents.cli import place
-    from repoagents.config.service import remove_unit
-
     premises = place.open_premises()
     unit = _plan(premises, kind, user=user)
     if unit.standing == "absent":
@@ -126,9 +117,7 @@ def uninstall(*, kind: str | None, user: bool) -> int:
     return code
 
 
-def _plan(premises: "Premises", kind: str | None, *, user: bool, serve: bool = False) -> "Unit":
-    from repoagents.config.service import Kind, Wish, plan_unit
-
+def _plan(premises: "Premises", kind: str | None, *, user: bool, serve: bool = False) -> Unit:
     default = Kind.LAUNCHD if sys.platform == "darwin" else Kind.SYSTEMD
     # -P: a folder in the repository that is called repoagents is not this program.
     words = (sys.executable, "-P", "-m", "repoagents", "run", *(("--serve",) if serve else ()))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from repoagents.cli import place
 from repoagents.cli.boundary import DONE, UNFINISHED
 from repoagents.cli.options import AS_JSON
 from repoagents.cli.output import examples, print_json, remark, shown_path
@@ -37,7 +38,6 @@ def command(*, minutes: float, as_json: bool) -> int:
     if math.isnan(minutes):  # No bound keeps it out: it is neither more nor less than any number.
         raise click.UsageError("--minutes takes a number")
     from repoagents import __version__
-    from repoagents.cli import place
     from repoagents.domain.rollout import Soak
     from repoagents.pipeline.reporting import render_json
     from repoagents.policy.soak import why_failed

@@ -4,6 +4,7 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
+from repoagents.cli import place
 from repoagents.cli.boundary import DONE, UNFINISHED
 from repoagents.cli.options import AS_JSON
 from repoagents.cli.output import examples, print_json
@@ -28,7 +29,6 @@ def command(
     Nobody signs a file, so the signature alone is not checked. Without --dry-run the delivery is
     recorded like any other, and the worker looks at what it names.
     """
-    from repoagents.cli import place
     from repoagents.web.wire import MAX_BODY_BYTES, parse_delivery
 
     premises = place.open_premises()
