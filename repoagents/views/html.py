@@ -28,9 +28,10 @@ def render_page(
     """
     style = f"{_source(STYLE)}\n{_source(style)}" if style else _source(STYLE)
     code = _source(script) if script else ""
+    allowed = f"'{_hash(code)}'" if code else "'none'"
     policy = (
         "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
-        f"style-src '{_hash(style)}'; script-src {_hash_or_none(code)}"
+        f"style-src '{_hash(style)}'; script-src {allowed}"
     )
     return (
         _environment()
@@ -96,10 +97,6 @@ def _clean(value: object) -> object:
 @cache
 def _source(name: str) -> str:
     return _templates().get_source(_environment(), name)[0].strip()
-
-
-def _hash_or_none(code: str) -> str:
-    return f"'{_hash(code)}'" if code else "'none'"
 
 
 def _hash(source: str) -> str:

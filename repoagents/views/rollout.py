@@ -19,7 +19,7 @@ MARKS = {State.MET: "ok", State.MISSING: "missing", State.PERSON: "you"}
 
 def render_status(phase: Phase | None, within: Phase, brake: Brake | None) -> str:
     """The phase that the flags name, and what it allows; `within` is the one that counts."""
-    lines = [f"{_mark(one, within)} {one:<9} {ALLOWS[one]}" for one in Phase]
+    lines = [f"{'->' if one is within else '  '} {one:<9} {ALLOWS[one]}" for one in Phase]
     if phase is None:
         lines += ["", f"custom: the flags are those of no phase; all that {within} allows is open"]
         lines.append(f"  `repoagents rollout back --to {within}` makes them a phase again")
@@ -68,10 +68,6 @@ def render_diff(before: str, after: str, name: str) -> str:
         before.splitlines(), after.splitlines(), f"a/{name}", f"b/{name}", lineterm=""
     )
     return "\n".join(rows)
-
-
-def _mark(phase: Phase, within: Phase) -> str:
-    return "->" if phase is within else "  "
 
 
 def _verdict(found: Assessment) -> str:

@@ -127,7 +127,8 @@ def render_run(
     lines += named_lines(_facts(run, now), width)
     if run.failure:
         failure = run.failure
-        next_step = failure.next_step or _next_step(run)
+        again = f"repoagents retry {run.issue_number}" if run.status.retryable else ""
+        next_step = failure.next_step or again
         told = (("reason", failure.kind.value), ("message", failure.message))
         lines += ["", *named_lines((*told, ("next step", next_step)), width)]
     elif run.status in _ASKED:
@@ -188,10 +189,6 @@ def _present(run: Run, now: datetime) -> Iterator[tuple[str, str]]:
     if run.next_at:
         wait = run.next_at - now
         yield "next", f"in {age(wait)}" if wait > timedelta(0) else "due now"
-
-
-def _next_step(run: Run) -> str:
-    return f"repoagents retry {run.issue_number}" if run.status.retryable else ""
 
 
 def _effects(run: Run, effects: "Sequence[EffectRow]") -> list[str]:

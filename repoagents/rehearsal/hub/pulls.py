@@ -185,13 +185,11 @@ class Pulls:
         self._repository.happen(issue, "merged", by, commit_id=commit)
         self._repository.close(issue.number, by)
         if pull.base == self._repository.default_branch:
-            texts = [issue.body or "", *self._messages(pull)]
+            commits = self._bare.log(pull.base_sha, pull.head_sha)
+            texts = [issue.body or "", *(one.message for one in commits)]
             for number in _CLOSES.findall(_CODE.sub("", "\n".join(texts))):
                 if int(number) in self._repository.issues:
                     self._repository.close(int(number), by)
-
-    def _messages(self, pull: Pull) -> list[str]:
-        return [commit.message for commit in self._bare.log(pull.base_sha, pull.head_sha)]
 
     def mark_ready(self, number: int, by: str) -> None:
         """Make it ready for review."""
