@@ -1,6 +1,6 @@
 """The characters that a person does not see: one table for all who clean text from outside.
 
-They are what stands between the brackets of a pattern.
+The two constants are what stands between the brackets of a pattern.
 """
 
 HIDDEN = (
@@ -11,3 +11,9 @@ HIDDEN = (
 
 SHAPING = "\u200c\u200d\ufe00-\ufe0f"
 """Joiners and variation selectors: emoji and some scripts need them, a model does not."""
+
+
+def storable(text: str) -> str:
+    """The text without what no database takes: NUL and lone surrogates are replaced."""
+    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return whole.replace("\0", "\N{REPLACEMENT CHARACTER}")

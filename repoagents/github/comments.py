@@ -4,26 +4,20 @@ import hashlib
 import re
 
 from repoagents.domain.effect import PostComment
+from repoagents.domain.invisible import storable
 from repoagents.domain.issue import canonical
-from repoagents.github.wire import plain
+from repoagents.domain.markers import PREFIX, has_marker, render_marked
 
-PREFIX = "<!-- repoagents:"
 TEXT_PREFIX = f"{PREFIX}text="
 MOST_CHARACTERS = 65_536
 CUT = "\n\n*Cut here: GitHub takes no longer comment. The whole text is among the run's artifacts.*"
 
 _PLACE = re.compile(r"#issuecomment-([0-9]{1,18})\Z")
-_FORGED = re.compile(rf"(?m)^{re.escape(PREFIX)}")
 
 
 def is_marked(body: str) -> bool:
     """Whether a comment carries our mark; that the bot wrote it, only its author's id can say."""
-    return body.lstrip().startswith(PREFIX)
-
-
-def has_marker(body: str, marker: str) -> bool:
-    """Whether this is the comment that the marker names."""
-    return body.lstrip().startswith(marker)
+    return has_marker(body, PREFIX)
 
 
 def known_comments(location: str) -> list[int]:
@@ -33,9 +27,8 @@ def known_comments(location: str) -> list[int]:
 
 
 def render_comment(effect: PostComment) -> str:
-    """The comment's text: the marker, then the body in which no other line looks like a mark."""
-    body = plain(effect.body).replace("\r\n", "\n").replace(effect.marker, "").strip()
-    return shortened(f"{effect.marker}\n{_FORGED.sub('&lt;!-- repoagents:', body)}".rstrip())
+    """The comment's text, behind its marker."""
+    return shortened(render_marked(effect.marker, effect.body))
 
 
 def shortened(text: str) -> str:
@@ -47,7 +40,7 @@ def shortened(text: str) -> str:
 
 def signed(body: str) -> str:
     """A pull request's text with a last line by which we know later that nobody has edited it."""
-    text = plain(body).replace("\r\n", "\n").rstrip()
+    text = storable(body).replace("\r\n", "\n").rstrip()
     mark = f"\n\n{TEXT_PREFIX}{_digest(text)} -->"
     if len(text) + len(mark) > MOST_CHARACTERS:
         text = text[: MOST_CHARACTERS - len(mark) - len(CUT)] + CUT

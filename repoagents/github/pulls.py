@@ -3,6 +3,8 @@
 from urllib.parse import quote
 
 from repoagents.domain.effect import MergePullRequest, ReplyToRemark
+from repoagents.domain.invisible import storable
+from repoagents.domain.markers import has_marker
 from repoagents.domain.pull_request import (
     CheckDetail,
     CheckRun,
@@ -16,7 +18,7 @@ from repoagents.domain.pull_request import (
 )
 from repoagents.errors import NotFound, Unavailable
 from repoagents.github.checks import GitHubChecks
-from repoagents.github.comments import has_marker, is_marked, shortened
+from repoagents.github.comments import is_marked, shortened
 from repoagents.github.people import GitHubPeople
 from repoagents.github.repository import GitHubClient
 from repoagents.github.wire import (
@@ -27,7 +29,6 @@ from repoagents.github.wire import (
     number,
     parse_account,
     parse_pull_request,
-    plain,
     text,
 )
 
@@ -212,7 +213,7 @@ class GitHubPulls:
 
 
 def _reply_text(effect: ReplyToRemark) -> str:
-    return shortened(plain(effect.body).replace("\r\n", "\n"))
+    return shortened(storable(effect.body).replace("\r\n", "\n"))
 
 
 def _state(fields: Fields) -> PullState:

@@ -13,11 +13,12 @@ from repoagents.domain.effect import (
     SetLabel,
     effect_name,
 )
+from repoagents.domain.invisible import storable
 from repoagents.domain.issue import Comment, Issue, canonical, normal_labels
+from repoagents.domain.markers import has_marker
 from repoagents.domain.people import AccountKind
 from repoagents.errors import GitHubError, NotFound, Unavailable
 from repoagents.github.comments import (
-    has_marker,
     is_marked,
     is_untouched,
     known_comments,
@@ -37,7 +38,6 @@ from repoagents.github.wire import (
     parse_comment,
     parse_issue,
     parse_labels,
-    plain,
     text,
 )
 from repoagents.ports import Hooks, Inspection
@@ -247,7 +247,7 @@ class GitHubTracker:
             return self._adopt(standing, effect)
         self._respect_a_no(effect)
         body = {
-            "title": plain(effect.title)[:TITLE_CHARACTERS],
+            "title": storable(effect.title)[:TITLE_CHARACTERS],
             "body": signed(effect.body),
             "head": effect.head,
             "base": effect.base,

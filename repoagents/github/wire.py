@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from repoagents.domain.invisible import storable
 from repoagents.domain.issue import Comment, Issue, IssueState, normal_labels
 from repoagents.domain.people import Account, AccountKind
 
@@ -53,13 +54,7 @@ def items(fields: Fields, name: str) -> tuple[Fields, ...]:
 def text(fields: Fields, name: str) -> str:
     """A text; empty when there is none."""
     value = fields.get(name)
-    return plain(value) if isinstance(value, str) else ""
-
-
-def plain(value: str) -> str:
-    """A text without what no database takes: NUL and lone surrogates."""
-    whole = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return whole.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return storable(value) if isinstance(value, str) else ""
 
 
 def number(fields: Fields, name: str) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 
 from repoagents.domain.effect import ReplyToRemark, Withheld
+from repoagents.domain.markers import make_marker
 from repoagents.domain.pull_request import PullRequest, Remark, RequiredCheck, Thread
 from repoagents.domain.reports import Verdict, VerdictKind
 from repoagents.domain.run import Run, Stage
@@ -89,7 +90,7 @@ def reply(house: House, run: Run, pull: PullRequest) -> None:
             continue
         number = rounds[feedback.name_of(thread, known[-1])]
         answer = feedback.answer(thread, run.head_sha, words[number].head_sha, number)
-        marker = f"<!-- repoagents:{house.installation}:answers={known[-1].id} -->"
+        marker = make_marker(house.installation, f"answers={known[-1].id}")
         place = (run.id, run.issue_number, pull.number, thread.id)
         effect = ReplyToRemark(*place, f"{marker}\n{answer}", known[-1].id)
         with notice.unharmed(house, effect):

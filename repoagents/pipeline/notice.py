@@ -13,6 +13,7 @@ from repoagents.domain.effect import (
     Withheld,
     effect_name,
 )
+from repoagents.domain.markers import make_marker
 from repoagents.domain.reports import Plan
 from repoagents.domain.run import Run, RunStatus, Stage
 from repoagents.errors import RepoAgentsError, StateUnreadable
@@ -97,7 +98,7 @@ def acknowledge(house: House, issue_number: int, comment_id: int) -> None:
 
 
 def _marker(house: House, run: Run) -> str:
-    return f"<!-- repoagents:{house.installation}:issue={run.issue_number} -->"
+    return make_marker(house.installation, f"issue={run.issue_number}")
 
 
 def _written(house: House, run: Run) -> tuple[LedgerRow, ...]:

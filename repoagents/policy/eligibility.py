@@ -5,11 +5,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from repoagents.domain.issue import Issue, IssueState
+from repoagents.domain.markers import installation_of
 from repoagents.domain.run import Run, RunStatus
 from repoagents.domain.settings import Settings
-
-MARKER = re.compile(r"<!-- repoagents:([\w.-]{1,64}):")
-"""How a comment of the bot begins, with the id of the installation that wrote it."""
 
 _PRIORITY = re.compile(r"p([0-9])|priority/([0-9]{1,6})")
 _LATEST = datetime.max.replace(tzinfo=UTC)
@@ -64,8 +62,8 @@ def why_not_alone(issue: Issue, installation: str) -> str | None:
 
     It writes as the same account, or its comments would not be ours; the marker tells them apart.
     """
-    marks = (MARKER.match(comment.body.lstrip()) for comment in issue.comments if comment.ours)
-    other = next((mark[1] for mark in marks if mark and mark[1] != installation), None)
+    found = (installation_of(comment.body) for comment in issue.comments if comment.ours)
+    other = next((name for name in found if name not in (None, installation)), None)
     if other is None:
         return None
     return (

@@ -12,6 +12,9 @@ from repoagents.ports import Artifacts, Hooks, Inspection, People, PullRequests
 
 PULL_REQUEST = "pull-request.md"
 
+AUTHOR = "repoagents"
+"""Who our comments in the files are by."""
+
 
 @dataclass(frozen=True)
 class Entry:

@@ -4,12 +4,12 @@ import json
 import shlex
 
 from repoagents.domain.effect import PostComment
+from repoagents.domain.markers import has_marker, render_marked
 from repoagents.errors import TrackerError
 from repoagents.trackers import spans
-from repoagents.trackers.comments import AUTHOR, has_marker, render
 from repoagents.trackers.files import edit_text, inside, read_text
 from repoagents.trackers.json_issues import read_entries, read_spans
-from repoagents.trackers.local import Entry, LocalTracker, single
+from repoagents.trackers.local import AUTHOR, Entry, LocalTracker, single
 from repoagents.trackers.spans import Span
 
 
@@ -24,7 +24,7 @@ class LocalFileTracker(LocalTracker):
         issue = self.read_issue(effect.issue_number)
         if issue is None:
             return None
-        wanted = render(effect)
+        wanted = render_marked(effect.marker, effect.body)
         stands = any(comment.body == wanted for comment in issue.comments)
         return self._location(effect) if stands else None
 
@@ -35,7 +35,8 @@ class LocalFileTracker(LocalTracker):
     def _edit(self, text: str, effect: PostComment) -> str:
         issue = self._span_of(text, effect.issue_number)
         comments = spans.member(text, issue, "comments")
-        new: object = {"author": AUTHOR, "body": render(effect)}
+        said = render_marked(effect.marker, effect.body)
+        new: object = {"author": AUTHOR, "body": said}
         if comments is None:
             rendered = spans.render(text, spans.lead(text, issue), [new])
             return spans.append(text, issue, f'"comments": {rendered}')
@@ -45,10 +46,10 @@ class LocalFileTracker(LocalTracker):
         for item in items:
             body = spans.member(text, item, "body") if isinstance(item.value, dict) else item
             if body is not None and has_marker(str(body.value), effect.marker):
-                string = json.dumps(render(effect), ensure_ascii=text.isascii())
+                string = json.dumps(said, ensure_ascii=text.isascii())
                 return spans.replace(text, body, string)
         if all(isinstance(item.value, str) for item in items):
-            new = render(effect)
+            new = said
         rendered = spans.render(text, spans.lead(text, comments), new)
         return spans.append(text, comments, rendered)
 

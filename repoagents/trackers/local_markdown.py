@@ -18,10 +18,10 @@ from pathlib import Path
 import yaml
 
 from repoagents.domain.effect import PostComment
+from repoagents.domain.markers import PREFIX, has_marker, render_marked
 from repoagents.errors import TrackerError
-from repoagents.trackers.comments import AUTHOR, PREFIX, has_marker, render
 from repoagents.trackers.files import edit_text, inside, read_text
-from repoagents.trackers.local import Entry, LocalTracker
+from repoagents.trackers.local import AUTHOR, Entry, LocalTracker
 from repoagents.trackers.shapes import Fields, Misshapen, parse_issue, parse_number
 
 SECTION = f"{PREFIX}comments -->"
@@ -79,7 +79,7 @@ class LocalMarkdownTracker(LocalTracker):
         text = None if path is None else read_text(path)
         if path is None or text is None:
             return None
-        wanted = render(effect)
+        wanted = render_marked(effect.marker, effect.body)
         stands = any(block.text == wanted and block.end for block in _blocks(text))
         return self._name(path) if stands else None
 
@@ -196,7 +196,7 @@ def _blocks(text: str) -> Iterator[_Block]:
 
 def _edit(text: str, effect: PostComment, place: str) -> str:
     newline = "\r\n" if "\r\n" in text else "\n"
-    comment = f"{render(effect)}\n{END}".replace("\n", newline)
+    comment = f"{render_marked(effect.marker, effect.body)}\n{END}".replace("\n", newline)
     for block in _blocks(text):
         if has_marker(block.text, effect.marker):
             if block.end is None:

@@ -3,8 +3,9 @@
 import re
 from datetime import UTC, datetime
 
+from repoagents.domain.invisible import storable
 from repoagents.domain.issue import Comment, Issue, IssueState, normal_labels
-from repoagents.trackers.comments import is_ours, plain
+from repoagents.domain.markers import has_marked_line
 
 Fields = dict[str, object]
 
@@ -47,7 +48,7 @@ def parse_labels(value: object) -> tuple[str, ...]:
     names = [item.get("name") if isinstance(item, dict) else item for item in items]
     if not all(isinstance(name, str) for name in names):
         raise Misshapen("a label is not text")
-    return normal_labels([plain(str(name)) for name in names])
+    return normal_labels([storable(str(name)) for name in names])
 
 
 def parse_state(value: object) -> IssueState:
@@ -63,12 +64,12 @@ def _text(fields: Fields, name: str) -> str:
     value = fields.get(name)
     if value is not None and not isinstance(value, str):
         raise Misshapen(f"its {name} is not text")
-    return plain(value or "")
+    return storable(value or "")
 
 
 def _person(value: object) -> str:
     name = value.get("login") if isinstance(value, dict) else value
-    return plain(name) if isinstance(name, str) else ""
+    return storable(name) if isinstance(name, str) else ""
 
 
 def _comments(value: object) -> tuple[Comment, ...]:
@@ -82,7 +83,7 @@ def _comments(value: object) -> tuple[Comment, ...]:
 def _comment(value: object) -> Comment:
     fields: Fields = value if isinstance(value, dict) else {"body": value}
     body = _text(fields, "body")
-    return Comment(_person(fields.get("author") or fields.get("user")), body, is_ours(body))
+    return Comment(_person(fields.get("author") or fields.get("user")), body, has_marked_line(body))
 
 
 def _instant(value: object) -> datetime | None:

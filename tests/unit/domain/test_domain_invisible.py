@@ -3,7 +3,10 @@
 import re
 import unicodedata
 
-from repoagents.domain.invisible import HIDDEN, SHAPING
+from hypothesis import given
+from hypothesis import strategies as st
+
+from repoagents.domain.invisible import HIDDEN, SHAPING, storable
 
 FILLERS = {"\u115f", "\u1160", "\u3164", "\uffa0"}
 """Letters by their class, without any shape."""
@@ -30,3 +33,11 @@ def test_all_that_turns_the_direction_or_has_no_width_is_there() -> None:
     assert every
     assert every <= found(HIDDEN)
     assert {"\u200b", "\u2060", "\ufeff", "\U000e0041"} <= found(HIDDEN)
+
+
+@given(st.text(st.characters()))
+def test_what_is_storable_can_be_written_anywhere(text: str) -> None:
+    stored = storable(text)
+    stored.encode()
+    assert "\0" not in stored
+    assert storable(stored) == stored

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from repoagents.domain.effect import PostComment
+from repoagents.domain.markers import has_marker
 from repoagents.errors import RateLimited, Unavailable
 from repoagents.github.answers import Answer, Ask, limit_in, message_of
 from repoagents.github.auth import Credential
 from repoagents.github.budget import Pace
-from repoagents.github.comments import CUT, MOST_CHARACTERS, has_marker, is_marked, render_comment
+from repoagents.github.comments import CUT, MOST_CHARACTERS, is_marked, render_comment
 from repoagents.github.remote import clone_url, git_config, web_url
 from tests.fakes.clock import FakeClock
 

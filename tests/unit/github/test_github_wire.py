@@ -87,14 +87,6 @@ def test_when_a_comment_got_its_words(
     assert said.stood_at(datetime(2026, 3, 4, 12, tzinfo=UTC)) is stood_at_noon
 
 
-@given(st.text(st.characters()))
-def test_plain_text_can_be_written_anywhere_and_stays_as_long(text: str) -> None:
-    plain = wire.plain(text)
-    plain.encode()
-    assert "\0" not in plain
-    assert wire.plain(plain) == plain
-
-
 def test_what_is_missing_is_empty() -> None:
     found = parsed(body=None, user=None, labels=None, milestone=None, assignees=None)
     assert (found.body, found.author, found.labels, found.milestone) == ("", "", (), "")
