@@ -8,7 +8,7 @@ import stat
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from repoagents import __version__
 from repoagents.domain.places import DATABASE
 from repoagents.errors import ConfigError, StoreError
 from repoagents.store.engine import parse_place
+from repoagents.store.files import new_file
 from repoagents.store.migrations import check_file, copy_file
 from repoagents.store.reader import SCHEMA, connect_readonly
 from repoagents.store.rows import render_instant
@@ -59,7 +60,7 @@ def make_backup(control: Path, place: Path, now: datetime) -> Backup:
             copy = Path(folder) / "copy.sqlite"
             copy_file(database, copy)
             check_file(copy)
-            with _new_file(place) as file:
+            with new_file(place) as file:
                 runs = _count_runs(copy)
                 members = _pack(file, control, copy, {"made_at": render_instant(now), "runs": runs})
     except OSError as error:
@@ -100,26 +101,6 @@ def refuse_server(url: str) -> None:
 def _count_runs(copy: Path) -> int:
     with closing(connect_readonly(copy)) as connection:
         return int(connection.execute("SELECT count(*) FROM runs").fetchone()[0])
-
-
-@contextmanager
-def _new_file(place: Path) -> Iterator[IO[bytes]]:
-    """A file that appears under its name when it is whole; it replaces nothing."""
-    draft = place.with_name(f".{place.name}.{os.urandom(4).hex()}")
-    place.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w+b") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(draft, place)
-    except FileExistsError as error:
-        raise StoreError(
-            f"{place} is there already, and a backup replaces nothing", next_step="Name another."
-        ) from error
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _pack(file: IO[bytes], control: Path, copy: Path, about: dict[str, object]) -> int:
