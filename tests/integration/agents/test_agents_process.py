@@ -295,7 +295,7 @@ async def test_a_line_of_50_mb_is_cut(supervisor: Supervisor, python: MakeComman
 async def test_output_without_end_is_bounded(supervisor: Supervisor, python: MakeCommand) -> None:
     code = (
         "import os\nblock = (b'y' * 99 + b'\\n') * 10_000\n"
-        "for _ in range(300): os.write(1, block)\nos.write(1, b'last\\n')"
+        "for _ in range(100): os.write(1, block)\nos.write(1, b'last\\n')"
     )
     before = psutil.Process().memory_info().rss
     count = 0
@@ -305,11 +305,11 @@ async def test_output_without_end_is_bounded(supervisor: Supervisor, python: Mak
         count += len(lines)
 
     ended = await supervisor.run(python(code, deadline=400, keep_head=100, keep_tail=1000), listen)
-    assert count == 3_000_001
+    assert count == 1_000_001
     assert ended.output.startswith("y" * 99 + "\n\n[")
     assert "bytes left out]" in ended.output
     assert ended.output.endswith("last\n")
-    assert psutil.Process().memory_info().rss - before < 100_000_000
+    assert psutil.Process().memory_info().rss - before < 40_000_000
 
 
 async def test_undecodable_bytes_are_replaced(supervisor: Supervisor, python: MakeCommand) -> None:
