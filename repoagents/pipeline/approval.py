@@ -190,6 +190,8 @@ def _publish(house: House, waiting: Waiting, by: str, note: str) -> str:
     run = waiting.run
     if waiting.flags:
         flags = " and ".join(waiting.flags)
+        if not flags.startswith("safety."):
+            return f"refused: withheld by {flags} in .ai-repoagents/repoagents.yaml"
         return f"refused: {flags} is off; set it in .ai-repoagents/repoagents.yaml first"
     stale = house.workspaces.why_stale(run.head_sha, house.workspaces.refresh())
     if stale is not None:

@@ -27,7 +27,7 @@ _LOOPBACK = re.compile(r"https?://(127\.0\.0\.1|localhost|\[::1\])(:[0-9]+)?(/|\
 COMMENTS, PULLS, MERGES = (
     f"safety.{name}" for name in ("allow_write_comments", "allow_open_pr", "allow_merge")
 )
-MODE, STEP_BACK = "merge_policy.mode", "rollout.step_back"
+MODE, STRATEGY, STEP_BACK = "merge_policy.mode", "workspace.strategy", "rollout.step_back"
 
 _Refusal = tuple[str, str]
 
@@ -64,7 +64,7 @@ def app_permissions(settings: Settings) -> dict[str, str]:
     needed, flags = {"metadata": "read", "contents": "read", "issues": "read"}, settings.safety
     if flags.allow_write_comments:
         needed["issues"] = "write"
-    if (flags.allow_open_pr or flags.allow_merge) and _by_mode(settings.merge_policy.mode) is None:
+    if (flags.allow_open_pr or flags.allow_merge) and _why_no_branch(settings) is None:
         needed |= {"contents": "write", "pull_requests": "write"}
         needed |= {"checks": "read", "statuses": "read"}
     return needed
@@ -152,17 +152,17 @@ def _held(settings: Settings, brake: Brake) -> Settings:
 def _why_not(effect: Effect, settings: Settings) -> _Refusal | None:
     if settings.tracker.mode == "fixture":
         return "tracker.mode", "a fixture refuses every write"
-    flags, mode = settings.safety, settings.merge_policy.mode
+    flags = settings.safety
     match effect:
         case PostComment() | SetLabel() | ReplyToRemark() | React():
             refusal = COMMENTS, "comments are off"
             return None if flags.allow_write_comments else refusal
         case PushBranch() | OpenDraftPullRequest():
             refusal = PULLS, "branches and pull requests are off"
-            return _by_mode(mode) or (None if flags.allow_open_pr else refusal)
+            return _why_no_branch(settings) or (None if flags.allow_open_pr else refusal)
         case MergePullRequest():
             refusal = MERGES, "merges are off: a person merges"
-            return _by_mode(mode) or (None if flags.allow_merge else refusal)
+            return _why_no_branch(settings) or (None if flags.allow_merge else refusal)
         case _:
             assert_never(effect)
 
@@ -172,7 +172,11 @@ def _leaves_the_machine(settings: Settings) -> bool:
     return tracker.kind == "github" and not _LOOPBACK.match(tracker.api_url)
 
 
-def _by_mode(mode: str) -> _Refusal | None:
+def _why_no_branch(settings: Settings) -> _Refusal | None:
+    """What lets no change out, whichever flags are on."""
+    if settings.workspace.strategy == "copy":
+        return STRATEGY, "a copy has no repository to bring a branch to"
+    mode = settings.merge_policy.mode
     if mode == "human_approval":
         return None
     return MODE, f"{mode} lets no branch or pull request out"

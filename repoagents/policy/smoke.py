@@ -53,6 +53,13 @@ WRITES: tuple[tuple[str, Effect, tuple[str, ...]], ...] = (
 """The kinds of writes, one of each, and what an App needs for it."""
 
 SHOWN_CONFIG = ".ai-repoagents/repoagents.yaml"
+_LETS_OUT = {
+    "merge_policy.mode": "human_approval",
+    "tracker.mode": "rest",
+    "llm.mode": "codex",
+    "workspace.strategy": "worktree",
+}
+"""The value that withholds nothing, of each key that is no flag."""
 HELD = {
     Permission.ADMIN: ("admin", "maintain", "push", "triage", "pull"),
     Permission.MAINTAIN: ("maintain", "push", "triage", "pull"),
@@ -239,8 +246,7 @@ def _withheld(name: str, effect: Effect, settings: Settings, brake: Brake | None
             Level.WARN, f"{name} are withheld: {found.reason}", "repoagents rollout status"
         )
     section, _, key = found.flag.partition(".")
-    value = {"merge_policy.mode": "human_approval", "tracker.mode": "rest", "llm.mode": "codex"}
-    line = f"{section}: {{{key}: {value.get(found.flag, 'true')}}} in {SHOWN_CONFIG}"
+    line = f"{section}: {{{key}: {_LETS_OUT.get(found.flag, 'true')}}} in {SHOWN_CONFIG}"
     return Point(Level.OK, f"{name} are withheld by {found.flag}: {found.reason}", line)
 
 

@@ -61,8 +61,13 @@ _ENDS_AS = {
 _RESULT = ("branch", "draft_pull_request")
 """The effects that bring the change itself out."""
 
-_MADE_UP = ("llm.mode", "tracker.mode")
-"""The keys that withhold a result because something about it is not real."""
+_REHEARSED = "look at `changes.patch`: what a rehearsal made is not published"
+_NEVER_OUT = {
+    "llm.mode": _REHEARSED,
+    "tracker.mode": _REHEARSED,
+    "workspace.strategy": "review it and take `changes.patch`: a copy has no branches",
+}
+"""What is asked where a result is withheld for good, by the key that does."""
 
 _WHEN = {
     "merge_policy.mode": "with `merge_policy.mode: human_approval`, ",
@@ -121,8 +126,8 @@ def how_to_publish(effects: Sequence[EffectRow]) -> str:
     """How the result gets out, and what has to be so for that; `{n}` stands for the issue."""
     held = (flag for name, state, flag, *_ in effects if name in _RESULT and state == "withheld")
     flag = next(held, "")
-    if flag in _MADE_UP:
-        return "look at `changes.patch`: what a rehearsal made is not published"
+    if flag in _NEVER_OUT:
+        return _NEVER_OUT[flag]
     when = f"with `{flag}` on, " if flag.startswith("safety.") else _WHEN.get(flag, "")
     return (
         f"review it; {when}`repoagents approval approve {{n}}` publishes it, or take "

@@ -1,6 +1,7 @@
 """The safety gate and branch names."""
 
 import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -24,6 +25,7 @@ from repoagents.domain.settings import (
     SafetySettings,
     Settings,
     TrackerSettings,
+    WorkspaceSettings,
 )
 from repoagents.policy.safety import MODE, branch_name, flags_of, gate, phase_of, phase_within
 
@@ -93,6 +95,13 @@ def test_by_default_every_effect_is_withheld(effect: Effect) -> None:
 )
 def test_each_effect_has_one_flag(effect: Effect, settings: Settings, flag: str) -> None:
     assert withheld_by(effect, settings) == flag
+
+
+@pytest.mark.parametrize("effect", EFFECTS)
+def test_a_copy_has_no_repository_to_bring_a_branch_to(effect: Effect) -> None:
+    copy = replace(OPEN, workspace=WorkspaceSettings(strategy="copy"))
+    changes = effect in (PUSH, PULL, MERGE)
+    assert withheld_by(effect, copy) == ("workspace.strategy" if changes else "")
 
 
 @pytest.mark.parametrize("effect", EFFECTS)

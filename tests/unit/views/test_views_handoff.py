@@ -315,6 +315,7 @@ def test_an_empty_change_is_not_offered_as_a_patch() -> None:
         ("merge_policy.mode", "with `merge_policy.mode: human_approval`, `repoagents approval"),
         ("rollout.step_back", "once `repoagents rollout advance` has let go, `repoagents approval"),
         ("llm.mode", "look at `changes.patch`: what a rehearsal made is not published"),
+        ("workspace.strategy", "review it and take `changes.patch`: a copy has no branches"),
         ("", "review it; `repoagents approval approve 7` publishes it"),
     ],
 )
