@@ -157,7 +157,7 @@ def standing(house: House, run: Run) -> Approval | None:
 
 
 def hear(house: House, run: Run, pull: PullRequest) -> Approval | None:
-    """Bring the record in line with the reviews of exactly this commit; the standing approval."""
+    """Bring the record in line with the reviews of this very commit; returns what stands then."""
     approving = [
         word.author.login
         for word in words_on(house, pull)

@@ -111,7 +111,7 @@ def _is_told(thread: Thread, newest: Remark, told: Sequence[str]) -> bool:
 
 
 def _cut_off(house: House, run: Run) -> bool:
-    """Whether a contract was kept for this round's result, and the worker died before the queue."""
+    """Whether the worker died after it kept this round's contract, before it queued the next."""
     decided = house.stages.last(run.id, Stage.VERDICT, Verdict, run.round)
     return decided is not None and decided.kind is VerdictKind.REVISE
 
@@ -130,7 +130,7 @@ def _begin(house: House, run: Run, note: str) -> None:
 
 
 def _remember(house: House, run: Run, diff_hash: str, note: str) -> None:
-    """Write down what was asked for; without a diff it takes no approval of the content back."""
+    """Record what was asked for; with an empty `diff_hash`, an approval of the content stands."""
     now = house.clock.now()
     house.approvals.add(Approval(run.id, REVISE, run.head_sha, diff_hash, "", now, note))
 

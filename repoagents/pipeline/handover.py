@@ -20,7 +20,7 @@ def write(books: Books, told: Handoff) -> None:
 
 
 def renew(house: House, run: Run) -> None:
-    """Write both forms anew, for the run has moved on; what goes wrong is told, and harms nothing.
+    """Write both forms anew, for the run has moved on; what goes wrong is logged, not raised.
 
     Only what was handed over before: a run that never stopped has nothing to hand over yet.
     """
@@ -31,9 +31,9 @@ def renew(house: House, run: Run) -> None:
 
 @contextmanager
 def unharmed(house: House, run: Run) -> Iterator[None]:
-    """The last word on a run changes nothing of it: what goes wrong with it is told.
+    """Log what goes wrong with the last word on a run: it changes nothing of the run itself.
 
-    Passed on is what ends the worker.
+    Only what ends the worker is raised.
     """
     try:
         yield

@@ -77,7 +77,10 @@ def settle(house: House, run: Run) -> None:
 
 
 def wait(house: House, run: Run, reason: str) -> None:
-    """Tell what the pull request waits for, once; empty when it is nothing, or people alone."""
+    """Keep what the pull request waits for as the run's last event; log it when it is new.
+
+    `reason` is empty when nothing but people is in the way.
+    """
     reason = one_line(reason, REASON_LIMIT)
     if current(house, run.id).last_event == reason:
         return

@@ -109,9 +109,9 @@ def _written(house: House, run: Run) -> tuple[LedgerRow, ...]:
 
 
 def _is_there(house: House, run: Run) -> bool:
-    """Whether a comment stands that would go on telling what is not so any more.
+    """Whether the issue has a comment of ours, which would go on telling what is outdated.
 
-    Of an issue that is gone, it went along to where nothing is ours to write.
+    An issue that was deleted or moved took its comments along: those are not ours to edit.
     """
     return bool(_written(house, run)) and house.tracker.read_issue(run.issue_number) is not None
 
@@ -160,7 +160,7 @@ def _is_withheld(house: House, effect: PostComment | SetLabel | React) -> bool:
 
 @contextmanager
 def unharmed(house: House, effect: Effect) -> Iterator[None]:
-    """Whatever the tracker says to the effect: the run goes on as it would have."""
+    """Log what goes wrong with the effect and do not raise it: the run goes on as it would have."""
     try:
         with _WRITING:
             yield

@@ -14,7 +14,7 @@ from repoagents.policy import retry
 from repoagents.ports import House, Worktree
 
 MADE_UP_FOR = timedelta(days=1)
-"""How long it is tried again to show what a run came to: what is refused for longer stays so."""
+"""How long after a run came to rest its comment and label are tried again."""
 
 
 def conclude(house: House, run_id: str, generation: int, result: StepResult) -> Run:
@@ -137,7 +137,7 @@ def say(house: House, run_id: str) -> None:
 
 
 def make_up(house: House) -> None:
-    """Show how runs stand of which that could not be written when they came to rest."""
+    """Write the comments and labels of runs at rest that could not be written at the time."""
     since = house.clock.now() - MADE_UP_FOR
     for run_id in house.ledger.unsaid():
         run = house.runs.find(run_id)

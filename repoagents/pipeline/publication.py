@@ -72,9 +72,10 @@ def _is_wanted(house: House, run: Run) -> bool:
 
 
 def _is_over(house: House, run: Run) -> bool:
-    """Whether a person has ended the pull request while a later round was built: called off then.
+    """Whether a person has ended the pull request while a later round was built.
 
-    One that was known to be closed before is no news: somebody has asked anew since.
+    The run is called off then. A closing that is on record ends nothing: somebody has asked anew
+    since.
     """
     pulls = house.tracker.pulls
     if pulls is None or not publisher.is_done(house, run, "draft_pull_request"):

@@ -25,7 +25,10 @@ from repoagents.ports import Bench, Books, House, LedgerRow
 
 @dataclass(frozen=True)
 class Published:
-    """What came of a list of effects; in neither is what may stand without being seen yet."""
+    """What came of a list of effects.
+
+    One that was sent a moment ago, and may stand without being seen yet, is in neither list.
+    """
 
     done: tuple[Receipt, ...]
     withheld: tuple[Withheld, ...]

@@ -31,13 +31,13 @@ def keep_move(house: House, run: Run, moved: Moved) -> None:
 
 
 def move_into(house: House, run: Run, round_: int) -> Moved | None:
-    """Where this round begins on the run's base, if it does not begin where the last one ended."""
+    """What this round begins from on a newer base; None when it goes on from the last round."""
     moved = house.stages.last(run.id, Stage.PREPARE, Moved, round_)
     return moved if moved is not None and moved.base_sha == run.base_sha else None
 
 
 def recall(house: House, run: Run) -> None:
-    """Have what a round begins from in the bot's own clone, which somebody may have deleted."""
+    """Bring what a round begins from into the bot's own clone: somebody may have deleted that."""
     house.workspaces.recall(run.branch, run.head_sha)
     moved = move_into(house, run, run.round)
     if moved and moved.contract:
@@ -46,7 +46,7 @@ def recall(house: House, run: Run) -> None:
 
 
 def moves(house: House, run: Run, last: int) -> tuple[Moved, ...]:
-    """What the run's rounds up to this one have begun with, where the base had moved on."""
+    """The moves to a newer base that the run's rounds up to this one began with."""
     rounds = range(1, last + 1)
     known = (house.stages.last(run.id, Stage.PREPARE, Moved, round_) for round_ in rounds)
     return tuple(moved for moved in known if moved is not None)

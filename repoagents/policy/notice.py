@@ -32,7 +32,7 @@ def may_be_unseen(sent: datetime, now: datetime) -> bool:
 
 
 def is_worth_a_try(since: datetime, last: datetime, now: datetime) -> bool:
-    """Whether it is time for another try: each wait is as long as all before it since `since`.
+    """Whether another try is due: each wait is as long as the time from `since` to the `last` try.
 
     A try that the clock, set back since then, puts into the future holds up none.
     """

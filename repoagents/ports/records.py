@@ -255,7 +255,11 @@ CLOSED = "closed"
 
 @dataclass(frozen=True)
 class Approval:
-    """A person's word on exactly one content: head SHA and diff hash."""
+    """A person's word on exactly one content: head SHA and diff hash.
+
+    `decision` is approve, reject or withdraw (`pipeline.approval`), carried (`pipeline.merge`),
+    revise (`pipeline.feedback`), anew (`pipeline.publication`) or `CLOSED`.
+    """
 
     run_id: str
     decision: str
