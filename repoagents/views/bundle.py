@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from repoagents.domain.run import RunStatus
 from repoagents.policy.attention import Standing
 from repoagents.ports import BundleEntry, Member
 from repoagents.views import tones
@@ -71,7 +70,7 @@ def render_landing_page(landing: Landing) -> str:
             "more": more,
             "outcomes": [
                 (spoken(status), tones.STATUSES[status], count)
-                for status, count in _outcomes(landing.snapshot)
+                for status, count in landing.snapshot.counted
             ],
             "permits": list(permits_of(landing.snapshot)),
             "held": why_held(landing.snapshot),
@@ -108,7 +107,7 @@ def render_landing(landing: Landing) -> str:
 
 def _facts(snapshot: Snapshot) -> Iterator[str]:
     """What became of the runs, who works on them, and what is withheld by which flag."""
-    counted = [f"{count:,} {spoken(status)}" for status, count in _outcomes(snapshot)]
+    counted = [f"{count:,} {spoken(status)}" for status, count in snapshot.counted]
     yield f"Runs: {', '.join(counted) or 'none yet'}."
     yield neutral(snapshot.holder) or "No worker is live: nothing moves."
     for permit in permits_of(snapshot):
@@ -116,12 +115,6 @@ def _facts(snapshot: Snapshot) -> Iterator[str]:
     held = why_held(snapshot)
     if held:
         yield inline(held)
-
-
-def _outcomes(snapshot: Snapshot) -> Iterator[tuple[RunStatus, int]]:
-    """How many runs have each status that any has."""
-    counts = snapshot.counts or {}
-    yield from ((status, counts[status]) for status in RunStatus if counts.get(status))
 
 
 def render_manifest(members: Sequence[Member], snapshot: Snapshot) -> str:

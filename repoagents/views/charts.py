@@ -167,11 +167,10 @@ def _spend(days: Sequence[Day]) -> Chart | None:
 
 
 def _queue(snapshot: Snapshot) -> Chart | None:
-    counts = snapshot.counts or {}
     rows = tuple(
-        (tones.STATUSES[status], spoken(status), counts[status])
+        (tones.STATUSES[status], spoken(status), snapshot.counts[status])
         for status in QUEUE
-        if counts.get(status)
+        if snapshot.counts.get(status)
     )
     if not rows:
         return None

@@ -68,8 +68,7 @@ def render_dashboard(
     # Old runs that need somebody are told as well, wherever the list ends.
     runs = snapshot.runs + tuple(c.run for c in snapshot.cards if c.run.id not in listed)
     rows = [_row(run, snapshot, cards.get(run.id)) for run in runs]
-    counts = snapshot.counts or {}
-    concerns, more = shortlist(standing)
+    counts, (concerns, more) = snapshot.counts, shortlist(standing)
     return render_page(
         "dashboard.html",
         {
@@ -86,7 +85,7 @@ def render_dashboard(
             "permits": list(permits_of(snapshot)),
             "held": why_held(snapshot),
             "statuses": [
-                (status.value, spoken(status.value), tones.STATUSES[status], counts.get(status, 0))
+                (status.value, spoken(status), tones.STATUSES[status], counts.get(status, 0))
                 for status in RunStatus
             ],
             "charts": draw_charts(snapshot),

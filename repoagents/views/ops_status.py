@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from repoagents.domain.reports import Usage
-from repoagents.domain.run import RunStatus
 from repoagents.policy.attention import Standing
 from repoagents.policy.wording import age
 from repoagents.views.brief import concern_row, concern_table
@@ -89,8 +88,7 @@ def _now(snapshot: Snapshot) -> Iterator[str]:
 
 
 def _runs(snapshot: Snapshot) -> Iterator[str]:
-    counts = snapshot.counts or {}
-    totals = [f"{counts[status]} {status.value}" for status in RunStatus if counts.get(status)]
+    totals = [f"{count} {status.value}" for status, count in snapshot.counted]
     yield ", ".join(totals) or "No run yet."
     rows = [
         (

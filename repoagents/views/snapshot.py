@@ -66,7 +66,7 @@ class Snapshot:
 
     now: datetime
     runs: tuple[Run, ...] = ()
-    counts: Mapping[RunStatus, int] | None = None
+    counts: Mapping[RunStatus, int] = field(default_factory=dict)
     holder: str = ""
     pulses: tuple[Pulse, ...] = ()
     repo: str = ""
@@ -84,7 +84,14 @@ class Snapshot:
     @property
     def total(self) -> int:
         """How many runs there are, also beyond `runs`."""
-        return sum((self.counts or {}).values())
+        return sum(self.counts.values())
+
+    @property
+    def counted(self) -> tuple[tuple[RunStatus, int], ...]:
+        """Every status that any run has, in order, and how many have it."""
+        return tuple(
+            (status, self.counts[status]) for status in RunStatus if self.counts.get(status)
+        )
 
 
 def run_row(run: Run) -> dict[str, object]:
@@ -151,7 +158,6 @@ def rate_limit_row(pulse: Pulse) -> dict[str, object]:
 
 def snapshot_row(snapshot: Snapshot) -> dict[str, object]:
     """A snapshot as `status --json` shows it."""
-    counts = snapshot.counts or {}
     known = {pulse.part: pulse for pulse in snapshot.pulses}
     worker = known.get(Part.WORKER)
     return {
@@ -159,7 +165,7 @@ def snapshot_row(snapshot: Snapshot) -> dict[str, object]:
         "worker": snapshot.holder,
         "pulse": {part.value: pulse_row(known[part]) if part in known else None for part in Part},
         "rate_limit": rate_limit_row(worker) if worker else None,
-        "counts": {status.value: counts[status] for status in RunStatus if counts.get(status)},
+        "counts": {status.value: count for status, count in snapshot.counted},
         "held": brake_row(snapshot.brake) if snapshot.brake else None,
         "runs": [run_row(run) for run in snapshot.runs],
     }

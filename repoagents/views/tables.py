@@ -23,7 +23,7 @@ def render_status_report(snapshot: Snapshot) -> str:
     """`status.md`: what `status` prints."""
     runs = snapshot.runs[:LISTED]
     shown = render_status(
-        runs, snapshot.counts or {}, snapshot.now, _WIDTH, snapshot.holder, snapshot.pulses
+        runs, snapshot.counts, snapshot.now, _WIDTH, snapshot.holder, snapshot.pulses
     )
     return document("# Runs", fenced(shown), rehearsal=snapshot.rehearsal)
 

@@ -417,7 +417,7 @@ def test_a_drawing_is_kept_until_its_numbers_change() -> None:
     story = a_story()
     before = {chart.name: chart.drawing for chart in draw_charts(story)}
 
-    counts = {**(story.counts or {}), RunStatus.QUEUED: 9}
+    counts = {**story.counts, RunStatus.QUEUED: 9}
     after = {chart.name: chart.drawing for chart in draw_charts(replace(story, counts=counts))}
 
     assert [name for name in after if after[name] is not before[name]] == ["queue"]
