@@ -22,9 +22,6 @@ FOLLOWED = (RunStatus.AWAITING_APPROVAL, RunStatus.COMPLETED, *STOPPED)
 UNHEARD = (*STOPPED, *AT_WORK)
 """The runs that hear nothing now of what is said at their pull requests."""
 
-MOST_NAMED = 10
-"""Issues that are named whose pull requests are open."""
-
 LOOKS, SECONDS = 3, 2.0
 """How often, and how long apart, it is asked again whether a pull request can be merged."""
 
@@ -63,26 +60,6 @@ def with_open_pull_request(
     if house.tracker.pulls is None:
         return ()
     return house.runs.with_open_pull_request(statuses)
-
-
-def why_too_many(house: House) -> str | None:
-    """Why no further run may start: as many pull requests of ours are open as may be, or None.
-
-    Runs at work count too, where they will open one: or those of one poll would pass the limit.
-    """
-    limit = house.settings.limits.open_pull_requests
-    found, coming = with_open_pull_request(house), 0
-    if house.tracker.pulls is not None and publisher.lets_out_pull_requests(house):
-        coming = len(house.runs.select(AT_WORK, limit=limit))
-    if len(found) + coming < limit:
-        return None
-    whose = ", ".join(f"#{run.issue_number}" for run in found[:MOST_NAMED])
-    named = f" (of {whose})" if whose else ""
-    more = f" and {coming} runs may open another" if coming else ""
-    return (
-        f"{len(found)} pull requests of the bot are open{named}{more}, and "
-        f"limits.open_pull_requests is {limit}: merge or close one"
-    )
 
 
 async def _follow(house: House, run: Run) -> None:

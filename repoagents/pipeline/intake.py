@@ -2,13 +2,17 @@
 
 from dataclasses import dataclass
 
+from repoagents.domain.effect import OpenDraftPullRequest, Withheld
 from repoagents.domain.issue import Issue
 from repoagents.domain.people import Account, Act
-from repoagents.domain.run import Run, RunStatus
-from repoagents.pipeline import handover, people
-from repoagents.pipeline.followup import why_too_many
+from repoagents.domain.run import AT_WORK, Run, RunStatus
+from repoagents.pipeline import handover, people, publisher
+from repoagents.pipeline.followup import with_open_pull_request
 from repoagents.policy import eligibility
 from repoagents.ports import Bench, House, Request
+
+MOST_NAMED = 10
+"""How many of the issues whose pull requests are open are named."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,32 @@ def why_dirty(bench: Bench) -> str | None:
         f"the checkout has uncommitted changes ({shown}); commit or stash them: the base and the "
         "project's files must be what was committed (workspace.dirty_policy: block)"
     )
+
+
+def why_too_many(house: House) -> str | None:
+    """Why no further run may start: as many pull requests of ours are open as may be, or None.
+
+    Runs at work count too, where they will open one: or those of one poll would pass the limit.
+    """
+    limit = house.settings.limits.open_pull_requests
+    found, coming = with_open_pull_request(house), 0
+    if house.tracker.pulls is not None and _lets_out_pull_requests(house):
+        coming = len(house.runs.select(AT_WORK, limit=limit))
+    if len(found) + coming < limit:
+        return None
+    whose = ", ".join(f"#{run.issue_number}" for run in found[:MOST_NAMED])
+    named = f" (of {whose})" if whose else ""
+    more = f" and {coming} runs may open another" if coming else ""
+    return (
+        f"{len(found)} pull requests of the bot are open{named}{more}, and "
+        f"limits.open_pull_requests is {limit}: merge or close one"
+    )
+
+
+def _lets_out_pull_requests(house: House) -> bool:
+    """Whether what is proven now becomes a pull request."""
+    effect = OpenDraftPullRequest("", 0, "", "", "", "")
+    return not isinstance(publisher.gate(house, effect), Withheld)
 
 
 def _why_not(house: House, issue: Issue, wish: Wish, latest: Run | None) -> str | None:

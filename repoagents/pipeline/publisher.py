@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from repoagents.domain.effect import (
     Effect,
     MergePullRequest,
-    OpenDraftPullRequest,
     PostComment,
     PushBranch,
     Receipt,
@@ -64,12 +63,6 @@ def gate(
     brake = place.brakes.find() if isinstance(place, Books) else brake
     rehearsal = rehearses(settings)
     return safety.gate(effect, settings, dry_run=dry_run, rehearsal=rehearsal, brake=brake)
-
-
-def lets_out_pull_requests(house: House) -> bool:
-    """Whether what is proven now becomes a pull request."""
-    effect = OpenDraftPullRequest("", 0, "", "", "", "")
-    return not isinstance(gate(house, effect), Withheld)
 
 
 def merge_of(run: Run) -> MergePullRequest:

@@ -54,8 +54,7 @@ from repoagents.logs import Redactor, open_journal
 from repoagents.pipeline import janitor, notice, outcome, publisher
 from repoagents.pipeline.boundary import StepResult, change
 from repoagents.pipeline.bundle import Contents, make_bundle
-from repoagents.pipeline.followup import why_too_many
-from repoagents.pipeline.intake import why_dirty
+from repoagents.pipeline.intake import why_dirty, why_too_many
 from repoagents.pipeline.rhythm import Rhythm
 from repoagents.pipeline.stepping_back import step_back_if_critical
 from repoagents.pipeline.survey import Host, stand, survey

@@ -14,8 +14,9 @@ from repoagents.errors import GitError, GitHubError, StateUnreadable
 from repoagents.pipeline import approval
 from repoagents.pipeline.boundary import change
 from repoagents.pipeline.errands import follow_when_due
-from repoagents.pipeline.followup import follow_up, why_too_many, with_open_pull_request
+from repoagents.pipeline.followup import follow_up, with_open_pull_request
 from repoagents.pipeline.inbox import cancel
+from repoagents.pipeline.intake import why_too_many
 from repoagents.pipeline.rhythm import Rhythm
 from repoagents.pipeline.survey import Host, stand, survey
 from repoagents.pipeline.tick import tick

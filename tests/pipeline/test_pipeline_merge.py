@@ -14,7 +14,8 @@ from repoagents.domain.settings import ApprovalSettings, MergePolicySettings, Sa
 from repoagents.errors import GitHubError
 from repoagents.pipeline import approval
 from repoagents.pipeline.boundary import change
-from repoagents.pipeline.followup import follow_up, why_too_many, with_open_pull_request
+from repoagents.pipeline.followup import follow_up, with_open_pull_request
+from repoagents.pipeline.intake import why_too_many
 from repoagents.ports import Approval
 from tests.fakes.people import BOT_ITSELF, MACHINE, MAINTAINER, OTHER_MAINTAINER, STRANGER
 from tests.fakes.pulls import MemoryHub
