@@ -1,6 +1,5 @@
 """The real codex, through the command line, against a loopback model API."""
 
-import importlib.metadata
 import json
 import os
 import time
@@ -24,6 +23,7 @@ from tests.fakes.model_api import (
     Patch,
     Say,
     Shell,
+    find_codex,
     role_script,
 )
 
@@ -34,13 +34,6 @@ FIX = Patch(
     "-    return a - b\n+    return a + b\n*** End Patch\n"
 )
 PLAN = {"likely_files": ["adding.py"], "acceptance_criteria": ["add(2, 2) is 4"]}
-
-
-def codex_binary() -> str:
-    """The codex that the test dependencies bring."""
-    files = importlib.metadata.files("openai-codex-cli-bin") or ()
-    found = [file.locate() for file in files if Path(str(file)).name == "codex"]
-    return str(found[0])
 
 
 Use = Callable[[ModelApi], dict[str, str]]
@@ -55,7 +48,7 @@ def use(project: Project, tmp_path: Path) -> Use:
         project.configure("mode: command", "mode: codex")
         project.configure(
             "agent:\n  env: [CALL_LOG, AGENT_SECONDS]",
-            f"codex:\n  command: {codex_binary()}\n  model: {MODEL}\n"
+            f"codex:\n  command: {find_codex()}\n  model: {MODEL}\n"
             f"  extra_args: {arguments}\nagent:\n  env: [{KEY_NAME}]\n"
             "  idle_timeout_seconds: 300\n  retry_limit: 1",
         )

@@ -8,16 +8,47 @@ plain function; `turns` and `role_script` make the usual ones.
 """
 
 import json
+import os
 import re
+import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from tempfile import TemporaryDirectory
 from typing import Any, Self
+
+import pytest
 
 MODEL = "gpt-5.5"
 KEY_NAME = "MODEL_API_KEY"
 KEY = "loopback-key-of-no-value"
+
+
+def find_codex() -> str:
+    """The path of the real codex; skips the test where there is none, or no sandbox for it."""
+    package = pytest.importorskip("codex_cli_bin")
+    codex = str(package.bundled_codex_path())
+    if refused := _why_no_sandbox(codex):
+        pytest.skip(f"codex can make no sandbox on this machine: {refused}")
+    return codex
+
+
+@cache
+def _why_no_sandbox(codex: str) -> str:
+    # Many containers, and some systems, let nobody make the namespaces that it needs.
+    with TemporaryDirectory() as home:
+        ended = subprocess.run(
+            [codex, "sandbox", "--", "true"],
+            env={"PATH": os.environ["PATH"], "HOME": home, "CODEX_HOME": home},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    *_, why = ended.stderr.strip().splitlines() or ["it does not say why"]
+    return why if ended.returncode else ""
 
 
 @dataclass(frozen=True)

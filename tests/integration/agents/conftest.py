@@ -1,6 +1,5 @@
 """What the tests of the agents room share: a repository to work in, tasks, crews, real codex."""
 
-import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from repoagents.domain.settings import EngineName, Settings
 from repoagents.logs import Redactor
 from repoagents.ports import RoleTask
 from tests.fakes.identity import RUN
+from tests.fakes.model_api import find_codex
 
 SECRET = "s3cret-value-of-the-operator"
 PATIENCE = (1, 5, 25, 125)
@@ -148,12 +148,8 @@ def crew(
 
 @pytest.fixture
 def codex() -> str:
-    """The path of the real codex binary; the test is skipped where it is not installed."""
-    if importlib.util.find_spec("codex_cli_bin") is None:
-        pytest.skip("openai-codex-cli-bin is not installed")
-    from codex_cli_bin import bundled_codex_path
-
-    return str(bundled_codex_path())
+    """The path of the real codex binary."""
+    return find_codex()
 
 
 def running(marker: str) -> list[int]:
