@@ -112,6 +112,22 @@ async def test_whichever_role_is_at_work(
     assert_nothing_is_out(place, hub)
 
 
+@pytest.mark.parametrize("what", CHANGES)
+async def test_between_branch_and_pull_request(place: Place, hub: MemoryHub, what: str) -> None:
+    run = place.queue(WRITTEN)
+    spaces = place.house.workspaces
+    push = spaces.push
+
+    def pushed(branch: str, commit: str, expected: str | None) -> str:
+        location = push(branch, commit, expected)
+        happens(place, what)
+        return location
+
+    spaces.push = pushed
+    assert (await place.flow(run)).status is RunStatus.CANCELLED
+    assert hub.opened == {}
+
+
 @pytest.mark.parametrize("watch", [by_poll, by_delivery], ids=lambda watch: watch.__name__)
 @pytest.mark.parametrize("what", CHANGES)
 async def test_what_waits_for_an_approval_is_called_off_too(

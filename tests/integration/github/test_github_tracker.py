@@ -6,6 +6,7 @@ import pytest
 
 from repoagents.domain.effect import OpenDraftPullRequest, PostComment, SetLabel
 from repoagents.domain.issue import IssueState
+from repoagents.domain.people import AccountKind
 from repoagents.errors import Forbidden, GitHubError, Unavailable
 from repoagents.github.comments import signed
 from tests.fakes.clock import FakeClock
@@ -44,6 +45,31 @@ def test_an_issue_comes_with_its_comments(bed: Bed) -> None:
     read = bed.tracker.read_issue(1)
     assert read is not None
     assert [(c.author, c.ours) for c in read.comments] == [("robot", True), ("ann", False)]
+
+
+def test_what_an_app_says_in_a_persons_name_is_a_bots_word(bed: Bed) -> None:
+    ann = {"login": "ann", "id": 7, "type": "User"}
+    by_app = {**comment(2, "/repoagents approve", ann), "performed_via_github_app": {"id": 5}}
+    both = [comment(1, "Why?", ann), by_app]
+    bed.stub.get("/user", Reply(ME))
+    bed.stub.get(f"{ROOT}/issues/1", Reply(issue(1, comments=2)))
+    bed.stub.get(f"{ROOT}/issues/1/comments", Reply(both))
+    read = bed.tracker.read_issue(1)
+    assert read is not None
+    assert [said.bot for said in read.comments] == [False, True]
+    for path, answer in (
+        ("pulls", [pull(3, state="closed")]),
+        ("pulls/3", pull(3, state="closed")),
+        ("pulls/3/reviews", []),
+        ("pulls/3/comments", both),
+        (f"commits/{'a' * 40}/check-runs", {"check_runs": []}),
+        (f"commits/{'a' * 40}/status", {"statuses": []}),
+    ):
+        bed.stub.get(f"{ROOT}/{path}", Reply(answer))
+    found = bed.tracker.pulls.pull_request(PULL.head)
+    assert found is not None
+    kinds = [remark.author.kind for thread in found.threads for remark in thread.remarks]
+    assert kinds == [AccountKind.USER, AccountKind.BOT]
 
 
 def test_a_comment_is_posted_once_and_then_edited(bed: Bed) -> None:
