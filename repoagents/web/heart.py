@@ -46,12 +46,12 @@ class Heart:
 
     def _live(self) -> None:
         since, over = self._clock.now(), False
-        while not over:
+        while True:
             with suppress(StoreError):
                 self._beat(since)
+            if over:
+                return
             over = self._over.wait(self._every)
-        with suppress(StoreError):
-            self._beat(since)
 
     def _beat(self, since: datetime) -> None:
         now, before = self._clock.now(), self._pulses.find(Part.RECEIVER)
