@@ -54,6 +54,9 @@ class RunStatus(StrEnum):
 AT_WORK = (RunStatus.QUEUED, RunStatus.IN_PROGRESS, RunStatus.RETRY_PENDING)
 """The statuses of runs that are worked on, or will be, without a person."""
 
+PROVEN = (RunStatus.AWAITING_APPROVAL, RunStatus.COMPLETED)
+"""The statuses of runs whose change is proven, and published as far as the flags allow."""
+
 _S = RunStatus
 MOVES: dict[RunStatus, frozenset[RunStatus]] = {
     _S.QUEUED: frozenset({_S.IN_PROGRESS, _S.CANCELLED, _S.SUPERSEDED, _S.FAILED}),
@@ -282,8 +285,7 @@ class Run:
         stopped_by_review = (
             self.failure is not None and self.failure.kind is FailureClass.REQUEST_CHANGES
         )
-        published = self.status in (RunStatus.AWAITING_APPROVAL, RunStatus.COMPLETED)
-        first = self.round + 1 if stopped_by_review or published else self.round
+        first = self.round + 1 if stopped_by_review or self.status in PROVEN else self.round
         return replace(
             queued,
             failures=0,

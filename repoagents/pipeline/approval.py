@@ -15,7 +15,7 @@ from repoagents.domain.effect import (
 )
 from repoagents.domain.people import AccountKind
 from repoagents.domain.pull_request import PullRequest, ReviewState
-from repoagents.domain.run import Run, RunStatus
+from repoagents.domain.run import PROVEN, Run, RunStatus
 from repoagents.errors import GitError, GitHubError, TrackerError
 from repoagents.pipeline import handover, merge, outcome, publisher
 from repoagents.pipeline.boundary import change
@@ -56,8 +56,7 @@ def pending(books: Books) -> tuple[Waiting, ...]:
 
     Of each issue only the newest run: no other can be approved.
     """
-    statuses = (RunStatus.COMPLETED, RunStatus.AWAITING_APPROVAL)
-    waiting = (waiting_of(books, run) for run in books.runs.select(statuses, limit=10_000))
+    waiting = (waiting_of(books, run) for run in books.runs.select(PROVEN, limit=10_000))
     return tuple(found for found in waiting if found and _is_newest(books, found.run))
 
 
@@ -136,9 +135,8 @@ def reject(house: House, number: int, by: str, note: str = "") -> str:
 
 def is_published(house: House, run: Run) -> bool:
     """Whether the run's pull request is out, where the tracker has such, and not merged yet."""
-    open_ = run.status in (RunStatus.AWAITING_APPROVAL, RunStatus.COMPLETED)
     return (
-        open_
+        run.status in PROVEN
         and house.tracker.pulls is not None
         and publisher.is_done(house, run, "draft_pull_request")
         and not publisher.is_done(house, run, "merge")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from repoagents.domain.effect import Withheld
 from repoagents.domain.pull_request import PullRequest, PullState
-from repoagents.domain.run import AT_WORK, Run, RunStatus
+from repoagents.domain.run import AT_WORK, PROVEN, Run, RunStatus
 from repoagents.errors import RepoAgentsError, StateUnreadable
 from repoagents.pipeline import approval, feedback, merge, outcome, publisher
 from repoagents.pipeline.boundary import bugs_told, change, current
@@ -17,7 +17,7 @@ from repoagents.ports import Approval, House
 STOPPED = (RunStatus.BLOCKED, RunStatus.FAILED, RunStatus.CANCELLED)
 """Runs that go on only when a person acts; of their pull requests only the end is noticed."""
 
-FOLLOWED = (RunStatus.AWAITING_APPROVAL, RunStatus.COMPLETED, *STOPPED)
+FOLLOWED = (*PROVEN, *STOPPED)
 
 UNHEARD = (*STOPPED, *AT_WORK)
 """The runs that hear nothing now of what is said at their pull requests."""

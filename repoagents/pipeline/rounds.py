@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass
 
-from repoagents.domain.run import Run, RunStatus, Stage
+from repoagents.domain.run import PROVEN, Run, Stage
 from repoagents.pipeline.boundary import change
 from repoagents.pipeline.roles import input_hash
 from repoagents.ports import House, StageKey
-
-PUBLISHED = (RunStatus.AWAITING_APPROVAL, RunStatus.COMPLETED)
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ def queue(house: House, run: Run) -> None:
     moved = house.stages.last(run.id, Stage.PREPARE, Moved, run.round + 1)
 
     def move(was: Run) -> Run:
-        if was.status not in PUBLISHED:
+        if was.status not in PROVEN:
             return was
         return (was.on_base(moved.base_sha, now) if moved else was).requeue(now)
 
