@@ -151,6 +151,8 @@ def _stopped(run: Run) -> tuple[str, str]:
     step = _plain(failure.next_step)
     if not step and run.status is RunStatus.RETRY_PENDING:
         return happened, "nothing, or `repoagents retry {n}` to try at once"
+    if step and run.status is RunStatus.FAILED and "repoagents retry" not in step:
+        step += "; then `repoagents retry {n}`"
     return happened, step or "read the findings, then `repoagents retry {n}`"
 
 

@@ -106,6 +106,14 @@ def test_the_one_line_that_applies_the_patch() -> None:
     assert line in render_handoff(stories.withheld())
 
 
+@pytest.mark.parametrize("step", ["look at the transcript", "mend it; `repoagents retry 7`"])
+def test_what_failed_is_to_be_tried_again_once_it_is_mended(step: str) -> None:
+    failure = Failure(FailureClass.ENGINE_CRASH, "it ended at once", step)
+    line = headline(ended(RunStatus.FAILED, failure), None, ())
+    assert f"Asked of you: {step.partition(';')[0]}; " in line
+    assert line.count("`repoagents retry 7`") == 1
+
+
 def test_one_call_is_not_told_as_many() -> None:
     once = replace(stories.failed(), usage=Usage(1, 0, None))
     for shown in (render_handoff(once), render_handoff_page(once)):
