@@ -13,6 +13,7 @@ from repoagents.agents.process import Command, Supervisor
 from repoagents.agents.scratch import make_scratch, remove_scratch, sweep_scratch
 from repoagents.errors import Stopped
 from tests.fakes.identity import RUN
+from tests.machine import NEEDS_OTHERS
 
 MakeCommand = Callable[..., Command]
 
@@ -175,7 +176,7 @@ def test_a_socket_in_it_goes_too(temporary: Path, monkeypatch: pytest.MonkeyPatc
     assert not folder.exists()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs another user's folder")
+@NEEDS_OTHERS
 def test_what_somebody_else_has_made_is_not_entered(temporary: Path) -> None:
     scratch = make_scratch(RUN)
     (scratch / "file").touch()

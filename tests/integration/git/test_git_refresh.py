@@ -16,6 +16,7 @@ from repoagents.errors import GitError
 from repoagents.git.checkout import Checkout
 from repoagents.git.workspaces import GitWorkspaces
 from tests.integration.git.conftest import OUTSIDE, Run, Site, tree_of, write
+from tests.machine import NEEDS_OTHERS
 
 Git = Callable[..., str]
 
@@ -166,9 +167,8 @@ def test_another_object_format_is_told(site: Site, bot: GitWorkspaces, git: Git)
     assert "Delete" in caught.value.next_step
 
 
+@NEEDS_OTHERS
 def test_a_checkout_that_belongs_to_somebody_else(site: Site, tmp_path: Path) -> None:
-    if os.getuid() != 0:
-        pytest.skip("only the superuser can give files away")
     for path in (site.root, *site.root.rglob("*")):
         os.chown(path, 65534, 65534, follow_symlinks=False)
     write(site.root / ".git/config", "[core]\n\tbare = false\n[safe]\n\tdirectory = *\n")
