@@ -5,13 +5,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from repoagents.domain.pulse import Pause, Quota
-from repoagents.errors import GitHubError, RateLimited
+from repoagents.errors import GitHubError, RateLimited, Unavailable
 from repoagents.github.answers import Answer, Ask, limit_in, refusal
 from repoagents.github.auth import Credential, CredentialSource
 from repoagents.github.budget import Pace
 from repoagents.github.client import GRAPHQL, Sends
 from repoagents.github.pages import PER_PAGE, Memory, Page, Pages, Query
-from repoagents.github.wire import Fields, mapping
+from repoagents.github.wire import Fields, instant, mapping
 from repoagents.ports import Clock, Journal
 
 FRESH = timedelta(seconds=30)
@@ -19,6 +19,9 @@ FRESH = timedelta(seconds=30)
 
 LAGS = (1.0, 2.0)
 """Seconds between looks at what a server may not know yet."""
+
+CATCHES_UP = 60.0
+"""Seconds for which what one server told is held against another that tells of an earlier time."""
 
 LIMITS = 2
 """How many short rate limits one request waits for."""
@@ -55,6 +58,7 @@ class GitHubClient:
         self._pages = Pages(lambda ask: self._checked(ask), clock, Memory())
         self._told: Mapping[str, str] = {}
         self._moved = False
+        self._newest: dict[str, tuple[datetime | None, float]] = {}
 
     @property
     def quota(self) -> Quota | None:
@@ -87,12 +91,31 @@ class GitHubClient:
     def look(self, path: str) -> tuple[Fields, bool]:
         """One object, and whether GitHub redirected to it: it was moved or renamed.
 
-        One that is not found is looked for again within a few seconds: a webhook is faster than
-        some of GitHub's servers.
+        One that is not found, or older than it was seen a moment ago, is looked for again within a
+        few seconds: some of GitHub's servers lag behind a webhook, and behind each other.
         """
         ask = Ask("GET", path)
-        answer = self._checked(ask, lagging=True)
-        return answer.fields(ask), answer.moved
+        for pause in (*LAGS, 0.0):
+            answer = self._checked(ask, lagging=True)
+            fields = answer.fields(ask)
+            if not self._has_been_newer(path, fields):
+                return fields, answer.moved
+            self._pace.sleep(pause)
+        raise Unavailable(
+            f"{ask}: GitHub answered with what was there before", next_step="It is tried again."
+        )
+
+    def _has_been_newer(self, path: str, fields: Fields) -> bool:
+        """Whether another server has told of a later change; what was told long ago is forgotten.
+
+        Else the label that somebody has just set would seem to be taken off.
+        """
+        changed, now = instant(fields, "updated_at"), self._clock.monotonic()
+        newest, told_at = self._newest.get(path, (changed, now))
+        if changed and newest and changed < newest and now - told_at < CATCHES_UP:
+            return True
+        self._newest[path] = changed, now
+        return False
 
     def listing(
         self, path: str, query: Query | None = None, *, newest_first: bool = False

@@ -500,6 +500,21 @@ def test_what_a_server_does_not_know_yet_is_looked_for_again(bed: Bed) -> None:
     assert bed.clock.slept == [1.0, 2.0]
 
 
+def test_what_a_server_shows_as_it_was_before_is_looked_at_again(bed: Bed) -> None:
+    path = f"{ROOT}/issues/1"
+    before, after = (
+        Reply({"number": 1, "updated_at": f"2026-01-02T03:04:0{second}Z"}) for second in (5, 6)
+    )
+    bed.stub.get(path, after, before, before, after)
+    assert bed.client.look(path) == bed.client.look(path) == (after.json, False)
+    assert bed.clock.slept == [1.0, 2.0]
+    bed.stub.get(path, before)
+    with pytest.raises(Unavailable, match="what was there before"):
+        bed.client.look(path)
+    bed.clock.advance(60)
+    assert bed.client.look(path) == (before.json, False), "what does not catch up is the truth"
+
+
 def test_what_is_not_there_is_told_soon(bed: Bed) -> None:
     with pytest.raises(NotFound):
         bed.client.look(f"{ROOT}/issues/1")
