@@ -1,4 +1,4 @@
-"""What a machine may lack, and tests are skipped without."""
+"""What machines have in different ways, and what tests are skipped without."""
 
 import os
 import tempfile
@@ -7,6 +7,8 @@ from functools import cache
 import pytest
 
 NOBODY = 65534
+SHORT = "/tmp" if os.access("/tmp", os.W_OK) else None
+"""Where temporary files have short names, as sockets must have; those of $TMPDIR may be long."""
 
 
 @cache

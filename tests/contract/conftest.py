@@ -22,7 +22,7 @@ from repoagents.trackers import make_tracker
 from repoagents.trackers.fixture import FixtureTracker
 from repoagents.trackers.local import LocalTracker
 from tests.fakes.clock import FakeClock
-from tests.machine import can_give_away
+from tests.machine import SHORT, can_give_away
 
 with warnings.catch_warnings():
     # It looks for the runtime folder of a desktop session, which a server does not have.
@@ -56,7 +56,7 @@ def postgres() -> Iterator[str]:
         pwd.getpwuid(os.geteuid())
     except KeyError:
         pytest.skip("this user has no name")
-    with TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as folder:
+    with TemporaryDirectory(None, "postgres-", SHORT, ignore_cleanup_errors=True) as folder:
         server = start_postgres(Path(folder))
         try:
             yield server.get_uri()

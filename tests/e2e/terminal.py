@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 
+from tests.machine import SHORT
 from tests.prepared import run_prepared
 
 UV = """\
@@ -60,7 +61,8 @@ def tools() -> Iterator[Path]:
     """A folder for PATH, with `repoagents` and `uv` in it."""
     with ExitStack() as ends:
         # A socket's path has to be short, and those of pytest are not.
-        folder = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="tools-")))
+        place = tempfile.TemporaryDirectory(prefix="tools-", dir=SHORT)
+        folder = Path(ends.enter_context(place))
         server = socketserver.UnixStreamServer(str(folder / "door"), _Door)
         ends.enter_context(server)
         ends.callback(server.shutdown)
