@@ -35,6 +35,11 @@ def test_a_permission_that_is_not_known_is_none() -> None:
     assert why_not_permitted(MAINTAINER, None, BOT_ITSELF, SETTINGS) is not None
 
 
+def test_an_account_that_is_a_bot_to_us_is_no_person_where_it_is_called_one() -> None:
+    told = replace(BOT_ITSELF, kind=AccountKind.USER)
+    assert why_not_permitted(told, None, BOT_ITSELF, LISTED) is not None
+
+
 def test_a_bot_is_refused_whatever_it_may_do_unless_its_id_is_listed() -> None:
     reason = why_not_permitted(MACHINE, Permission.ADMIN, BOT_ITSELF, SETTINGS)
     assert reason is not None
