@@ -23,7 +23,7 @@ from repoagents.rehearsal.worker import RehearsalWorker
 WAVE_SECONDS = 180.0
 """How long the issues of a wave may take from the label to the end; what takes longer is stuck."""
 
-START_SECONDS, REST_SECONDS = 60.0, 20.0
+START_SECONDS, REST_SECONDS = 180.0, 60.0
 LOOK_SECONDS = 0.2
 KILL_EVERY = 12
 """Waves between two kills: a process has to live for long to show what it leaks."""

