@@ -162,9 +162,14 @@ def secret_values(environment: Mapping[str, str]) -> tuple[str, ...]:
 class JsonlJournal:
     """`ports.Journal`: one line per event, to a file, to stderr, to both or to neither."""
 
-    def __init__(self, log: Any) -> None:
-        """Write through a structlog logger; see `open_journal`."""
+    def __init__(self, log: Any, sinks: "_Sinks") -> None:
+        """Write through a structlog logger to these sinks; see `open_journal`."""
         self._log = log
+        self._sinks = sinks
+
+    def listen(self, hear: Callable[[Mapping[str, object]], None]) -> None:
+        """Hand every further line to this, too, redacted and from whichever thread wrote it."""
+        self._sinks.hear = hear
 
     def note(self, code: str, message: str, **fields: object) -> None:
         """Write one line at level info; fields are run, issue, role, attempt, stage and such."""
@@ -213,7 +218,7 @@ def open_journal(
         wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
     )
-    return JsonlJournal(log)
+    return JsonlJournal(log, sinks)
 
 
 _Line = tuple[tuple[object], dict[str, object]]
@@ -239,6 +244,7 @@ class _Sinks:
         self._file = file
         self._echo = echo
         self._as_json = as_json
+        self.hear: Callable[[Mapping[str, object]], None] = lambda _line: None
 
     def info(self, line: dict[str, object]) -> None:
         text = escape_obeyed(json_text.dumps(line, ensure_ascii=False))
@@ -248,6 +254,7 @@ class _Sinks:
                 _to_stderr(f"repoagents: the log cannot be written: {problem}")
         if self._echo:
             _to_stderr(text if self._as_json else _plain(line))
+        self.hear(line)
 
     debug = warning = error = critical = info
 

@@ -2,7 +2,8 @@
 
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 
 from repoagents.cli.boundary import DONE, INTERRUPTED, UNFINISHED
 from repoagents.cli.desk import PENDING, Answer, Desk
@@ -13,6 +14,7 @@ from repoagents.domain.run import Run, RunStatus
 from repoagents.durable.worker import Assignment, Interrupted
 from repoagents.errors import StoreError
 from repoagents.pipeline.dossier import gather
+from repoagents.policy.wording import one_line
 from repoagents.ports import Request
 from repoagents.views.headline import headline
 from repoagents.views.text import signs_of_life
@@ -31,7 +33,7 @@ def be_worker(desk: Desk, assignment: Assignment, *, quiet: bool) -> tuple[Run, 
 
     `quiet` keeps stdout free for a JSON answer. Raises `Interrupted` when a person ended it.
     """
-    watch = _watch(desk, assignment.issue, quiet=quiet)
+    watch = _watch(desk, assignment.issue, quiet=quiet, news=_News(desk))
     with in_background(watch), redrawing(desk.premises, desk.house) as changed:
         desk.premises.work(assignment, changed)
     return tuple(watch.seen.values())
@@ -132,10 +134,35 @@ def story(desk: Desk, run: Run) -> str:
     return "\n".join(lines)
 
 
-def _watch(desk: Desk, issue: int | None, *, quiet: bool) -> Watch:
+class _News:
+    """What the log of this process tells of the newest poll, and what it warned of last.
+
+    On a terminal the log goes to its file alone, and nobody would see it.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._polled = self._warned = ""
+        desk.premises.journal.listen(self._hear)
+
+    def _hear(self, line: Mapping[str, object]) -> None:
+        if line["code"] == "polled":
+            self._polled = f"found: {line['message']}"
+        elif line["level"] in ("warning", "error"):
+            told = datetime.fromisoformat(str(line["at"])).astimezone()
+            self._warned = f"{told:%H:%M:%S} {line['level']}: {line['message']}"
+
+    def lines(self) -> Iterator[str]:
+        """A line each, as far as there is anything."""
+        yield from (one_line(news, 400) for news in (self._polled, self._warned) if news)
+
+
+def _watch(desk: Desk, issue: int | None, *, quiet: bool, news: _News | None = None) -> Watch:
     stream, now = sys.stderr if quiet else sys.stdout, desk.house.clock.now
 
-    def signs() -> Iterable[str]:
-        return () if issue else signs_of_life(desk.reader.pulses(), now())
+    def signs() -> Iterator[str]:
+        if issue is None:
+            yield from signs_of_life(desk.reader.pulses(), now())
+        if news is not None:
+            yield from news.lines()
 
     return Watch(desk.reader, display_on(stream, now, signs), issue)

@@ -1,5 +1,6 @@
 """On a terminal: progress in place, colours unless they are refused, no log between them."""
 
+import codecs
 import fcntl
 import os
 import pty
@@ -42,6 +43,7 @@ class Terminal:
             start_new_session=True,
         )
         os.close(slave)
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
     def read_until(self, done: Callable[[], bool], seconds: float = 300) -> str:
         """Read until it is done, or the command has ended; returns all so far."""
@@ -53,7 +55,7 @@ class Terminal:
                 piece = os.read(self._master, 65536)
             except OSError:
                 break  # on Linux, this is how a terminal says that nobody writes any more
-            self.text += piece.decode(errors="replace")
+            self.text += self._decoder.decode(piece)
         return self.text
 
     def resize(self, lines: int, columns: int) -> None:
@@ -93,6 +95,16 @@ def test_progress_is_drawn_in_place(terminal: Screen, example: Path) -> None:
     assert '"code"' not in plain, "the log goes to its file"
     assert "Issue #1: a proven change is ready" in plain
     assert "run_settled" in (example / ".ai-repoagents/logs/repoagents.jsonl").read_text()
+
+
+def test_the_newest_poll_and_warning_stand_below_the_table(
+    terminal: Screen, example: Path
+) -> None:
+    (example / "issues" / "9-empty.md").write_text("No heading.\n", encoding="utf-8")
+    shown = terminal(example, "run", "--once", REPOAGENTS_TRACKER__TRIGGER_LABEL="repoagents")
+    plain = CONTROL.sub("", shown.read_until(lambda: False))
+    assert "0 labelled repoagents" in plain
+    assert re.search(r"[0-9:]{8} warning: .*9-empty.md", plain)
 
 
 def test_no_colour_where_it_is_refused(terminal: Screen, example: Path) -> None:

@@ -69,6 +69,15 @@ def test_secrets_are_hidden_wherever_they_stand(open_: Open, path: Path) -> None
     assert path.read_text().count("[redacted]") == 4
 
 
+def test_a_listener_hears_what_is_written_and_no_secret(open_: Open, path: Path) -> None:
+    heard: list[object] = []
+    for journal in (open_(path, level="warning"), open_(None, level="warning")):
+        journal.listen(lambda line: heard.append((line["level"], line["code"], line["message"])))
+        journal.note("quiet", "too quiet to be written")
+        journal.warn("code", "it is hunter2hunter2")
+    assert heard == [("warning", "code", "it is [redacted]")] * 2
+
+
 def test_quieter_levels_are_left_out(open_: Open, path: Path) -> None:
     journal = open_(path, level="warning")
     journal.note("a", "no")
