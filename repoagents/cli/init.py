@@ -13,7 +13,7 @@ from repoagents.cli.options import AS_JSON
 from repoagents.cli.output import at_terminal, examples, print_json, remark
 from repoagents.config.presets import NAMES, load_preset
 from repoagents.config.rules import LOCAL_PATHS
-from repoagents.errors import ConfigError
+from repoagents.errors import ConfigError, RepoAgentsError
 
 if TYPE_CHECKING:
     from repoagents.config.draft import Choices
@@ -249,10 +249,10 @@ def _report(done: _Done) -> None:
     elif not done.dry_run:
         if (done.root / ".git").exists():
             click.echo(f"\nCommit it:\n  {done.commit_line}")
-        _next(done.choices, done.steps)
+        _next(done.root, done.choices, done.steps)
 
 
-def _next(choices: "Choices", steps: "tuple[Step, ...]") -> None:
+def _next(root: Path, choices: "Choices", steps: "tuple[Step, ...]") -> None:
     from repoagents.config.files import CONFIG_PATH
 
     if choices.kind == "local_markdown":
@@ -266,15 +266,44 @@ def _next(choices: "Choices", steps: "tuple[Step, ...]") -> None:
             '  [{"id": 1, "title": "Say what is wrong", "body": "And how to tell it is done."}]'
         )
     elif choices.kind == "github":
-        click.echo(
-            "\nThe bot needs a token in GITHUB_TOKEN or .ai-repoagents/repoagents.env, or what"
-            " `gh auth login` knows, or a GitHub App.\nIt takes up issues with its label:\n"
-            f"  gh label create repoagents --repo {choices.repo} --description 'Work for the bot'\n"
-            f"  gh issue edit NUMBER --repo {choices.repo} --add-label repoagents"
-        )
+        click.echo(_how_to_label(root) or _UNASKED.format(repo=choices.repo))
     if choices.suggested and any(step.path == CONFIG_PATH and step.text for step in steps):
         click.echo(
             f"\nProposed checks are comments in {CONFIG_PATH}: "
             "take the marks away from those you want."
         )
     click.echo("\nThen: repoagents doctor")
+
+
+_UNASKED = """
+The bot needs a token in GITHUB_TOKEN or .ai-repoagents/repoagents.env, or what `gh auth login` \
+knows, or a GitHub App.
+It takes up issues with its label:
+  gh label create repoagents --repo {repo} --description 'Work for the bot'
+  gh issue edit NUMBER --repo {repo} --add-label repoagents"""
+
+
+def _how_to_label(root: Path) -> str:
+    """How many issues are open and labelled, and how to label one; asked where a token is given.
+
+    Empty where there is none, or GitHub gives no answer: `doctor` says why.
+    """
+    from repoagents import bootstrap
+    from repoagents.pipeline import tally
+
+    try:
+        premises = bootstrap.open_premises(root, terminal=True)
+        tracker = premises.loaded.settings.tracker
+        bench = premises.bench()
+        inspection = bench.tracker.inspection
+        given = premises.loaded.environment.get(tracker.token_env)
+        if not (given and inspection and tracker.trigger_label) or tracker.smoke_fixture_path:
+            return ""
+        remark("asking GitHub which issues are open ...")
+        label, labelled = tracker.trigger_label, bench.tracker.read_issues()
+        if labelled:
+            return f"\nIt takes up issues with its label: {len(labelled)} open, labelled {label}"
+        told, steps = tally.count_open(inspection, tracker.repo, label)
+    except RepoAgentsError:
+        return ""
+    return "\n  ".join((f"\nIt takes up issues with its label: {told}", *steps))

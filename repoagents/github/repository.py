@@ -23,6 +23,9 @@ LAGS = (1.0, 2.0)
 CATCHES_UP = 60.0
 """Seconds for which what one server told is held against another that tells of an earlier time."""
 
+MOST_REMEMBERED = 1000
+"""How many objects are remembered so; then it begins anew."""
+
 LIMITS = 2
 """How many short rate limits one request waits for."""
 
@@ -114,6 +117,8 @@ class GitHubClient:
         newest, told_at = self._newest.get(path, (changed, now))
         if changed and newest and changed < newest and now - told_at < CATCHES_UP:
             return True
+        if len(self._newest) >= MOST_REMEMBERED:  # a loop runs for months
+            self._newest = {}
         self._newest[path] = changed, now
         return False
 

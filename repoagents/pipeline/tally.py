@@ -4,7 +4,7 @@ from repoagents.domain.issue import Issue
 from repoagents.pipeline.checkup import labelled
 from repoagents.pipeline.checkup_github import count_unlabelled
 from repoagents.policy.eligibility import trigger_label
-from repoagents.ports import Bench, House
+from repoagents.ports import Bench, House, Inspection
 
 
 def is_bare(house: House, issues: tuple[Issue, ...]) -> bool:
@@ -26,8 +26,13 @@ def count(bench: Bench, issues: tuple[Issue, ...], *, help_out: bool) -> str:
         return f"{check.message}; {check.fix}" if help_out and check.fix else check.message
     if not help_out:
         return f"{len(issues)} labelled {label}"
+    told, steps = count_open(inspection, tracker.repo, label)
+    return "; ".join((told, *(f"`{step}`" for step in steps)))
+
+
+def count_open(inspection: Inspection, repo: str, label: str) -> tuple[str, tuple[str, ...]]:
+    """How many issues are open while none carries the label, and the commands that change that."""
     backlog = inspection.backlog()
-    checks = count_unlabelled(backlog, tracker.repo, backlog.page, label)
-    steps = [f"`{check.fix}`" for check in checks if check.fix]
+    checks = count_unlabelled(backlog, repo, backlog.page, label)
     told = next(check.message for check in checks if check.name == "tracker")
-    return "; ".join((told, *steps))
+    return told, tuple(check.fix for check in checks if check.fix)
