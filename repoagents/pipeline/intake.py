@@ -69,7 +69,7 @@ def why_too_many(house: House) -> str | None:
     named = f" (of {whose})" if whose else ""
     more = f" and {coming} runs may open another" if coming else ""
     return (
-        f"{len(found)} pull requests of the bot are open{named}{more}, and "
+        f"open pull requests of the bot: {len(found)}{named}{more}; "
         f"limits.open_pull_requests is {limit}: merge or close one"
     )
 

@@ -205,7 +205,7 @@ async def test_the_pull_request_of_a_cancelled_run_counts_until_it_ends(
     assert cancel(place.house, wish).startswith("cancelled")
     reason = why_too_many(place.house)
     assert reason is not None
-    assert "1 pull requests of the bot are open (of #1)" in reason
+    assert "open pull requests of the bot: 1 (of #1)" in reason
     host = Host("1.2.3", "a worker is live")
     assert "pull_requests_full" in [
         concern.code for concern in stand(place.house, survey(place.house, host), host).concerns
