@@ -37,11 +37,12 @@ ONE_COMMAND = re.compile(r"[\w ./:=,@+\"'-]+")
 def propose_checks(root: Path, preset: Preset) -> tuple[Proposal, ...]:
     """What could prove a change in this repository, for a person to accept.
 
-    The project's own files come first; a Makefile and then CI only fill in a kind of check that
-    nothing before them proposed. Files that cannot be read propose nothing.
+    What the project configures comes first. A Makefile, a folder of tests and CI, in this order,
+    only fill in a kind of check that nothing before them proposed: whether a folder of tests is
+    for pytest is a guess. Files that cannot be read propose nothing.
     """
     found = [*_python(root), *_node(root), *_preset(root, preset)]
-    for further in (_make(root), _ci(root)):
+    for further in (_make(root), _tests(root), _ci(root)):
         kinds = {proposal.kind for proposal in found}
         found += [proposal for proposal in further if proposal.kind not in kinds]
     return tuple(_named_apart(found))
@@ -69,8 +70,8 @@ def _text(root: Path, relative: str) -> str:
 
 def _python(root: Path) -> Iterator[Proposal]:
     tools = _python_tools(root)
-    if reason := _why_pytest(root, tools):
-        yield Proposal("tests", "unit", "python -m pytest -q", reason)
+    if configured := _pytest_file(root, tools):
+        yield _pytest(f"{configured} configures pytest")
     ruff = [name for name in ("ruff.toml", ".ruff.toml") if (root / name).is_file()]
     if ruff or "ruff" in tools:
         reason = f"{(*ruff, 'pyproject.toml')[0]} configures ruff"
@@ -90,21 +91,23 @@ def _python_tools(root: Path) -> Mapping[str, object]:
     return tools if isinstance(tools, dict) else {}
 
 
-def _why_pytest(root: Path, tools: Mapping[str, object]) -> str:
+def _pytest_file(root: Path, tools: Mapping[str, object]) -> str:
     if "pytest" in tools:
-        return "pyproject.toml configures pytest"
-    for name, mark in (
-        ("pytest.ini", "[pytest]"),
-        ("tox.ini", "[pytest]"),
-        ("setup.cfg", "[tool:pytest]"),
-    ):
-        if mark in _text(root, name):
-            return f"{name} configures pytest"
+        return "pyproject.toml"
+    marks = (("pytest.ini", "[pytest]"), ("tox.ini", "[pytest]"), ("setup.cfg", "[tool:pytest]"))
+    return next((name for name, mark in marks if mark in _text(root, name)), "")
+
+
+def _tests(root: Path) -> Iterator[Proposal]:
     for folder in ("tests", "test"):
         for pattern in ("test_*.py", "*_test.py", "*/test_*.py"):
             if next((root / folder).glob(pattern), None):
-                return f"{folder}/ holds Python tests"
-    return ""
+                yield _pytest(f"{folder}/ holds Python tests")
+                return
+
+
+def _pytest(reason: str) -> Proposal:
+    return Proposal("tests", "unit", "python -m pytest -q", reason)
 
 
 def _node(root: Path) -> Iterator[Proposal]:

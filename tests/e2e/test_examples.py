@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from repoagents.config.presets import BASE, load_preset
+from repoagents.config.proposals import propose_checks
 from repoagents.config.smoke_fixture import read_fixture
 from repoagents.domain.smoke import Level
 from tests.prepared import run_prepared
@@ -119,6 +121,13 @@ def test_an_example_does_what_its_page_says(name: str, shell: Shell) -> None:
 def test_an_example_uses_the_preset_that_it_is_for(name: str) -> None:
     assert [line for line in commands(name) if f"repoagents init --preset {name} " in line]
     assert (ROOT / "presets" / name).is_dir()
+
+
+@pytest.mark.parametrize("name", ["docs-only", "qa-role-pack", "research-project", "web-app"])
+def test_an_example_is_proven_by_what_every_machine_has(name: str) -> None:
+    """A reader's Python need not have pytest."""
+    proposed = propose_checks(EXAMPLES / name, load_preset(BASE))
+    assert [check.run for check in proposed] == ["make test"]
 
 
 def test_the_index_names_every_example() -> None:

@@ -106,6 +106,15 @@ def test_a_makefile_does_not_double_what_pyproject_says(tmp_path: Path) -> None:
     assert list(propose(tmp_path, files)) == ["python -m pytest -q", "make lint"]
 
 
+def test_a_makefile_comes_before_a_guess_from_a_folder_of_tests(tmp_path: Path) -> None:
+    files = {"tests/test_a.py": "import unittest\n", "Makefile": "test:\n\ttrue\n"}
+    assert list(propose(tmp_path, files)) == ["make test"]
+    linted = propose(tmp_path, {"Makefile": "lint:\n\ttrue\n"})
+    assert list(linted) == ["make lint", "python -m pytest -q"]
+    both = propose(tmp_path, {".github/workflows/ci.yml": "run: tox -q\n"})
+    assert list(both) == list(linted)
+
+
 def test_the_package_manager_is_the_one_with_the_lock_file(tmp_path: Path) -> None:
     files = {"package.json": '{"scripts": {"test": "x"}}', "pnpm-lock.yaml": ""}
     assert list(propose(tmp_path, files)) == ["pnpm test"]
