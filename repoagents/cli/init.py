@@ -3,6 +3,8 @@
 import os
 import shlex
 import sys
+import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +30,8 @@ WORDS = {
     "keep": "kept",
     "unchanged": "unchanged",
 }
+PATIENCE_SECONDS = 12.0
+"""For so long GitHub's answer is waited for, after everything is written."""
 
 
 @dataclass(frozen=True)
@@ -286,7 +290,7 @@ It takes up issues with its label:
 def _how_to_label(root: Path) -> str:
     """How many issues are open and labelled, and how to label one; asked where a token is given.
 
-    Empty where there is none, or GitHub gives no answer: `doctor` says why.
+    Empty where there is none, or GitHub gives no answer soon: `doctor` says why.
     """
     from repoagents import bootstrap
     from repoagents.pipeline import tally
@@ -295,15 +299,27 @@ def _how_to_label(root: Path) -> str:
         premises = bootstrap.open_premises(root, terminal=True)
         tracker = premises.loaded.settings.tracker
         bench = premises.bench()
-        inspection = bench.tracker.inspection
-        given = premises.loaded.environment.get(tracker.token_env)
-        if not (given and inspection and tracker.trigger_label) or tracker.smoke_fixture_path:
-            return ""
-        remark("asking GitHub which issues are open ...")
-        label, labelled = tracker.trigger_label, bench.tracker.read_issues()
-        if labelled:
-            return f"\nIt takes up issues with its label: {len(labelled)} open, labelled {label}"
-        told, steps = tally.count_open(inspection, tracker.repo, label)
+        inspection, label = bench.tracker.inspection, tracker.trigger_label
     except RepoAgentsError:
         return ""
-    return "\n  ".join((f"\nIt takes up issues with its label: {told}", *steps))
+    given = premises.loaded.environment.get(tracker.token_env)
+    if not (given and inspection and label) or tracker.smoke_fixture_path:
+        return ""
+
+    def ask() -> None:
+        with suppress(RepoAgentsError):
+            if labelled := bench.tracker.read_issues():
+                told.append(f"{len(labelled)} open, labelled {label}")
+            else:
+                count, steps = tally.count_open(inspection, tracker.repo, label)
+                told.append("\n  ".join((count, *steps)))
+
+    remark("asking GitHub which issues are open ...")
+    told: list[str] = []
+    # Nothing waits for the thread in the end: a request may take minutes to fail.
+    asking = threading.Thread(target=ask, name="ask", daemon=True)
+    asking.start()
+    asking.join(PATIENCE_SECONDS)
+    if asking.is_alive():
+        remark("GitHub has not answered yet; `repoagents doctor` asks again")
+    return f"\nIt takes up issues with its label: {told[0]}" if told else ""

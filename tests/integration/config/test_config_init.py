@@ -5,8 +5,10 @@ import json
 import os
 import pty
 import select
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -752,3 +754,23 @@ def test_without_a_control_plane_init_is_named(
 ) -> None:
     assert run(["config", "show"]) == 2
     assert "repoagents init" in capsys.readouterr().err
+
+
+def test_nobody_waits_long_for_a_github_that_says_nothing(
+    root: Path, init: Init, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("--tracker-repo", "octo/numbers", "--yes")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.setenv("REPOAGENTS_TRACKER__API_URL", url)
+        monkeypatch.setenv("GITHUB_TOKEN", "ghp_refused")
+        monkeypatch.setattr("repoagents.cli.init.PATIENCE_SECONDS", 0.1)
+        assert "asking GitHub" not in init(*words, "--dry-run").err
+        told = init(*words)
+    # Its connection ends with the server.
+    for asking in (thread for thread in threading.enumerate() if thread.name == "ask"):
+        asking.join(60)
+        assert not asking.is_alive()
+    assert (told.code, (root / CONFIG).is_file()) == (0, True)
+    assert "GitHub has not answered yet; `repoagents doctor` asks again" in told.err
+    assert "gh issue edit NUMBER --repo octo/numbers" in told.out
