@@ -9,9 +9,9 @@ from functools import partial
 
 from repoagents.domain.delivery import Delivery
 from repoagents.domain.issue import Issue
-from repoagents.domain.run import AT_WORK
+from repoagents.domain.run import AT_WORK, Run, RunStatus
 from repoagents.errors import RepoAgentsError, StateUnreadable
-from repoagents.pipeline import tally
+from repoagents.pipeline import reconcile, tally
 from repoagents.pipeline.boundary import bugs_told
 from repoagents.pipeline.inbox import drain
 from repoagents.pipeline.outcome import make_up
@@ -92,9 +92,16 @@ def _read(house: House, number: int, listed: Issue | None) -> Issue | None:
     if listed is not None:
         latest = house.runs.latest(number)
         left = eligibility.why_not(listed, latest, house.settings) is not None
-        if left or house.tracker.people is None:
+        if house.tracker.people is None or (left and not _would_end(house, latest, listed)):
             return listed
     return house.tracker.read_issue(number)
+
+
+def _would_end(house: House, run: Run | None, listed: Issue) -> bool:
+    """Whether the listing's word, which may be older than the run, would call it off."""
+    if run is None or run.status not in (*AT_WORK, RunStatus.AWAITING_APPROVAL):
+        return False
+    return reconcile.why_unwanted(house, run, listed) is not None
 
 
 def drain_deliveries(house: House, flows: Flows, rhythm: Rhythm) -> None:

@@ -167,6 +167,21 @@ def test_an_edit_by_a_maintainer_ends_the_run_and_starts_the_next(place: Place) 
     assert newer.fingerprint == place.tracker.issues[1].fingerprint
 
 
+@pytest.mark.parametrize("waits", [False, True])
+@pytest.mark.parametrize("before", [{"body": "As it was."}, {"labels": ()}])
+def test_a_listing_that_lags_ends_no_run(
+    place: Place, monkeypatch: pytest.MonkeyPatch, before: dict[str, object], waits: bool
+) -> None:
+    run = started(place)
+    if waits:
+        now = place.clock.now()
+        assert place.house.runs.replace(run, run.start(now).await_approval(now))
+    stands = place.now(run)
+    monkeypatch.setattr(place.tracker, "read_issues", lambda: (replace(ISSUE, **before),))
+    sees(place)
+    assert place.now(run) == stands
+
+
 def test_a_run_that_is_missing_from_the_listing_is_looked_at_singly(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
