@@ -33,8 +33,10 @@ def land(house: House, run: Run, pull: PullRequest, approved: Approval) -> str:
 
     What stands in the way is looked at anew each time: nothing is tried on an earlier look's word.
     """
-    if isinstance(publisher.gate(house, publisher.merge_of(run)), Withheld):
-        return _merge(house, run, pull)
+    gated = publisher.gate(house, publisher.merge_of(run))
+    if isinstance(gated, Withheld):
+        publisher.withhold(house, run.id, gated)
+        return f"approved: {gated.reason}; {pull.url}"
     reason = _why_not_now(house, run, pull, approved)
     if reason is None and pull.draft:
         pull = _made_ready(house, run, pull)

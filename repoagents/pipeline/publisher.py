@@ -45,11 +45,23 @@ def publish(
     for effect in effects:
         gated = gate(house, effect)
         if isinstance(gated, Withheld):
-            _withhold(house, run_id, gated)
+            withhold(house, run_id, gated)
             withheld.append(gated)
         elif (receipt := _carry_out(house, run_id, gated, anew=anew)) is not None:
             done.append(receipt)
     return Published(tuple(done), tuple(withheld))
+
+
+def withhold(house: House, run_id: str, held: Withheld) -> None:
+    """Keep in the ledger what the gate did not let through, and why."""
+    house.ledger.withhold(run_id, held.effect, held.flag, held.reason, house.clock.now())
+    house.journal.note(
+        "effect_withheld",
+        f"{effect_name(held.effect)} withheld: {held.reason}",
+        run=run_id,
+        issue=held.effect.issue_number,
+        flag=held.flag,
+    )
 
 
 def gate(
@@ -128,17 +140,6 @@ def is_put_back(house: House, issue_number: int, branch: str, commit: str) -> bo
         if row.key.startswith(begins) and row.state == "done"
     ]
     return commit in pushed and commit != pushed[-1]
-
-
-def _withhold(house: House, run_id: str, held: Withheld) -> None:
-    house.ledger.withhold(run_id, held.effect, held.flag, held.reason, house.clock.now())
-    house.journal.note(
-        "effect_withheld",
-        f"{effect_name(held.effect)} withheld: {held.reason}",
-        run=run_id,
-        issue=held.effect.issue_number,
-        flag=held.flag,
-    )
 
 
 def _carry_out(house: House, run_id: str, effect: Effect, *, anew: bool) -> Receipt | None:

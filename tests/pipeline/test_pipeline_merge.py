@@ -12,7 +12,7 @@ from repoagents.domain.rollout import Brake, Phase
 from repoagents.domain.run import Run, RunStatus
 from repoagents.domain.settings import ApprovalSettings, MergePolicySettings, SafetySettings
 from repoagents.errors import GitHubError
-from repoagents.pipeline import approval
+from repoagents.pipeline import approval, merge
 from repoagents.pipeline.boundary import change
 from repoagents.pipeline.followup import follow_up, with_open_pull_request
 from repoagents.pipeline.intake import why_too_many
@@ -116,6 +116,27 @@ async def test_a_brake_that_is_pulled_at_the_last_moment_withholds_the_merge(
     place.house.brakes.release()
     assert approval.approve(place.house, 1, "olga") == "merged: https://hub.test/pull/101"
     assert place.now(run).status is RunStatus.COMPLETED
+
+
+async def test_a_brake_that_is_released_at_the_last_moment_merges_nothing_unlooked_at(
+    place: Place, hub: MemoryHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, brakes = await published(place), place.house.brakes
+    hub.mark_ready(hub.opened[run.branch].number)
+    brakes.pull(Brake(Phase.DRAFT_PR, "a change held a secret", "r", 3, place.clock.now()))
+    assert approval.approve(place.house, 1, "olga").startswith("approved: stepped back")
+    look = brakes.find
+
+    def released() -> Brake | None:
+        found = look()
+        brakes.release()
+        return found
+
+    monkeypatch.setattr(brakes, "find", released)
+    (approved,) = place.house.approvals.select(run.id)
+    said = merge.land(place.house, run, hub.opened[run.branch], approved)
+    assert said.startswith("approved: stepped back")
+    assert hub.merged == []
 
 
 async def test_a_no_at_the_last_moment_is_heard(place: Place, hub: MemoryHub) -> None:
