@@ -70,12 +70,19 @@ def survey(books: Books, host: Host, *, runs: int = RUNS, cards: int = CARDS) ->
         cards=cards_of(books, tuple(told.values())),
         days=books.history.days(now - CHARTED),
         caps=Caps(spent.hour, spent.day, limits),
-        open_pulls=len(books.runs.with_open_pull_request(FOLLOWED)),
+        open_pulls=_open_pulls(books),
         flags=flags,
         free_bytes=host.free_bytes,
         rehearsal=REHEARSAL if dossier.rehearsed(settings) else "",
         brake=holding(settings, books.brakes.find()),
     )
+
+
+def _open_pulls(books: Books) -> int:
+    """0 without GitHub: there, a draft is a file that nobody can merge or close."""
+    if books.settings.tracker.kind != "github":
+        return 0
+    return len(books.runs.with_open_pull_request(FOLLOWED))
 
 
 def stand(books: Books, snapshot: Snapshot, host: Host) -> Standing:

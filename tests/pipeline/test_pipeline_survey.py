@@ -1,15 +1,16 @@
 """The snapshot that reports are made from: what it lists, what it tells in full, what waits."""
 
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
 from repoagents.domain.reports import Decision, ReviewFinding, Severity
 from repoagents.domain.run import RunStatus, Stage
-from repoagents.domain.settings import TrackerSettings
+from repoagents.domain.settings import LimitSettings, SafetySettings, TrackerSettings
 from repoagents.domain.smoke import REHEARSAL
 from repoagents.pipeline import approval
-from repoagents.pipeline.survey import Host, survey
+from repoagents.pipeline.survey import Host, stand, survey
 from tests.fakes.agents import approve
 from tests.pipeline.conftest import ISSUE, Place
 
@@ -88,6 +89,25 @@ def test_what_is_made_from_a_fixture_is_a_rehearsal(
 ) -> None:
     place.with_settings(tracker=tracker)
     assert survey(place.house, HOST).rehearsal == (REHEARSAL if rehearsed else "")
+
+
+@pytest.mark.parametrize(("kind", "counted"), [("github", 1), ("local_markdown", 0)])
+async def test_a_draft_that_is_a_file_is_no_open_pull_request(
+    kind: Literal["github", "local_markdown"], counted: int, place: Place
+) -> None:
+    """Nobody could merge or close it, so it would count for ever."""
+    place.with_settings(
+        safety=SafetySettings(allow_open_pr=True), limits=LimitSettings(open_pull_requests=1)
+    )
+    await place.flow(place.queue())
+    place.with_settings(tracker=replace(place.house.settings.tracker, kind=kind))
+
+    snapshot = survey(place.house, HOST)
+
+    assert ("draft_pull_request", "done") in [row[:2] for row in snapshot.cards[0].effects]
+    assert snapshot.open_pulls == counted
+    codes = [concern.code for concern in stand(place.house, snapshot, HOST).concerns]
+    assert ("pull_requests_full" in codes) == bool(counted)
 
 
 async def test_only_the_newest_run_of_an_issue_waits(place: Place) -> None:
