@@ -199,7 +199,8 @@ async def test_a_pull_request_that_was_reopened_is_followed_once_somebody_asks_a
 async def test_the_pull_request_of_a_cancelled_run_counts_until_it_ends(
     place: Place, hub: MemoryHub
 ) -> None:
-    place.with_settings(limits=LimitSettings(open_pull_requests=1))
+    tracker = replace(place.house.settings.tracker, kind="github")
+    place.with_settings(limits=LimitSettings(open_pull_requests=1), tracker=tracker)
     run = await published(place)
     wish = Request("c", "cancel", 1, place.clock.now(), by="olga")
     assert cancel(place.house, wish).startswith("cancelled")
