@@ -10,7 +10,7 @@ import click
 from repoagents.bootstrap import Premises
 from repoagents.cli import place
 from repoagents.cli.boundary import DONE, UNFINISHED
-from repoagents.cli.output import print_json
+from repoagents.cli.output import print_json, remark
 from repoagents.ports import House, Request
 from repoagents.store.reader import Reader
 from repoagents.store.worker_lock import Owner, holder
@@ -81,7 +81,11 @@ class Desk:
         """Leave requests and hear what comes of them, for as long as one takes them up."""
         for request in requests:
             self.house.inbox.put(request)
-        return tuple(self.answer(request, self._outcome(request)) for request in requests)
+        try:
+            return tuple(self.answer(request, self._outcome(request)) for request in requests)
+        except KeyboardInterrupt:
+            remark("what was asked for stands: a worker takes it up")
+            raise
 
     @staticmethod
     def answer(request: Request, outcome: str) -> Answer:

@@ -321,6 +321,24 @@ def test_cancel_does_it_itself_when_the_worker_ends_before_it_heard(
         assert house.inbox.pending() == ()
 
 
+def test_who_gives_up_waiting_is_told_that_the_request_stands(
+    control: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    queue(control, (1, "Say hello"))
+    with bootstrap.open_premises(control, terminal=True).house() as (house, _):
+
+        def holder(_control: Path) -> Owner:
+            if house.inbox.pending():
+                raise KeyboardInterrupt
+            return Owner(1, "", "here", "repoagents run", "worker")
+
+        monkeypatch.setattr(desk, "holder", holder)
+        monkeypatch.chdir(control)
+        assert run(["cancel", "1"]) == 130
+        assert "what was asked for stands: a worker takes it up" in capsys.readouterr().err
+        assert [request.kind for request in house.inbox.pending()] == ["cancel"]
+
+
 def test_who_works_on_another_issue_is_asked_nothing(
     control: Path, started, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
