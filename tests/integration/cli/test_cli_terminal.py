@@ -97,9 +97,7 @@ def test_progress_is_drawn_in_place(terminal: Screen, example: Path) -> None:
     assert "run_settled" in (example / ".ai-repoagents/logs/repoagents.jsonl").read_text()
 
 
-def test_the_newest_poll_and_warning_stand_below_the_table(
-    terminal: Screen, example: Path
-) -> None:
+def test_the_newest_poll_and_warning_stand_below_the_table(terminal: Screen, example: Path) -> None:
     (example / "issues" / "9-empty.md").write_text("No heading.\n", encoding="utf-8")
     shown = terminal(example, "run", "--once", REPOAGENTS_TRACKER__TRIGGER_LABEL="repoagents")
     plain = CONTROL.sub("", shown.read_until(lambda: False))
