@@ -19,7 +19,7 @@ from repoagents.domain.run import FailureClass
 from repoagents.domain.settings import Settings
 from repoagents.ports import AgentReply, EngineHealth
 
-NO_MODEL = "rehearsal agent: no model is called"
+NO_MODEL = "agent: no model is called"  # what follows the engine's name
 
 # -P: the worktree, where the process starts, must not be a place that modules come from.
 REHEARSAL = (sys.executable, "-P", "-m", "repoagents.rehearsal.agent")

@@ -192,7 +192,7 @@ def test_the_asked_ids_come_from_the_schema() -> None:
 
 def test_the_check_says_that_no_model_is_called(crew: Callable[[Settings], AgentCrew]) -> None:
     health = crew(Settings()).check(EngineChoice("rehearsal", "", None, 60))
-    assert (health.problem, health.version) == ("", "rehearsal agent: no model is called")
+    assert (health.problem, health.version) == ("", "agent: no model is called")
 
 
 def test_a_recording_is_read_once(project: Path) -> None:
