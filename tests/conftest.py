@@ -4,6 +4,7 @@ Fixtures of one room live in that room's own conftest.py.
 """
 
 import itertools
+import logging
 import os
 import re
 import signal
@@ -115,6 +116,16 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     monkeypatch.undo()
     time.tzset()
+
+
+@pytest.fixture(autouse=True)
+def quiet_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sink for what the durable engine logs.
+
+    Without one it takes the standard error that it finds at its first start: that may be one which
+    a test has captured, and which is closed at the engine's next start.
+    """
+    monkeypatch.setattr(logging.getLogger("dbos"), "handlers", [logging.NullHandler()])
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,6 @@
 """The ground itself: each guard of conftest.py is seen to guard."""
 
+import logging
 import os
 import socket
 import subprocess
@@ -132,3 +133,8 @@ def test_the_end_of_a_command_is_told_to_all_who_wait_for_it(tmp_path: Path) -> 
 def test_files_of_tests_are_open_to_readers(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o644
+
+
+def test_the_engine_logs_to_no_stream_that_a_test_may_close() -> None:
+    (sink,) = logging.getLogger("dbos").handlers
+    assert isinstance(sink, logging.NullHandler)
