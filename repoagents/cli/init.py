@@ -33,6 +33,13 @@ WORDS = {
 PATIENCE_SECONDS = 12.0
 """For so long GitHub's answer is waited for, after everything is written."""
 
+_UNASKED = """
+The bot needs a token in GITHUB_TOKEN or .ai-repoagents/repoagents.env, or what `gh auth login` \
+knows, or a GitHub App.
+It takes up issues with its label:
+  gh label create repoagents --repo {repo} --description 'Work for the bot'
+  gh issue edit NUMBER --repo {repo} --add-label repoagents"""
+
 
 @dataclass(frozen=True)
 class Wish:
@@ -279,14 +286,6 @@ def _next(root: Path, choices: "Choices", steps: "tuple[Step, ...]") -> None:
     click.echo("\nThen: repoagents doctor")
 
 
-_UNASKED = """
-The bot needs a token in GITHUB_TOKEN or .ai-repoagents/repoagents.env, or what `gh auth login` \
-knows, or a GitHub App.
-It takes up issues with its label:
-  gh label create repoagents --repo {repo} --description 'Work for the bot'
-  gh issue edit NUMBER --repo {repo} --add-label repoagents"""
-
-
 def _how_to_label(root: Path) -> str:
     """How many issues are open and labelled, and how to label one; asked where a token is given.
 
@@ -306,6 +305,8 @@ def _how_to_label(root: Path) -> str:
     if not (given and inspection and label) or tracker.smoke_fixture_path:
         return ""
 
+    told: list[str] = []
+
     def ask() -> None:
         with suppress(RepoAgentsError):
             if labelled := bench.tracker.read_issues():
@@ -315,7 +316,6 @@ def _how_to_label(root: Path) -> str:
                 told.append("\n  ".join((count, *steps)))
 
     remark("asking GitHub which issues are open ...")
-    told: list[str] = []
     # Nothing waits for the thread in the end: a request may take minutes to fail.
     asking = threading.Thread(target=ask, name="ask", daemon=True)
     asking.start()

@@ -356,12 +356,12 @@ def test_who_works_on_another_issue_is_asked_nothing(
         given_up = started(control, "trigger", "1")
         assert "issue 1 waits for the end of `" in given_up.stderr.readline()
         given_up.send_signal(signal.SIGINT)
-        _, err = given_up.communicate(timeout=60)
+        _, err = given_up.communicate(timeout=200)
         assert given_up.returncode == 130
         assert "issue 1 was not begun; `" in err
         waiting = started(control, "trigger", "1")
         assert "waits for the end" in waiting.stderr.readline()
-    out, err = waiting.communicate(timeout=60)
+    out, err = waiting.communicate(timeout=200)
     assert "issue 1 blocked: the prompt template" in out, out + err
 
 
